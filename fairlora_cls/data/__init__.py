@@ -1,0 +1,1 @@
+"""Labelled images with their attributes, and how they become batches."""

@@ -1,0 +1,1 @@
+"""Predictions, their metrics with uncertainty, and the report."""

@@ -1,0 +1,1 @@
+"""Vision-language backbones, LoRA on them, and the classifier on top."""

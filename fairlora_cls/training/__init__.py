@@ -1,0 +1,1 @@
+"""One accelerate loop, exact effective batches, atomic checkpoints."""
