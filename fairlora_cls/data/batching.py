@@ -1,0 +1,133 @@
+"""Which examples share an optimizer step, and how they become tensors.
+
+B examples, T tokens, V visual tokens, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from fairlora_cls.data.prompts import expand_image
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples as the model reads them, padded to the longest."""
+
+    indices: torch.Tensor  # (B,) int64, places in the split
+    input_ids: torch.Tensor  # (B, T) int64
+    position_ids: torch.Tensor  # (3, B, T) int64
+    lengths: torch.Tensor  # (B,) int64, real tokens
+    image_features: torch.Tensor  # (ΣV, D), in reading order
+    attention_mask: torch.Tensor | None = None  # (B, T); None where right padding makes it needless
+
+    def to(self, device: torch.device) -> Batch:
+        moved = {
+            name: value.to(device, non_blocking=True)
+            for name, value in vars(self).items()
+            if isinstance(value, torch.Tensor)
+        }
+        return replace(self, **moved)
+
+
+class ImageFeatures(Protocol):
+    """Where a split's visual features come from: the cache on disk, or the tower itself."""
+
+    def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Features (V, D) and grid (3,) of each example asked for."""
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """Token ids (T,) and rotary positions (3, T) of the prompt around one image."""
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+
+
+class PromptEncoder:
+    """Tokenises the prompt once per image grid: within a run, only the image's size changes it."""
+
+    def __init__(
+        self,
+        prompt: str,
+        tokenizer: Any,
+        visual_tokens: Callable[[torch.Tensor], int],
+        positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    ):
+        self.prompt = prompt
+        self.tokenizer = tokenizer
+        self.visual_tokens = visual_tokens
+        self.positions = positions
+        self.known: dict[tuple[int, ...], EncodedPrompt] = {}
+
+    def __call__(self, grid: torch.Tensor) -> EncodedPrompt:
+        key = tuple(grid.tolist())
+        if key not in self.known:
+            text = expand_image(self.prompt, self.visual_tokens(grid))
+            ids = torch.tensor(self.tokenizer(text)["input_ids"], dtype=torch.int64)
+            self.known[key] = EncodedPrompt(ids, self.positions(ids, grid))
+        return self.known[key]
+
+
+def collate(
+    indices: Sequence[int],
+    features: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    encode_prompt: Callable[[torch.Tensor], EncodedPrompt],
+    *,
+    padding_side: str = "right",
+) -> Batch:
+    """Pad the prompts of some examples into one Batch.
+
+    Right padding needs no attention mask: causal attention never looks to the right, and padding
+    is never pooled. Left padding (as generation wants it) gets one. Padding ids are 0, an ordinary
+    token that nothing reads.
+    """
+    prompts = [encode_prompt(grid) for _, grid in features]
+    lengths = [len(p.input_ids) for p in prompts]
+    longest = max(lengths)
+    input_ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
+    position_ids = torch.zeros(3, len(prompts), longest, dtype=torch.int64)
+    mask = torch.zeros(len(prompts), longest, dtype=torch.int64)
+    for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+        place = slice(0, length) if padding_side == "right" else slice(longest - length, longest)
+        input_ids[row, place] = prompt.input_ids
+        position_ids[:, row, place] = prompt.position_ids
+        mask[row, place] = 1
+    return Batch(
+        indices=torch.tensor(list(indices), dtype=torch.int64),
+        input_ids=input_ids,
+        position_ids=position_ids,
+        lengths=torch.tensor(lengths, dtype=torch.int64),
+        image_features=torch.cat([f for f, _ in features]),
+        attention_mask=mask if padding_side == "left" and min(lengths) < longest else None,
+    )
+
+
+def shuffled_steps(example_count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """The effective batches of one epoch, each an array of indices; the last may be smaller.
+
+    Depends on nothing but its arguments, so every process and every resumed run sees the same.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(example_count)
+    return [order[i : i + batch_size] for i in range(0, example_count, batch_size)]
+
+
+def micro_batches(step: np.ndarray, size: int) -> list[np.ndarray]:
+    """Positions within one effective batch, cut into micro-batches: [0..size), [size..2·size), …"""
+    places = np.arange(len(step))
+    return [places[i : i + size] for i in range(0, len(step), size)]
+
+
+def ordered_batches(indices: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Indices in order, cut into batches, for prediction."""
+    for start in range(0, len(indices), size):
+        yield list(indices[start : start + size])
+
+
+SAMPLERS: dict[str, Callable[[int, int, int, int], list[np.ndarray]]] = {"shuffle": shuffled_steps}

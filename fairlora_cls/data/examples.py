@@ -1,0 +1,125 @@
+"""One labelled image with its attributes, and the three splits that a run reads.
+
+N examples in a split, K classes, A attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fairlora_cls.errors import InputError
+
+SPLIT_NAMES = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image and what is known of it."""
+
+    id: str  # unique over the whole data set
+    image: Path
+    label: int  # index into Splits.classes
+    attributes: Mapping[str, str | None]  # group names; None where not recorded
+    unit: str  # patient, lesion …: examples of one unit stay in one split
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set, ready for a run: no unit (patient, lesion) is in two splits."""
+
+    source: str
+    classes: tuple[str, ...]  # the last one is the positive class of a binary task
+    attributes: tuple[str, ...]  # every attribute the data set knows
+    train: tuple[Example, ...]
+    validation: tuple[Example, ...]
+    test: tuple[Example, ...]
+
+    def split(self, name: str) -> tuple[Example, ...]:
+        """The examples of `train`, `validation` or `test`."""
+        if name not in SPLIT_NAMES:
+            raise InputError(f"There is no split '{name}'; choose one of {', '.join(SPLIT_NAMES)}.")
+        return getattr(self, name)
+
+    def everything(self) -> Iterable[Example]:
+        for name in SPLIT_NAMES:
+            yield from self.split(name)
+
+
+def validate_splits(splits: Splits) -> None:
+    """Refuse a data set that no honest run can be made of.
+
+    Raises InputError for: fewer than two classes, an empty split, a doubled id, a unit in two
+    splits, a class without a training example.
+    """
+    if len(splits.classes) < 2:
+        raise InputError(
+            f"The data has {len(splits.classes)} class ({', '.join(splits.classes) or 'none'}); "
+            "a classifier needs at least two. Check the label column."
+        )
+    for name in SPLIT_NAMES:
+        if not splits.split(name):
+            raise InputError(
+                f"The {name} split of '{splits.source}' is empty; a run needs all of train, validation and test."
+            )
+    doubled = [i for i, n in Counter(e.id for e in splits.everything()).items() if n > 1]
+    if doubled:
+        raise InputError(
+            f"Example ids must be unique: '{doubled[0]}' occurs more than once ({len(doubled)} such ids)."
+        )
+    home: dict[str, str] = {}
+    for name in SPLIT_NAMES:
+        for example in splits.split(name):
+            if home.setdefault(example.unit, name) != name:
+                raise InputError(
+                    f"Patient or lesion '{example.unit}' is in both {home[example.unit]} and {name}; "
+                    "put all of its images into one split."
+                )
+    present = {example.label for example in splits.train}
+    absent = [c for k, c in enumerate(splits.classes) if k not in present]
+    if absent:
+        raise InputError(
+            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
+        )
+
+
+def limit_splits(splits: Splits, limit: int | None) -> Splits:
+    """The first `limit` examples of every split, for trying things out; None keeps all.
+
+    Where the first ones would miss a class, the earliest example of that class takes the place
+    of the last one, so that a small trial still has every class.
+    """
+    if limit is None:
+        return splits
+    return replace(splits, **{name: _first(splits.split(name), limit) for name in SPLIT_NAMES})
+
+
+def _first(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
+    kept = list(range(min(limit, len(examples))))
+    earliest: dict[int, int] = {}
+    for i, example in enumerate(examples):
+        earliest.setdefault(example.label, i)
+    missing = sorted(i for i in earliest.values() if i >= len(kept))
+    if missing and len(kept) >= len(earliest):
+        counts = Counter(examples[i].label for i in kept)
+        for i in missing:
+            spare = next(j for j in reversed(kept) if counts[examples[j].label] > 1)
+            counts[examples[spare].label] -= 1
+            kept.remove(spare)
+            kept.append(i)
+            counts[examples[i].label] = 1
+    return tuple(examples[i] for i in sorted(kept))
+
+
+def fingerprint(splits: Splits) -> str:
+    """A hash of ids, labels, attributes and splits: the same data, the same text."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update("\x1f".join(splits.classes).encode())
+    for name in SPLIT_NAMES:
+        for e in splits.split(name):
+            attributes = "\x1f".join(f"{k}={v}" for k, v in sorted(e.attributes.items()))
+            digest.update(f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,103 @@
+"""Sensitive columns → group codes, names and counts; missing values by a stated policy.
+
+N examples, G groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
+from fairlora_cls.errors import InputError, nearest
+
+MISSING_POLICIES = ("keep", "drop", "error")
+UNKNOWN = "Unknown"  # the group that `keep` gives to an example whose attribute is not recorded
+
+AGE_BANDS = (
+    (44.0, "(0,44]"),
+    (65.0, "(44,65]"),
+    (float("inf"), "(65,∞)"),
+)  # FairLLaVA's cuts, years
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Group membership of the three splits under one attribute or an intersection of several."""
+
+    attribute: str  # e.g. "ethnicity" or "sex×race"
+    names: tuple[str, ...]  # (G,), sorted, over all splits
+    codes: dict[str, np.ndarray]  # split → (N,) int64 codes into names
+    counts: tuple[int, ...]  # (G,), in the training split
+
+    @property
+    def absent_from_training(self) -> tuple[str, ...]:
+        return tuple(n for n, count in zip(self.names, self.counts, strict=True) if count == 0)
+
+
+def age_band(age: float | None) -> str | None:
+    """FairLLaVA's age groups (0,44], (44,65], (65,∞), in years; None where age is not recorded."""
+    if age is None or not np.isfinite(age):
+        return None
+    return next(name for upper, name in AGE_BANDS if age <= upper)
+
+
+def apply_missing_policy(
+    splits: Splits, attributes: Sequence[str], policy: str
+) -> tuple[Splits, int]:
+    """Treat examples that lack one of `attributes`; returns the splits and how many it touched.
+
+    `keep` makes "Unknown" a group of its own (the glaucoma paper), `drop` leaves the example out
+    (FairCLIP), `error` refuses the data. Raises InputError for an attribute the data lacks.
+    """
+    for name in attributes:
+        if name not in splits.attributes:
+            raise InputError(
+                f"The data has no attribute '{name}'{nearest(name, splits.attributes)}"
+            )
+    lacking = [
+        e for e in splits.everything() if any(e.attributes.get(a) is None for a in attributes)
+    ]
+    if not lacking:
+        return splits, 0
+    if policy == "error":
+        first = next(a for a in attributes if lacking[0].attributes.get(a) is None)
+        raise InputError(
+            f"Example '{lacking[0].id}' has no value for '{first}' ({len(lacking)} such examples); "
+            "set data.missing_groups to keep (a group of its own) or drop."
+        )
+    treat = _drop if policy == "drop" else _keep
+    changed = {name: treat(splits.split(name), attributes) for name in SPLIT_NAMES}
+    return replace(splits, **changed), len(lacking)
+
+
+def _drop(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Example, ...]:
+    return tuple(e for e in examples if all(e.attributes.get(a) is not None for a in attributes))
+
+
+def _keep(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Example, ...]:
+    return tuple(
+        replace(
+            e,
+            attributes={**e.attributes, **{a: e.attributes.get(a) or UNKNOWN for a in attributes}},
+        )
+        for e in examples
+    )
+
+
+def encode_groups(splits: Splits, attributes: Sequence[str]) -> Groups:
+    """Code the groups of one attribute, or of the intersection of several (joined by ×)."""
+
+    def name_of(example: Example) -> str:
+        return "×".join(str(example.attributes[a]) for a in attributes)
+
+    names = tuple(sorted({name_of(e) for e in splits.everything()}))
+    index = {name: code for code, name in enumerate(names)}
+    codes = {
+        split: np.array([index[name_of(e)] for e in splits.split(split)], dtype=np.int64)
+        for split in SPLIT_NAMES
+    }
+    counts = tuple(int(c) for c in np.bincount(codes["train"], minlength=len(names)))
+    return Groups("×".join(attributes), names, codes, counts)

@@ -1,0 +1,26 @@
+"""The words the model reads: one user turn with the image first, then the question.
+
+T tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+IMAGE_PLACEHOLDER = "<|image_pad|>"
+
+
+def render_prompt(processor: Any, question: str) -> str:
+    """The backbone's own chat template around image and question, up to where the answer begins.
+
+    The text holds one IMAGE_PLACEHOLDER, which `expand_image` repeats per visual token.
+    """
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    return processor.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def expand_image(prompt: str, visual_tokens: int) -> str:
+    """Repeat the placeholder once per visual token, as the processor itself does."""
+    return prompt.replace(IMAGE_PLACEHOLDER, IMAGE_PLACEHOLDER * visual_tokens, 1)

@@ -1,0 +1,195 @@
+"""What the frozen vision tower says of each image, computed once and reused by every run.
+
+V visual tokens, D hidden size.
+
+A cache is a folder of shards, one per few hundred images, each a safetensors file (memory-mapped
+on reading): a tensor `features` (ΣV, D) and, in its header, for every image its content digest,
+rows, grid and CRC-32. A shard is written to a temporary name and renamed, so processes and runs
+may fill one cache at once and a killed one loses at most a shard. The folder's name is the
+fingerprint of tower, processor, pixel budget and numeric type: stale features cannot be served.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from fairlora_cls.data.images import UnreadableImageError, fit_to_budget, read_image
+from fairlora_cls.files import write_atomically
+
+SHARD_BYTES = 256 * 2**20  # a shard is closed at this size …
+SHARD_IMAGES = 512  # … or at this many images
+ENCODE_IMAGES = 16  # images that pass through the tower at once
+
+ImageEncoder = Callable[[Sequence[Image.Image]], list[tuple[torch.Tensor, torch.Tensor]]]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one image's features lie."""
+
+    shard: Any  # an open slice of the shard's `features`
+    start: int
+    stop: int
+    grid: tuple[int, ...]
+    checksum: int
+
+    def read(self) -> torch.Tensor:
+        return self.shard[self.start : self.stop]
+
+
+def checksum(features: torch.Tensor) -> int:
+    """CRC-32 of the bytes of a contiguous CPU tensor."""
+    return zlib.crc32(features.contiguous().view(torch.uint8).numpy())
+
+
+def open_cache(folder: Path, digests: Iterable[str]) -> dict[str, Entry]:
+    """The entries of `folder` for the images asked for, every one checked against its CRC.
+
+    Unreadable shards (truncated, foreign) are deleted, damaged entries are left out; both are
+    then computed anew.
+    """
+    wanted = set(digests)
+    found: dict[str, Entry] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        for digest, entry in _open_shard(path).items():
+            if (
+                digest in wanted
+                and digest not in found
+                and checksum(entry.read()) == entry.checksum
+            ):
+                found[digest] = entry
+    return found
+
+
+def _open_shard(path: Path) -> dict[str, Entry]:
+    try:
+        shard = safe_open(path, framework="pt")
+        listing = json.loads(shard.metadata()["entries"])
+        features = shard.get_slice("features")
+        rows = features.get_shape()[0]
+        entries = {
+            digest: Entry(features, start, stop, tuple(grid), crc)
+            for digest, start, stop, grid, crc in listing
+            if 0 <= start < stop <= rows
+        }
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        path.unlink(missing_ok=True)
+        return {}
+    return entries
+
+
+def write_shard(folder: Path, items: Sequence[tuple[str, torch.Tensor, torch.Tensor]]) -> None:
+    """Write (digest, features (V, D), grid (3,)) of some images as one new shard."""
+    listing, start = [], 0
+    for digest, features, grid in items:
+        stop = start + len(features)
+        listing.append([digest, start, stop, grid.tolist(), checksum(features)])
+        start = stop
+    tensors = {"features": torch.cat([features for _, features, _ in items])}
+    metadata = {"entries": json.dumps(listing)}
+    path = folder / f"{uuid4().hex}.safetensors"
+    write_atomically(path, lambda temporary: save_file(tensors, str(temporary), metadata))
+
+
+def encode_files(
+    paths: Sequence[Path], encode: ImageEncoder, minimum_pixels: int, maximum_pixels: int
+) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor] | UnreadableImageError]]:
+    """Yield (place in `paths`, (features on the CPU, grid) or why the file cannot be read).
+
+    Files are decoded in threads while the tower works on the ones before.
+    """
+
+    def load(path: Path) -> Image.Image | UnreadableImageError:
+        try:
+            return fit_to_budget(read_image(path), minimum_pixels, maximum_pixels)
+        except UnreadableImageError as error:
+            return error
+
+    chunks = [
+        range(i, min(i + ENCODE_IMAGES, len(paths))) for i in range(0, len(paths), ENCODE_IMAGES)
+    ]
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.map(load, [paths[i] for i in chunk]) for chunk in chunks[:2]]
+        for number, chunk in enumerate(chunks):
+            loaded = list(waiting.pop(0))
+            if number + 2 < len(chunks):
+                waiting.append(pool.map(load, [paths[i] for i in chunks[number + 2]]))
+            readable = [image for image in loaded if isinstance(image, Image.Image)]
+            encoded = iter(encode(readable) if readable else [])
+            for place, image in zip(chunk, loaded, strict=True):
+                if isinstance(image, Image.Image):
+                    features, grid = next(encoded)
+                    yield place, (features.cpu(), grid.cpu())
+                else:
+                    yield place, image
+
+
+def fill_cache(
+    folder: Path,
+    images: Sequence[tuple[str, Path]],
+    encode: ImageEncoder,
+    minimum_pixels: int,
+    maximum_pixels: int,
+    advance: Callable[[int], None],
+) -> None:
+    """Compute the features of (digest, path) images into new shards; `advance` hears each image.
+
+    Unreadable images are passed over: they get no entry, which the caller sees and reports.
+    """
+    pending: list[tuple[str, torch.Tensor, torch.Tensor]] = []
+    size = 0
+    for place, result in encode_files(
+        [p for _, p in images], encode, minimum_pixels, maximum_pixels
+    ):
+        advance(1)
+        if isinstance(result, UnreadableImageError):
+            continue
+        features, grid = result
+        pending.append((images[place][0], features, grid))
+        size += features.numel() * features.element_size()
+        if len(pending) >= SHARD_IMAGES or size >= SHARD_BYTES:
+            write_shard(folder, pending)
+            pending, size = [], 0
+    if pending:
+        write_shard(folder, pending)
+
+
+class CachedFeatures:
+    """Features of a split from the cache: index → (features (V, D), grid (3,))."""
+
+    def __init__(self, entries: Sequence[Entry]):
+        self.entries = entries
+
+    def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return [(self.entries[i].read(), torch.tensor(self.entries[i].grid)) for i in indices]
+
+
+class LiveFeatures:
+    """Features of a split from the tower itself, every time (--no-vision-cache)."""
+
+    def __init__(
+        self, paths: Sequence[Path], encode: ImageEncoder, minimum_pixels: int, maximum_pixels: int
+    ):
+        self.paths = paths
+        self.encode = encode
+        self.budget = (minimum_pixels, maximum_pixels)
+
+    def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        found = []
+        for _, result in encode_files([self.paths[i] for i in indices], self.encode, *self.budget):
+            if isinstance(result, UnreadableImageError):
+                raise result
+            found.append(result)
+        return found

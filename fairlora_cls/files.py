@@ -1,0 +1,68 @@
+"""Files that are whole or absent: everything is written to a temporary name, then renamed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` with a temporary path beside `path`, flush it to disk, then rename it there.
+
+    A reader, or a process killed at any moment, sees the old file or the new one, never a part.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The suffix stays, because some writers (pandas, matplotlib) choose the format by it.
+    temporary = path.with_name(f".{uuid4().hex[:12]}.{path.name}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
+    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write indented UTF-8 JSON atomically; NaN is refused because it is not JSON."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Fill a temporary sibling, then swap it for `folder`, replacing what stood there."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    token = uuid4().hex[:12]
+    temporary = folder.with_name(f".{folder.name}.{token}")
+    try:
+        temporary.mkdir()
+        fill(temporary)
+        replaced = folder.with_name(f".{folder.name}.{token}.old")
+        if folder.exists():
+            os.replace(folder, replaced)
+        os.replace(temporary, folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def cache_folder() -> Path:
+    """Where cohorts and vision features are kept: $FAIRLORA_CACHE, or the user's cache folder."""
+    chosen = os.environ.get("FAIRLORA_CACHE")
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "fairlora-cls"

@@ -1,0 +1,114 @@
+"""The folder of one run: created whole, never overwritten unasked, its state in run.json."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.files import read_json, write_folder_atomically, write_json, write_text
+from fairlora_cls.recipe import Recipe, load_recipe, recipe_to_yaml
+
+PACKAGES = (
+    "fairlora-cls",
+    "torch",
+    "transformers",
+    "peft",
+    "accelerate",
+    "fairlearn",
+    "scikit-learn",
+)
+REPORT_FILES = {"report.json", "report.md", "report.html", "figures"}
+
+
+def installed_versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+def is_run_folder(folder: Path) -> bool:
+    return (folder / "recipe.yaml").is_file() and (folder / "run.json").is_file()
+
+
+def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> bool:
+    """Whether there is a run to go on with; refuses to touch anything it should not.
+
+    Raises InputError when the folder holds a run and neither --resume nor --overwrite is given,
+    holds something that is not a run, or holds a run of another recipe.
+    """
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    if not is_run_folder(folder):
+        raise InputError(f"'{folder}' exists and is not a run folder; name another with --output.")
+    if overwrite:
+        return False
+    if not resume:
+        raise InputError(
+            f"The run folder '{folder}' exists; go on with it by --resume, replace it by --overwrite, "
+            "or name another with --output."
+        )
+    kept = load_recipe(folder / "recipe.yaml")
+    difference = first_difference(
+        kept.model_dump(exclude={"name"}), recipe.model_dump(exclude={"name"})
+    )
+    if difference:
+        raise InputError(
+            f"The run in '{folder}' is of another recipe ({difference}); resume it with "
+            f"`fairlora-cls train {folder / 'recipe.yaml'} --output {folder} --resume`."
+        )
+    return True
+
+
+def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> str:
+    """`key: value here, value there` of the first key in which two nested mappings differ, or ''."""
+    for key in kept:
+        here, there = kept[key], asked.get(key)
+        if isinstance(here, Mapping) and isinstance(there, Mapping):
+            if found := first_difference(here, there, f"{path}{key}."):
+                return found
+        elif here != there:
+            return f"{path}{key} is {here} there and {there} here"
+    return ""
+
+
+def create_run_folder(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:
+    """A new run folder with recipe.yaml and run.json, replacing an old run that stood there."""
+
+    def fill(temporary: Path) -> None:
+        write_text(temporary / "recipe.yaml", recipe_to_yaml(recipe))
+        write_json(temporary / "run.json", state)
+        (temporary / "checkpoints").mkdir()
+
+    write_folder_atomically(folder, fill)
+
+
+def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
+    """Change some keys of run.json; a mapping is merged into the one that stands there."""
+    state = read_json(folder / "run.json")
+    for key, value in changes.items():
+        old = state.get(key)
+        state[key] = (
+            {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
+        )
+    write_json(folder / "run.json", state)
+    return state
+
+
+def claim_report_folder(folder: Path) -> None:
+    """Refuse a report folder that holds anything but a report, since it will be replaced."""
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in REPORT_FILES)
+    if foreign:
+        raise InputError(
+            f"'{folder}' holds '{foreign[0]}', which is not part of a report; name another folder with --output."
+        )
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Drop the checkpoints of a run that is to start anew."""
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
