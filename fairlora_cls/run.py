@@ -33,7 +33,7 @@ from fairlora_cls.data.images import UnreadableImageError, content_digest, find_
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction import collect_predictions, predict_logits, softmax
 from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
@@ -63,6 +63,10 @@ from fairlora_cls.run_folder import (
 from fairlora_cls.training.loop import Display, LoopSettings, TrainingSummary, fine_tune
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+FIRST_POOLING = (
+    "model.pooling is first: under causal attention the first token sees neither image nor question, "
+    "so every image gets the same prediction. Use last."
+)
 PREDICTION_BATCH = 16  # examples in one forward pass without gradients
 
 
@@ -138,7 +142,7 @@ def train(
     engine = _build_engine(classifier, recipe.data.prompt, accelerator)
     summary = None
     if OBJECTIVES[recipe.objective.method].trains:
-        with _timed(timings, "training"):
+        with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
             summary = _train(recipe, engine, splits, groups, features, folder, display)
     if accelerator.is_main_process:
         save_classifier(classifier, settings, folder / "adapter")
@@ -324,6 +328,8 @@ def _load_data(recipe: Recipe) -> tuple[Splits, Groups | None, tuple[str, ...]]:
     )
     validate_splits(splits)
     notes = _missing_notes(recipe, touched)
+    if recipe.model.pooling == "first":
+        notes = (*notes, FIRST_POOLING)
     groups = encode_groups(splits, recipe.objective.protect) if recipe.objective.protect else None
     for name in groups.absent_from_training if groups else ():
         notes = (
@@ -652,6 +658,17 @@ def _summarise_log(path: Path, groups: Groups | None) -> dict[str, Any]:
         active = float(np.mean([r["soft_max_acc_gap"] > 0 for r in steps]))
         summary["penalty_active_in_steps"] = round(active, 4)
     return summary
+
+
+@contextmanager
+def _failure_noted(folder: Path, is_main: bool) -> Iterator[None]:
+    """Write a failed run's reason into run.json; the error goes on its way."""
+    try:
+        yield
+    except RunError as error:
+        if is_main:
+            update_state(folder, status="failed", error=str(error))
+        raise
 
 
 @contextmanager

@@ -105,15 +105,13 @@ def load_table(
         homes = _read_splits(frame[split_column], file)
     else:
         homes = split_by_unit(list(units), list(labels), seed)
-    columns = {a: frame[a].where(frame[a].notna(), None) for a in attributes}
+    columns = {a: [None if pd.isna(v) else v.strip() for v in frame[a]] for a in attributes}
     examples = [
         Example(
             id=str(ids[i]),
             image=resolve_image(folder, frame[image_column][i], i + 2),
             label=names.index(labels[i]),
-            attributes={
-                a: (v[i].strip() if v[i] is not None else None) for a, v in columns.items()
-            },
+            attributes={a: values[i] for a, values in columns.items()},
             unit=str(units[i]),
         )
         for i in range(len(frame))

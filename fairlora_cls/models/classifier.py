@@ -92,7 +92,7 @@ def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder:
     def fill(temporary: Path) -> None:
         if settings.label_words is None:
             classifier.network.peft_config["default"].base_model_name_or_path = settings.backbone
-            classifier.network.save_pretrained(str(temporary))
+            classifier.network.save_pretrained(str(temporary), save_embedding_layers=False)
             (temporary / "README.md").unlink(
                 missing_ok=True
             )  # PEFT's empty card; the run has its own

@@ -1,0 +1,107 @@
+"""The real Qwen2.5-VL classes: loading that fails loudly, positions and features that agree."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from fairlora_cls.data.batching import PromptEncoder, collate
+from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.errors import InputError
+from fairlora_cls.models import miniature
+from fairlora_cls.models.backbones import BACKBONES, load_backbone, load_language_head
+
+QUESTION = "Does the patient have glaucoma?"
+
+
+def noise(width, height, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 255, (height, width, 3), generator=generator, dtype=torch.uint8)
+    return Image.fromarray(pixels.numpy())
+
+
+def encoder(backbone):
+    prompt = render_prompt(backbone.processor, QUESTION)
+    return PromptEncoder(prompt, backbone.processor.tokenizer, backbone.visual_tokens, backbone.positions)
+
+
+def copy_of_miniature(folder):
+    folder.mkdir()
+    for path in miniature.FOLDER.iterdir():
+        if path.suffix in (".json", ".safetensors", ".jinja"):
+            shutil.copy(path, folder / path.name)
+    return folder
+
+
+def test_the_stock_classes_are_used(backbone):
+    from transformers import Qwen2_5_VLModel, Qwen2_5_VLProcessor
+
+    assert type(backbone.model) is Qwen2_5_VLModel
+    assert type(backbone.processor) is Qwen2_5_VLProcessor
+
+
+def test_all_is_frozen_and_no_language_head_is_in_memory(backbone):
+    assert not any(p.requires_grad for p in backbone.model.parameters())
+    assert not any("lm_head" in name for name, _ in backbone.model.named_modules())
+
+
+def test_a_local_folder_loads(tmp_path):
+    folder = copy_of_miniature(tmp_path / "copy")
+    assert load_backbone(str(folder), torch.float32, 31360).hidden_size > 0
+
+
+@pytest.mark.parametrize("lost", ["layers.2.mlp", "visual.blocks.1", "embed_tokens"])
+def test_a_missing_weight_is_an_error(tmp_path, lost):
+    folder = copy_of_miniature(tmp_path / "copy")
+    weights = load_file(folder / "model.safetensors")
+    kept = {n: t for n, t in weights.items() if lost not in n}
+    assert len(kept) < len(weights)
+    save_file(kept, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InputError, match="lacks .* weights that Qwen2_5_VLModel needs"):
+        load_backbone(str(folder), torch.float32, 31360)
+
+
+def test_another_architecture_and_a_missing_model(tmp_path):
+    folder = copy_of_miniature(tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": "llama"}))
+    with pytest.raises(InputError, match="is a llama model"):
+        load_backbone(str(folder), torch.float32, 31360)
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_backbone(str(tmp_path / "nowhere"), torch.float32, 31360)
+    with pytest.raises(InputError, match=r"max_pixels is 100"):
+        load_backbone("miniature", torch.float32, 100)
+
+
+def test_every_architecture_is_a_function():
+    assert all(callable(load) for load in BACKBONES.values())
+
+
+@pytest.mark.parametrize("size", [(112, 112), (196, 140), (56, 84)])
+def test_hidden_states_equal_the_stock_forward_with_pixels(backbone, size):
+    """Cached features, own positions, no mask: the numbers of the processor's inputs in one go."""
+    image = noise(*size)
+    content = [{"type": "image"}, {"type": "text", "text": QUESTION}]
+    text = backbone.processor.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+    stock = backbone.processor(text=[text], images=[image], return_tensors="pt", do_resize=False)
+    with torch.no_grad():
+        expected = backbone.model(**stock, use_cache=False).last_hidden_state
+    batch = collate([0], backbone.encode_images([image]), encoder(backbone))
+    assert batch.input_ids.tolist() == stock["input_ids"].tolist()
+    with torch.no_grad():
+        ours = backbone.hidden_states(batch.input_ids, batch.image_features, batch.position_ids)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_language_head_agrees_with_the_whole_model():
+    from transformers import Qwen2_5_VLForConditionalGeneration
+
+    backbone, head = load_language_head("miniature", torch.float32, 31360)
+    whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(miniature.FOLDER, dtype=torch.float32)
+    assert torch.equal(head.weight, whole.lm_head.weight)
+    assert torch.equal(head.weight, backbone.model.get_input_embeddings().weight)

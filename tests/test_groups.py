@@ -1,0 +1,57 @@
+"""Group codes, counts, and what becomes of missing values."""
+
+import math
+
+import pytest
+
+from fairlora_cls.data.groups import age_band, apply_missing_policy, encode_groups
+from fairlora_cls.errors import InputError
+from tests.test_examples import GOOD, example
+
+
+def test_keep_makes_unknown_a_group():
+    kept, touched = apply_missing_policy(GOOD, ["sex"], "keep")
+    assert touched == 1
+    assert kept.test[1].attributes["sex"] == "Unknown"
+    groups = encode_groups(kept, ["sex"])
+    assert groups.names == ("F", "M", "Unknown")
+    assert groups.counts == (1, 2, 0)
+    assert groups.codes["test"].tolist() == [0, 2]
+    assert groups.absent_from_training == ("Unknown",)
+
+
+def test_drop_leaves_the_example_out():
+    dropped, touched = apply_missing_policy(GOOD, ["sex"], "drop")
+    assert touched == 1
+    assert [e.id for e in dropped.test] == ["f"]
+
+
+def test_error_names_the_example():
+    with pytest.raises(InputError, match=r"'g' has no value for 'sex' \(1 such"):
+        apply_missing_policy(GOOD, ["sex"], "error")
+
+
+def test_an_unknown_attribute_is_named_with_its_nearest():
+    with pytest.raises(InputError, match="no attribute 'sx'; did you mean 'sex'"):
+        apply_missing_policy(GOOD, ["sx"], "keep")
+
+
+def test_intersections():
+    from dataclasses import replace
+
+    both = tuple(
+        example(name, 0, sex=sex, race=race)
+        for name, sex, race in [("p", "F", "B"), ("q", "M", "B"), ("r", "F", "W")]
+    )
+    groups = encode_groups(replace(GOOD, train=both, validation=both[:1], test=both[1:2]), ["sex", "race"])
+    assert groups.attribute == "sex×race"
+    assert groups.names == ("F×B", "F×W", "M×B")
+    assert groups.counts == (1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "band"),
+    [(0.5, "(0,44]"), (44, "(0,44]"), (44.1, "(44,65]"), (65, "(44,65]"), (66, "(65,∞)"), (None, None), (math.nan, None), (math.inf, None)],
+)
+def test_age_bands(age, band):
+    assert age_band(age) == band

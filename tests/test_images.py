@@ -1,0 +1,78 @@
+"""Image files of every kind become upright 8-bit RGB, or are named."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairlora_cls.data.images import (
+    UnreadableImageError,
+    content_digest,
+    find_unreadable,
+    fit_to_budget,
+    read_image,
+)
+
+
+def test_sixteen_bit_greyscale_is_rescaled_not_clipped(tmp_path):
+    ramp = np.linspace(1000, 9000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "x.png")
+    pixels = np.asarray(read_image(tmp_path / "x.png"))
+    assert pixels.shape == (64, 64, 3)
+    assert pixels.min() == 0
+    assert pixels.max() == 255
+    assert abs(float(pixels.mean()) - 127.5) < 3
+
+
+def test_transparency_becomes_white(tmp_path):
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(tmp_path / "x.png")
+    assert np.asarray(read_image(tmp_path / "x.png")).min() == 255
+
+
+def test_palette_and_grey(tmp_path):
+    Image.new("L", (8, 8), 77).save(tmp_path / "grey.png")
+    assert np.asarray(read_image(tmp_path / "grey.png")).tolist()[0][0] == [77, 77, 77]
+    Image.new("RGB", (8, 8), (10, 200, 30)).convert("P").save(tmp_path / "palette.png")
+    assert read_image(tmp_path / "palette.png").mode == "RGB"
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    image = Image.new("RGB", (20, 10))
+    exif = image.getexif()
+    exif[0x0112] = 6  # rotate by 90 degrees
+    image.save(tmp_path / "x.jpg", exif=exif)
+    assert read_image(tmp_path / "x.jpg").size == (10, 20)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_unreadable_files_are_named(tmp_path, content):
+    path = tmp_path / "bad.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=r"bad\.png.*--skip-unreadable"):
+        read_image(path)
+    assert [error.path for error in find_unreadable([path])] == [path]
+
+
+def test_a_truncated_file_is_unreadable(tmp_path):
+    Image.effect_noise((64, 64), 50).convert("RGB").save(tmp_path / "x.jpg")
+    whole = (tmp_path / "x.jpg").read_bytes()
+    (tmp_path / "x.jpg").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableImageError):
+        read_image(tmp_path / "x.jpg")
+
+
+def test_digest_is_of_the_content(tmp_path):
+    for name, content in [("a", b"1"), ("b", b"1"), ("c", b"2")]:
+        (tmp_path / name).write_bytes(content)
+    a, b, c = (content_digest(tmp_path / n) for n in "abc")
+    assert a == b != c
+
+
+@pytest.mark.parametrize(
+    ("size", "budget", "expected"),
+    [((112, 112), 31360, (112, 112)), ((200, 150), 31360, (196, 140)), ((30, 30), 31360, (56, 56))],
+)
+def test_budget(size, budget, expected):
+    """Sides are multiples of 28; 3,136 px² are the least, `budget` the most."""
+    fitted = fit_to_budget(Image.new("RGB", size), 3136, budget)
+    assert fitted.size == expected

@@ -1,0 +1,79 @@
+"""Imports run one way along the story: Example → Batch → Scores → Objective → loop → report."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "fairlora_cls"
+
+# A module may import from its own row and the rows above it.
+ORDER = [
+    ["fairlora_cls", "errors", "files", "shipped"],
+    ["data"],
+    ["objectives.scores"],
+    ["models"],
+    ["objectives"],
+    ["training"],
+    ["evaluation"],
+    ["recipe"],
+    ["run_folder", "model_card"],
+    ["run"],
+    ["ablation"],
+    ["cli", "__main__"],
+]
+# Told by their own lists: what the miniature's training script and the report may not touch.
+NEVER = {"evaluation": ["models", "training", "objectives"], "objectives": ["models", "data", "training"]}
+
+
+def rank(module: str) -> int:
+    inner = module.removeprefix("fairlora_cls").removeprefix(".") or "fairlora_cls"
+    matches = [
+        (len(prefix), row)
+        for row, prefixes in enumerate(ORDER)
+        for prefix in prefixes
+        if inner == prefix or inner.startswith(prefix + ".")
+    ]
+    assert matches, f"{module} stands in no row of ORDER"
+    return max(matches)[1]
+
+
+def imported_modules(path: Path) -> list[str]:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fairlora_cls"):
+            if node.module in ("fairlora_cls", "fairlora_cls.models"):
+                found += [f"{node.module}.{a.name}" for a in node.names if not a.name.startswith("__")]
+            else:
+                found.append(node.module)
+        elif isinstance(node, ast.Import):
+            found += [a.name for a in node.names if a.name.startswith("fairlora_cls")]
+    return found
+
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_never_run_back(path):
+    own = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+    for module in imported_modules(path):
+        assert rank(module) <= rank(own), f"{own} imports {module}, which comes later in the story"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_rooms_keep_to_themselves(path):
+    room = path.relative_to(PACKAGE).parts[0]
+    for module in imported_modules(path):
+        for closed in NEVER.get(room, []):
+            assert not module.startswith(f"fairlora_cls.{closed}."), f"{path.name} reaches into {closed}"
+
+
+def test_light_imports_stay_light(command, tmp_path):
+    """`--help` must not load torch: it would take seconds."""
+    import subprocess
+    import sys
+
+    code = "import sys, fairlora_cls.cli; print([m for m in ('torch', 'pandas', 'transformers', 'pydantic') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

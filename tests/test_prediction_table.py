@@ -1,0 +1,200 @@
+"""Reading and writing prediction tables: a good one comes back whole, a bad one is named."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from fairlora_cls.evaluation.prediction_table import (
+    Predictions,
+    PredictionTableError,
+    read_predictions,
+    write_predictions,
+)
+
+
+def table(tmp_path, text):
+    path = tmp_path / "predictions.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def three_classes() -> Predictions:
+    return Predictions(
+        ids=("a", "b", "c"),
+        labels=[2, 0, -1],
+        predictions=[2, 1, 0],
+        probabilities=[[0.1, 0.2, 0.7], [1 / 3, 1 / 3, 1 / 3], [1, 0, 0]],
+        classes=("benign, common", "0", 'a "quoted" one'),
+        attributes={
+            "sex": np.array(["F", "", "M"], dtype=object),
+            "race": np.array([None, "Blåck", "<b>"], dtype=object),
+        },
+        positive=1,
+    )
+
+
+def test_a_written_table_comes_back_whole(tmp_path):
+    path = tmp_path / "folder" / "test.csv"
+    write_predictions(three_classes(), path)
+    header = path.read_text(encoding="utf-8").splitlines()[0]
+    assert (
+        header
+        == 'id,label,prediction,"prob_benign, common",prob_0,"prob_a ""quoted"" one",sex,race'
+    )
+    back = read_predictions(path, positive="0")
+    assert back.ids == ("a", "b", "c")
+    assert back.classes == three_classes().classes
+    assert back.positive == 1
+    assert back.labels.tolist() == [2, 0, -1]
+    assert back.predictions.tolist() == [2, 1, 0]
+    assert (back.probabilities == three_classes().probabilities).all()  # to the last digit
+    assert back.group_names("sex").tolist() == ["F", "missing", "M"]
+    assert back.group_names("race").tolist() == ["missing", "Blåck", "<b>"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "test.csv"
+    path.write_text("old")
+
+    def fail(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("pandas.DataFrame.to_csv", fail)
+    with pytest.raises(OSError, match="disk full"):
+        write_predictions(three_classes(), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_score_is_the_probability_of_the_positive_class(tmp_path):
+    path = table(tmp_path, "id,label,score\n1,yes,0.9\n2,no,0.2\n3,no,0.5\n")
+    last = read_predictions(path)
+    assert last.classes == ("no", "yes")
+    assert last.positive == 1
+    assert np.allclose(last.probabilities, [[0.1, 0.9], [0.8, 0.2], [0.5, 0.5]])
+    assert last.predictions.tolist() == [1, 0, 0]
+    named = read_predictions(path, positive="no")
+    assert named.positive == 0
+    assert np.allclose(named.probabilities[:, 0], [0.9, 0.2, 0.5])
+
+
+def test_numbers_are_names_and_blank_groups_are_missing(tmp_path):
+    path = table(
+        tmp_path, "id,label,prediction,prob_0,prob_1,age,sex\n7,0,1,.4,.6,44,\n8,1,1,.1,.9, ,NaN\n"
+    )
+    read = read_predictions(path)
+    assert read.classes == ("0", "1")
+    assert read.labels.tolist() == [0, 1]
+    assert read.group_names("age").tolist() == ["44", "missing"]
+    assert read.missing_count("sex") == 2
+    assert read.group_names("age×sex").tolist() == ["44×missing", "missing×missing"]
+    assert read.missing_count("age×sex") == 2
+
+
+def test_prediction_and_label_may_be_absent(tmp_path):
+    read = read_predictions(table(tmp_path, "id,prob_a,prob_b,prob_c\n1,.2,.5,.3\n2,.4,.3,.3\n"))
+    assert read.predictions.tolist() == [1, 0]
+    assert read.labels.tolist() == [-1, -1]
+
+
+def test_only_the_named_attributes_are_kept(tmp_path):
+    text = (
+        "id,label,prob_a,prob_b,sex,race,path\n1,a,.5,.5,F,Black,x.png\n2,b,.5,.5,M,White,y.png\n"
+    )
+    path = table(tmp_path, text)
+    assert list(read_predictions(path).attributes) == ["sex", "race", "path"]
+    assert list(read_predictions(path, ["race", "sex×race"]).attributes) == ["race", "sex"]
+
+
+GOOD = "id,label,prob_no,prob_yes,sex\n1,no,.5,.5,F\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "named"),
+    [
+        ("image_id,label,prob_no,prob_yes\n1,no,.5,.5\n", {}, ["'id'", "'image_id'"]),
+        ("ID,label,prob_no,prob_yes\n1,no,.5,.5\n", {}, ["'id'", "'ID'"]),
+        ("id,Label,prob_no,prob_yes\n1,no,.5,.5\n", {}, ["'label'", "'Label'"]),
+        ("id,predictions,prob_no,prob_yes\n1,no,.5,.5\n", {}, ["'prediction'", "'predictions'"]),
+        ("id,label,p_no\n1,no,.5\n", {}, ["prob_<class>", "score", "p_no"]),
+        ("id,label,prob_no\n1,no,.5\n", {}, ["prob_no", "score"]),
+        ("id,label,prob_no,prob_yes\n", {}, ["no rows"]),
+        ("", {}, ["cannot read"]),
+        ("id,label,prob_no,prob_yes\n1,no,.5,.5,.5\n", {}, ["more cells"]),
+        ("id,label,prob_no,prob_yes\nx7,no,-.1,1.1\n", {}, ["-0.1", "'x7'", "'no'"]),
+        ("id,label,prob_no,prob_yes\nx7,no,nan,1\n", {}, ["nan", "'x7'"]),
+        ("id,label,prob_no,prob_yes\nx7,no,,1\n", {}, ["prob_no", "''", "'x7'"]),
+        ("id,label,prob_no,prob_yes\nx7,no,half,.5\n", {}, ["prob_no", "'half'", "'x7'"]),
+        ("id,label,score\n1,no,.5\nx7,yes,1.5\n", {}, ["score", "1.5", "'x7'"]),
+        ("id,label,prob_no,prob_yes\nx7,no,.5,.6\n", {}, ["sum to 1.1", "'x7'"]),
+        (
+            "id,label,prob_no,prob_yes\n1,Yes,.5,.5\n",
+            {},
+            ["'label'", "'Yes'", "'yes'", "'no', 'yes'"],
+        ),
+        (
+            "id,label,prediction,prob_no,prob_yes\n1,no,maybe,.5,.5\n",
+            {},
+            ["'prediction'", "'maybe'"],
+        ),
+        ("id,label,prediction,prob_no,prob_yes\n1,no,,.5,.5\n", {}, ["'prediction'", "''"]),
+        ("id,label,prob_no,prob_yes\n1,no,.5,.5\n1,no,.5,.5\n", {}, ["1 ids", "'1'"]),
+        ("id,label,score\n1,no,.5\n2,no,.1\n", {}, ["two classes", "'no'"]),
+        ("id,label,score\n1,a,.5\n2,b,.1\n3,c,.2\n", {}, ["two classes", "'a', 'b', 'c'"]),
+        (GOOD, {"attributes": ["sexx"]}, ["'sexx'", "'sex'"]),
+        (GOOD, {"attributes": ["sex×race"]}, ["'race'", "sex"]),
+        (GOOD, {"attributes": ["label"]}, ["'label'", "sex"]),
+        (GOOD, {"positive": "Yes"}, ["'Yes'", "'yes'"]),
+    ],
+)
+def test_a_bad_table_is_refused_with_one_clear_sentence(tmp_path, text, arguments, named):
+    with pytest.raises(PredictionTableError) as error:
+        read_predictions(table(tmp_path, text), **arguments)
+    for part in named:
+        assert part in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(PredictionTableError, match="nowhere.csv"):
+        read_predictions(tmp_path / "nowhere.csv")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"ids": ()}, "empty"),
+        ({"labels": [0]}, "'label' has 1 values for 2"),
+        ({"labels": [0, 2]}, "label codes"),
+        ({"predictions": [0, -1]}, "prediction codes"),
+        ({"positive": 2}, "positive class code 2"),
+        ({"probabilities": [[0.5, 0.5]]}, "shape"),
+        ({"classes": ("a", "a")}, "different classes"),
+        ({"attributes": {"score": ["x", "y"]}}, "'score'"),
+        ({"attributes": {"sex": ["x"]}}, "'sex' has 1 values for 2"),
+    ],
+)
+def test_predictions_are_checked_when_built(change, named):
+    good = {
+        "ids": ("1", "2"),
+        "labels": [0, 1],
+        "predictions": [1, 1],
+        "probabilities": [[0.5, 0.5], [0.2, 0.8]],
+        "classes": ("a", "b"),
+    }
+    Predictions(**good)
+    with pytest.raises(PredictionTableError, match=named):
+        Predictions(**(good | change))
+
+
+def test_importing_the_table_is_light():
+    heavy = "torch", "matplotlib", "sklearn", "fairlearn", "scipy"
+    code = (
+        "import sys, fairlora_cls.evaluation.prediction_table, fairlora_cls.evaluation.report\n"
+        f"print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

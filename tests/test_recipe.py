@@ -1,0 +1,115 @@
+"""Every error of a recipe at once, with its path and the nearest valid name."""
+
+import pytest
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.recipe import build_recipe, data_section, load_recipe, recipe_to_yaml
+from fairlora_cls.run_folder import first_difference
+
+
+def test_defaults_are_the_glaucoma_papers_for_a_real_backbone():
+    recipe = build_recipe({"model": {"backbone": "Qwen/Qwen2.5-VL-7B-Instruct"}})
+    lora, training = recipe.model.lora, recipe.training
+    assert (lora.rank, lora.alpha, lora.dropout) == (32, 64, 0.05)
+    assert lora.targets == ["q_proj", "k_proj", "v_proj", "o_proj"]
+    assert (training.learning_rate, training.epochs, training.warmup_steps) == (1e-5, 3, 100)
+    assert (training.batch_size, training.micro_batch_size, training.precision) == (8, 2, "bf16")
+    assert (recipe.seed, recipe.objective.weight_cap, recipe.objective.gap_weight) == (42, 10, 0.5)
+    assert recipe.model.max_pixels == 200704
+
+
+def test_the_miniature_brings_its_own_rates_and_the_user_wins():
+    assert build_recipe({}).training.learning_rate > 1e-5
+    assert build_recipe({}).training.precision == "fp32"
+    chosen = build_recipe({"training": {"learning_rate": 0.5}}, ["training.precision=bf16"])
+    assert chosen.training.learning_rate == 0.5
+    assert chosen.training.precision == "bf16"
+
+
+def test_the_source_brings_its_question_and_attributes():
+    recipe = build_recipe({"data": {"source": "ham10000", "path": "x"}})
+    assert recipe.data.sensitive == ["sex", "age_group"]
+    assert recipe.objective.protect == ["sex"]
+    assert "malignant" in recipe.data.prompt
+    assert recipe.name == "ham10000-gr"
+
+
+def test_every_error_at_once():
+    bad = {
+        "sed": 3,
+        "data": {"source": "ham1000"},
+        "model": {"lora": {"rnk": 4, "dropout": 1.5}},
+        "objective": {"method": "hybird", "gap_weight": -1},
+        "training": {"learning_rate": "fast", "epochs": 0},
+    }
+    with pytest.raises(InputError) as error:
+        build_recipe(bad)
+    text = str(error.value)
+    assert "The recipe has 8 errors" in text
+    for words in (
+        "sed: unknown key; did you mean 'seed'?",
+        "data.source: there is no data source 'ham1000'; did you mean 'ham10000'?",
+        "model.lora.rnk: unknown key; did you mean 'rank'?",
+        "model.lora.dropout:",
+        "objective.method: 'hybird' is not a choice; did you mean 'hybrid'?",
+        "objective.gap_weight:",
+        "training.learning_rate:",
+        "training.epochs:",
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"training": {"micro_batch_size": 16}}, "training.micro_batch_size: 16 is more than"),
+        ({"objective": {"protect": ["raec"]}}, "'raec' is not in data.sensitive; did you mean 'race'"),
+        ({"data": {"source": "table", "path": "x"}}, "'gr' needs a sensitive attribute"),
+        ({"data": {"prompt": "a <|image_pad|> b"}}, "special token"),
+        ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
+        ({"name": "a/b"}, "name:"),
+        ({"training": {"learning_rate": float("inf")}}, "training.learning_rate:"),
+        ({"objective": {"mutual_information": {"race": 0.2}}}, "objective.mutual_information"),
+        ({"data": 3}, "data:"),
+        ({"training": None}, "training:"),
+    ],
+)
+def test_bad_values_are_named(values, words):
+    with pytest.raises(InputError, match=words):
+        build_recipe(values)
+
+
+@pytest.mark.parametrize("text", ["training.epochs", "=3", "training.epochs: 3"])
+def test_bad_overrides(text):
+    with pytest.raises(InputError, match="is not key=value"):
+        build_recipe({}, [text])
+
+
+def test_yaml_round_trip(tmp_path):
+    recipe = build_recipe({"name": "x"}, ["objective.method=hybrid", "data.options.seed=3"])
+    (tmp_path / "r.yaml").write_text(recipe_to_yaml(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "r.yaml") == recipe
+
+
+def test_bad_files(tmp_path):
+    with pytest.raises(InputError, match="no recipe"):
+        load_recipe(tmp_path / "nowhere.yaml")
+    for text, words in [("a: [", "not valid YAML"), ("- a", "must hold keys"), ("!!python/object:os.system {}", "not valid YAML")]:
+        (tmp_path / "r.yaml").write_text(text)
+        with pytest.raises(InputError, match=words):
+            load_recipe(tmp_path / "r.yaml")
+
+
+def test_another_data_section_for_evaluation(tmp_path):
+    (tmp_path / "r.yaml").write_text(recipe_to_yaml(build_recipe({})), encoding="utf-8")
+    assert data_section(tmp_path / "r.yaml", []) is None
+    section = data_section(tmp_path / "r.yaml", ["data.source=ham10000", "data.path=x"])
+    assert section["sensitive"] == ["sex", "age_group"]
+    assert section["prompt"] == "Does the patient have glaucoma?"
+    assert data_section(tmp_path / "r.yaml", ["data.limit=5"])["limit"] == 5
+
+
+def test_first_difference_names_the_key():
+    one, two = build_recipe({}).model_dump(), build_recipe({"training": {"epochs": 9}}).model_dump()
+    assert first_difference(one, two) == "training.epochs is 3 there and 9 here"
+    assert first_difference(one, one) == ""
