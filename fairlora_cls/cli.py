@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -310,6 +311,8 @@ def version(
 
 
 def main() -> None:
+    if "--debug" not in sys.argv:  # libraries warn of their own deprecations: nothing a user can act on
+        warnings.simplefilter("ignore", FutureWarning)
     app()
 
 
@@ -428,8 +431,8 @@ def _show_report(method: str, found: Any, folder: Path) -> None:
         "AUROC",
         "attribute",
         "MaxAccGap",
-        "chance alone",
-        "equalized odds diff.",
+        "by chance",
+        "eq. odds diff.",
     ):
         table.add_column(heading, justify="left" if heading in ("method", "attribute") else "right")
     first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
@@ -446,7 +449,7 @@ def _show_report(method: str, found: Any, folder: Path) -> None:
         first = ["", "", ""]
     terminal.print(table)
     for warning in numbers["warnings"]:
-        terminal.print(f"! {warning}", markup=False)
+        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
     terminal.print(f"Report: {folder / 'report.html'}", markup=False)
 
 

@@ -5,10 +5,8 @@ N examples of a split, K classes, G groups.
 
 from __future__ import annotations
 
-import json
-import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,30 +16,37 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairlora_cls.data.batching import SAMPLERS, Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import (
     SPLIT_NAMES,
-    Example,
     Splits,
     fingerprint,
     limit_splits,
     validate_splits,
 )
 from fairlora_cls.data.groups import Groups, apply_missing_policy, encode_groups
-from fairlora_cls.data.images import UnreadableImageError, content_digest, find_unreadable
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.tables import read_table, require_columns
-from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
+from fairlora_cls.engine import (
+    PREDICTION_BATCH,
+    Engine,
+    build_engine,
+    live_features,
+    make_batch,
+    predict_split,
+    prepare_features,
+    raise_unreadable,
+    start_accelerator,
+)
 from fairlora_cls.errors import InputError, RunError
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.prediction import collect_predictions, predict_logits, softmax
-from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
+from fairlora_cls.evaluation.prediction import predict_logits, softmax, validation_metrics
+from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, write_predictions
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report, write_report
-from fairlora_cls.files import cache_folder, read_json, write_text
+from fairlora_cls.files import read_json, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import Backbone, load_backbone
+from fairlora_cls.models.backbones import load_backbone
 from fairlora_cls.models.classifier import (
     Classifier,
     ClassifierSettings,
@@ -56,10 +61,10 @@ from fairlora_cls.run_folder import (
     claim_report_folder,
     create_run_folder,
     inspect_run_folder,
-    installed_versions,
     is_run_folder,
     update_state,
 )
+from fairlora_cls.run_state import initial_state, training_state
 from fairlora_cls.training.loop import Display, LoopSettings, TrainingSummary, fine_tune
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
@@ -67,7 +72,6 @@ FIRST_POOLING = (
     "model.pooling is first: under causal attention the first token sees neither image nor question, "
     "so every image gets the same prediction. Use last."
 )
-PREDICTION_BATCH = 16  # examples in one forward pass without gradients
 
 
 @dataclass(frozen=True)
@@ -78,16 +82,6 @@ class Outcome:
     method: str
     report: FairnessReport
     state: Mapping[str, Any]  # of run.json
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A classifier on its device, and how a split's examples become its batches."""
-
-    classifier: torch.nn.Module
-    forward: Callable[[Batch], torch.Tensor]  # under accelerate's autocast
-    encode_prompt: PromptEncoder
-    accelerator: Any
 
 
 def train(
@@ -117,15 +111,13 @@ def train(
         classifier.to(accelerator.device)
     backbone = classifier.backbone
     with _timed(timings, "vision_features"):
-        splits, dropped, features = _prepare_features(
+        splits, dropped, features = prepare_features(
             splits, backbone, use_vision_cache, skip_unreadable, accelerator, display
         )
         if dropped:
-            groups = encode_groups(splits, groups.attribute.split("×")) if groups else None
-            notes = (
-                *notes,
-                f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}.",
-            )
+            validate_splits(splits)
+            groups = encode_groups(splits, recipe.objective.protect) if groups else None
+            notes = (*notes, _skipped_note(dropped))
     data = fingerprint(splits)
     if going_on and read_json(folder / "run.json")["data_fingerprint"] != data:
         raise InputError(
@@ -136,10 +128,10 @@ def train(
         create_run_folder(
             folder,
             recipe,
-            _initial_state(recipe, splits, groups, classifier, accelerator, data, notes),
+            initial_state(recipe, splits, groups, classifier, accelerator, data, notes),
         )
     accelerator.wait_for_everyone()
-    engine = _build_engine(classifier, recipe.data.prompt, accelerator)
+    engine = build_engine(classifier, recipe.data.prompt, accelerator)
     summary = None
     if OBJECTIVES[recipe.objective.method].trains:
         with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
@@ -148,7 +140,7 @@ def train(
         save_classifier(classifier, settings, folder / "adapter")
     with _timed(timings, "prediction"):
         predicted = {
-            name: _predict_split(
+            name: predict_split(
                 engine,
                 splits.split(name),
                 features[name],
@@ -164,21 +156,14 @@ def train(
         write_predictions(predictions, folder / "predictions" / f"{name}.csv")
     with _timed(timings, "report"):
         display.stage("Report", 1)
-        report = fairness_report(
-            predicted["test"],
-            _reported_attributes(recipe),
-            bootstrap=recipe.report.bootstrap,
-            minimum_group_size=recipe.report.minimum_group_size,
-            seed=recipe.seed,
-            notes=notes,
-        )
+        report = _report_on(predicted["test"], recipe, notes)
         write_report(report, folder / "report")
         display.advance(1)
     state = update_state(
         folder,
         status="complete",
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(_training_state(folder, summary, groups) if summary else {}),
+        **(training_state(folder, summary, groups) if summary else {}),
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
     accelerator.end_training()
@@ -223,29 +208,19 @@ def evaluate(
     accelerator = start_accelerator(settings.precision, [], folder)
     classifier = load_classifier(settings, run / "adapter", DTYPES[settings.precision])
     classifier.to(accelerator.device)
-    only, dropped, features = _prepare_features(
+    only, dropped, features = prepare_features(
         only, classifier.backbone, use_vision_cache, skip_unreadable, accelerator, display
     )
     if dropped:
-        notes = (
-            *notes,
-            f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}.",
-        )
-    engine = _build_engine(classifier, settings.prompt, accelerator)
-    predictions = _predict_split(
+        notes = (*notes, _skipped_note(dropped))
+    engine = build_engine(classifier, settings.prompt, accelerator)
+    predictions = predict_split(
         engine, only.split(split), features[split], settings.labels, loaded.attributes, display
     )
     if not accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
     write_predictions(predictions, folder / "predictions.csv")
-    report = fairness_report(
-        predictions,
-        _reported_attributes(recipe),
-        bootstrap=recipe.report.bootstrap,
-        minimum_group_size=recipe.report.minimum_group_size,
-        seed=recipe.seed,
-        notes=notes,
-    )
+    report = _report_on(predictions, recipe, notes)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
@@ -259,17 +234,17 @@ def predict(
     """
     _recipe_of(run)
     settings = read_classifier_settings(run / "adapter")
-    _raise_unreadable(find_unreadable(images))
+    raise_unreadable(find_unreadable(images))
     accelerator = start_accelerator(settings.precision, [], run)
     classifier = load_classifier(settings, run / "adapter", DTYPES[settings.precision])
     classifier.to(accelerator.device)
-    engine = _build_engine(classifier, settings.prompt, accelerator)
+    engine = build_engine(classifier, settings.prompt, accelerator)
     display.stage("Predicting", len(images))
     logits = predict_logits(
         engine.forward,
         partial(
-            _make_batch,
-            features=_live(classifier.backbone, images),
+            make_batch,
+            features=live_features(classifier.backbone, images),
             encode_prompt=engine.encode_prompt,
         ),
         len(images),
@@ -286,27 +261,6 @@ def images_of_table(path: Path, column: str = "image") -> list[Path]:
     frame = read_table(path)
     require_columns(frame, [column], path)
     return [path.parent / name for name in frame[column].dropna()]
-
-
-def start_accelerator(precision: str, trackers: Sequence[str], folder: Path) -> Any:
-    """accelerate with the recipe's precision on the best device that there is.
-
-    Raises InputError for fp16 without a GPU, which accelerate does not offer.
-    """
-    from accelerate import Accelerator
-    from accelerate.state import AcceleratorState
-
-    # A process may run several recipes (an ablation, a notebook); accelerate keeps the first
-    # precision for all of them unless its shared state is cleared.
-    AcceleratorState._reset_state()
-    mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
-    if mixed == "fp16" and not torch.cuda.is_available():
-        raise InputError("training.precision is fp16, which needs a GPU; use bf16 or fp32 here.")
-    return Accelerator(
-        mixed_precision=mixed,
-        log_with=list(trackers) or None,
-        project_dir=str(folder) if trackers else None,
-    )
 
 
 def _recipe_of(run: Path) -> Recipe:
@@ -378,100 +332,6 @@ def _build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, 
     return Classifier(backbone, network, len(splits.classes), model.pooling), settings
 
 
-def _build_engine(classifier: torch.nn.Module, prompt: str, accelerator: Any) -> Engine:
-    backbone = classifier.backbone
-    encoder = PromptEncoder(
-        render_prompt(backbone.processor, prompt),
-        backbone.processor.tokenizer,
-        backbone.visual_tokens,
-        backbone.positions,
-    )
-    # evaluation_mode: autocast only. Gradients are summed by hand, over the whole effective batch.
-    forward = accelerator.prepare_model(classifier, evaluation_mode=True)
-    return Engine(classifier, forward, encoder, accelerator)
-
-
-def _make_batch(
-    indices: Sequence[int], features: ImageFeatures, encode_prompt: PromptEncoder
-) -> Batch:
-    return collate(indices, features(indices), encode_prompt)
-
-
-def _live(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
-    return LiveFeatures(
-        paths, backbone.encode_images, backbone.minimum_pixels, backbone.maximum_pixels
-    )
-
-
-def _prepare_features(
-    splits: Splits,
-    backbone: Backbone,
-    use_cache: bool,
-    skip_unreadable: bool,
-    accelerator: Any,
-    display: Display,
-) -> tuple[Splits, list[Path], dict[str, ImageFeatures]]:
-    """Features of every split, from the cache (filled here) or live; and the images left out."""
-    paths = list(dict.fromkeys(e.image for e in splits.everything()))
-    entries: dict[Path, Any] = {}
-    if use_cache:
-        entries = _cached_entries(paths, backbone, accelerator, display)
-        problems = find_unreadable([p for p in paths if p not in entries])
-    else:
-        problems = find_unreadable(paths)
-    if not skip_unreadable:
-        _raise_unreadable(problems)
-    dropped = [problem.path for problem in problems]
-    if dropped:
-        bad = set(dropped)
-        kept = {n: tuple(e for e in splits.split(n) if e.image not in bad) for n in SPLIT_NAMES}
-        splits = replace(splits, **kept)
-    features = {}
-    for name in SPLIT_NAMES:
-        images = [e.image for e in splits.split(name)]
-        features[name] = (
-            CachedFeatures([entries[i] for i in images]) if use_cache else _live(backbone, images)
-        )
-    return splits, dropped, features
-
-
-def _cached_entries(
-    paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
-) -> dict[Path, Any]:
-    digests = {}
-    for path in paths:
-        try:
-            digests[path] = content_digest(path)
-        except UnreadableImageError:
-            continue  # no entry: the caller finds and names it
-    folder = cache_folder() / "vision" / backbone.vision_fingerprint()
-    found = open_cache(folder, digests.values())
-    new = sorted({d: p for p, d in digests.items() if d not in found}.items())
-    if new:
-        display.stage("Vision features", len(new))
-        share = new[accelerator.process_index :: accelerator.num_processes]
-        fill_cache(
-            folder,
-            share,
-            backbone.encode_images,
-            backbone.minimum_pixels,
-            backbone.maximum_pixels,
-            lambda count: display.advance(count * accelerator.num_processes),
-        )
-    accelerator.wait_for_everyone()
-    if new:
-        found |= open_cache(folder, [d for d, _ in new])
-    return {path: found[digest] for path, digest in digests.items() if digest in found}
-
-
-def _raise_unreadable(problems: Sequence[UnreadableImageError]) -> None:
-    if not problems:
-        return
-    if len(problems) == 1:
-        raise problems[0]
-    raise InputError(f"{len(problems)} images cannot be read. The first: {problems[0]}")
-
-
 def _train(
     recipe: Recipe,
     engine: Engine,
@@ -494,7 +354,7 @@ def _train(
         logits = predict_logits(
             engine.forward,
             partial(
-                _make_batch, features=features["validation"], encode_prompt=engine.encode_prompt
+                make_batch, features=features["validation"], encode_prompt=engine.encode_prompt
             ),
             len(splits.validation),
             len(splits.classes),
@@ -517,7 +377,7 @@ def _train(
             weighting=objective.weighting,
         ),
         lambda epoch: sampler(len(splits.train), training.batch_size, recipe.seed, epoch),
-        partial(_make_batch, features=features["train"], encode_prompt=engine.encode_prompt),
+        partial(make_batch, features=features["train"], encode_prompt=engine.encode_prompt),
         labels["train"],
         codes["train"],
         LoopSettings(
@@ -539,125 +399,22 @@ def _train(
     )
 
 
-def validation_metrics(
-    logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, select_by: str
-) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC and MaxAccGap of the validation split, and `score`.
-
-    `score` decides the best epoch, higher is better: the metric named by `select_by`, or minus
-    the loss where that is asked for or the AUROC is undefined (one class only). Undefined values
-    are left out.
-    """
-    probabilities = softmax(logits)
-    predictions = logits.argmax(axis=1)
-    picked = probabilities[np.arange(len(labels)), labels]
-    accuracy = [(predictions == labels)[groups == g].mean() for g in np.unique(groups)]
-    values = {
-        "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
-        "accuracy": float((predictions == labels).mean()),
-        "auroc": float(
-            METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
-        ),
-        "max_acc_gap": float(GAPS["max_acc_gap"].values({"accuracy": np.array(accuracy)})),
-    }
-    values = {name: value for name, value in values.items() if np.isfinite(value)}
-    score = -values["loss"] if select_by == "loss" or select_by not in values else values[select_by]
-    return {**values, "score": score}
-
-
-def _predict_split(
-    engine: Engine,
-    examples: Sequence[Example],
-    features: ImageFeatures,
-    classes: tuple[str, ...],
-    attributes: Sequence[str],
-    display: Display,
-) -> Predictions:
-    display.stage("Predicting", len(examples))
-    logits = predict_logits(
-        engine.forward,
-        partial(_make_batch, features=features, encode_prompt=engine.encode_prompt),
-        len(examples),
-        len(classes),
-        PREDICTION_BATCH,
-        engine.accelerator,
-        display.advance,
+def _report_on(predictions: Predictions, recipe: Recipe, notes: Sequence[str]) -> FairnessReport:
+    """On the sensitive attributes, and on the intersection that the objective protects, if any."""
+    protected = [a for a in recipe.objective.protect or [] if a in recipe.data.sensitive]
+    crossed = [INTERSECTION.join(protected)] if len(protected) > 1 else []
+    return fairness_report(
+        predictions,
+        [*recipe.data.sensitive, *crossed],
+        bootstrap=recipe.report.bootstrap,
+        minimum_group_size=recipe.report.minimum_group_size,
+        seed=recipe.seed,
+        notes=notes,
     )
-    return collect_predictions(examples, logits, classes, attributes)
 
 
-def _reported_attributes(recipe: Recipe) -> list[str]:
-    """The sensitive attributes, and the intersection that the objective protects if it is one."""
-    crossed = "×".join(recipe.objective.protect or [])
-    return [*recipe.data.sensitive, *([crossed] if "×" in crossed else [])]
-
-
-def _initial_state(
-    recipe: Recipe,
-    splits: Splits,
-    groups: Groups | None,
-    classifier: torch.nn.Module,
-    accelerator: Any,
-    data_fingerprint: str,
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    return {
-        "schema": 1,
-        "status": "running",
-        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "seed": recipe.seed,
-        "device": str(accelerator.device),
-        "processes": accelerator.num_processes,
-        "python": platform.python_version(),
-        "versions": installed_versions(),
-        "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
-        "parameters": sum(p.numel() for p in classifier.parameters()),
-        "data_fingerprint": data_fingerprint,
-        "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
-        "classes": list(splits.classes),
-        "protected": {
-            "attribute": groups.attribute,
-            "training_counts": dict(zip(groups.names, groups.counts, strict=True)),
-        }
-        if groups
-        else None,
-        "selection_rule": f"highest validation {recipe.training.select_by}, earlier epoch on a tie"
-        if recipe.training.select_by != "loss"
-        else "lowest validation loss, earlier epoch on a tie",
-        "notes": list(notes),
-    }
-
-
-def _training_state(
-    folder: Path, summary: TrainingSummary, groups: Groups | None
-) -> dict[str, Any]:
-    progress = summary.progress
-    return {
-        "training": {
-            "steps": progress.step,
-            "epochs": progress.epoch,
-            "best_epoch": progress.best_epoch,
-            "best_validation_score": progress.best_score,
-            "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
-            **_summarise_log(folder / "log.jsonl", groups),
-        }
-    }
-
-
-def _summarise_log(path: Path, groups: Groups | None) -> dict[str, Any]:
-    """How often each group was present in a step, and how often the penalty was active."""
-    with path.open(encoding="utf-8") as file:
-        steps = [r for r in map(json.loads, file) if "loss" in r]
-    present = (np.array([r["group_counts"] for r in steps]) > 0).mean(axis=0)
-    summary: dict[str, Any] = {}
-    if groups:
-        summary["group_present_in_steps"] = dict(
-            zip(groups.names, present.round(4).tolist(), strict=True)
-        )
-    if "soft_max_acc_gap" in steps[0]:
-        active = float(np.mean([r["soft_max_acc_gap"] > 0 for r in steps]))
-        summary["penalty_active_in_steps"] = round(active, 4)
-    return summary
+def _skipped_note(dropped: Sequence[Path]) -> str:
+    return f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}."
 
 
 @contextmanager

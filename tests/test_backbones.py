@@ -25,7 +25,9 @@ def noise(width, height, seed=0):
 
 def encoder(backbone):
     prompt = render_prompt(backbone.processor, QUESTION)
-    return PromptEncoder(prompt, backbone.processor.tokenizer, backbone.visual_tokens, backbone.positions)
+    return PromptEncoder(
+        prompt, backbone.processor.tokenizer, backbone.visual_tokens, backbone.positions
+    )
 
 
 def copy_of_miniature(folder):
@@ -102,6 +104,8 @@ def test_language_head_agrees_with_the_whole_model():
     from transformers import Qwen2_5_VLForConditionalGeneration
 
     backbone, head = load_language_head("miniature", torch.float32, 31360)
-    whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(miniature.FOLDER, dtype=torch.float32)
+    whole = Qwen2_5_VLForConditionalGeneration.from_pretrained(
+        miniature.FOLDER, dtype=torch.float32
+    )
     assert torch.equal(head.weight, whole.lm_head.weight)
     assert torch.equal(head.weight, backbone.model.get_input_embeddings().weight)

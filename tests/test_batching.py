@@ -24,7 +24,11 @@ def test_contract_samplers_cover_an_epoch_and_depend_on_seed_and_epoch_only(name
 
 
 def test_micro_batches_are_positions_within_the_step():
-    assert [m.tolist() for m in micro_batches(np.array([9, 4, 7, 1, 5]), 2)] == [[0, 1], [2, 3], [4]]
+    assert [m.tolist() for m in micro_batches(np.array([9, 4, 7, 1, 5]), 2)] == [
+        [0, 1],
+        [2, 3],
+        [4],
+    ]
 
 
 def test_ordered_batches():
@@ -37,7 +41,10 @@ def prompt(length):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_padding(side):
-    features = [(torch.ones(1, 2), torch.tensor([1, 1, 3])), (torch.zeros(2, 2), torch.tensor([1, 1, 5]))]
+    features = [
+        (torch.ones(1, 2), torch.tensor([1, 1, 3])),
+        (torch.zeros(2, 2), torch.tensor([1, 1, 5])),
+    ]
     batch = collate([4, 9], features, lambda grid: prompt(int(grid[2])), padding_side=side)
     assert batch.indices.tolist() == [4, 9]
     assert batch.lengths.tolist() == [3, 5]

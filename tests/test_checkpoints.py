@@ -16,7 +16,12 @@ from fairlora_cls.training.checkpoints import (
 
 def checkpoint(step):
     weights = {"a.b": torch.full((2, 3), float(step))}
-    return Checkpoint(weights, {"a.b/step": torch.tensor(1.0)}, {"scaler": {"scale": 4.0}}, Progress(step=step, best_score=0.5))
+    return Checkpoint(
+        weights,
+        {"a.b/step": torch.tensor(1.0)},
+        {"scaler": {"scale": 4.0}},
+        Progress(step=step, best_score=0.5),
+    )
 
 
 def test_round_trip_and_the_newest_wins(tmp_path):

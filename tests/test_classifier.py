@@ -37,7 +37,9 @@ def classifier(backbone):
 
 def logits(classifier, images, padding_side="right"):
     features = classifier.backbone.encode_images(images)
-    batch = collate(range(len(images)), features, encoder(classifier.backbone), padding_side=padding_side)
+    batch = collate(
+        range(len(images)), features, encoder(classifier.backbone), padding_side=padding_side
+    )
     with torch.no_grad():
         return classifier(batch)
 
@@ -99,7 +101,9 @@ found = load_classifier(read_classifier_settings(folder), folder, torch.float32)
 print(logits(found, [noise(112, 112), noise(196, 140)]).flatten().tolist())
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert last_line_as_json(done.stdout) == pytest.approx(expected.flatten().tolist(), rel=1e-5, abs=1e-6)
+    assert last_line_as_json(done.stdout) == pytest.approx(
+        expected.flatten().tolist(), rel=1e-5, abs=1e-6
+    )
 
 
 def last_line_as_json(text):
@@ -120,7 +124,10 @@ def test_the_saved_adapter_loads_with_plain_peft(classifier, tmp_path):
     plain = PeftModel.from_pretrained(stock, folder).eval()
     image = noise(112, 112)
     inputs = classifier.backbone.processor(
-        text=[encoder(classifier.backbone).prompt], images=[image], return_tensors="pt", do_resize=False
+        text=[encoder(classifier.backbone).prompt],
+        images=[image],
+        return_tensors="pt",
+        do_resize=False,
     )
     head = load_file(folder / "head.safetensors")
     with torch.no_grad():
@@ -166,7 +173,9 @@ def test_a_label_word_classifier_is_saved_without_adapter_or_head(tmp_path):
     kept = settings(labels=("no", "yes"), label_words=("no", "yes"))
     save_classifier(found, kept, tmp_path / "adapter")
     assert not list((tmp_path / "adapter").glob("*.safetensors"))
-    again = load_classifier(read_classifier_settings(tmp_path / "adapter"), tmp_path / "adapter", torch.float32)
+    again = load_classifier(
+        read_classifier_settings(tmp_path / "adapter"), tmp_path / "adapter", torch.float32
+    )
     image = [noise(112, 112)]
     assert torch.equal(logits(again, image), logits(found, image))
 
@@ -183,7 +192,9 @@ def test_gradient_checkpointing_gives_the_same_gradients(classifier):
     gradients = []
     for checkpointing in (False, True):
         if checkpointing:
-            classifier.backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+            classifier.backbone.model.language_model.gradient_checkpointing_enable(
+                {"use_reentrant": False}
+            )
         classifier.train()
         classifier.zero_grad()
         classifier(batch).sum().backward()

@@ -26,7 +26,9 @@ def ham_folder(folder, rows, images="HAM10000_images_part_1", metadata="HAM10000
 ROWS = [(f"L{i}", f"I{i}", "mel" if i % 2 else "nv", 30 + 5 * (i % 10), "male") for i in range(40)]
 
 
-@pytest.mark.parametrize("images", ["HAM10000_images", "HAM10000_images_part_2", "ISIC2018_Task3_Training_Input"])
+@pytest.mark.parametrize(
+    "images", ["HAM10000_images", "HAM10000_images_part_2", "ISIC2018_Task3_Training_Input"]
+)
 @pytest.mark.parametrize("metadata", ["HAM10000_metadata.csv", "HAM10000_metadata"])
 def test_ham10000_layouts(tmp_path, images, metadata):
     splits = load_splits("ham10000", ham_folder(tmp_path, ROWS, images, metadata), {})
@@ -37,7 +39,11 @@ def test_ham10000_layouts(tmp_path, images, metadata):
 
 
 def test_ham10000_codes_become_names(tmp_path):
-    rows = [("L", "I", " BCC ", "", "unknown"), ("M", "J", "nv", "85.0", "female"), ("N", "K", "df", "40", "")]
+    rows = [
+        ("L", "I", " BCC ", "", "unknown"),
+        ("M", "J", "nv", "85.0", "female"),
+        ("N", "K", "df", "40", ""),
+    ]
     splits = load_splits("ham10000", ham_folder(tmp_path, rows), {"task": "diagnosis"})
     found = {e.id: (splits.classes[e.label], dict(e.attributes)) for e in splits.everything()}
     assert found == {
@@ -80,7 +86,11 @@ def test_real_ham10000():
     assert len(everyone) == 10015
     assert len({e.unit for e in everyone}) == 7470
     assert Counter(splits.classes[e.label] for e in everyone)["mel"] == 1113
-    assert Counter(e.attributes["sex"] for e in everyone) == {"male": 5406, "female": 4552, None: 57}
+    assert Counter(e.attributes["sex"] for e in everyone) == {
+        "male": 5406,
+        "female": 4552,
+        None: 57,
+    }
     assert abs(len(splits.test) / 10015 - 0.1) < 0.01
 
 

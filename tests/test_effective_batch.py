@@ -48,7 +48,14 @@ def train_steps(name, micro_batch, dropout=0.0, steps=4, size=8):
     for step in range(steps):
         inputs, labels, groups = step_data(step, size)
         backward_effective_batch(
-            model, torch.Tensor.backward, alone, objective, share(inputs, step, micro_batch), labels, groups, 3
+            model,
+            torch.Tensor.backward,
+            alone,
+            objective,
+            share(inputs, step, micro_batch),
+            labels,
+            groups,
+            3,
         )
         optimizer.step()
         optimizer.zero_grad()
@@ -116,14 +123,23 @@ def test_two_shares_sum_to_the_whole(name):
     objective = build_objective(name, COUNTS)
     model = network(dropout=0.5)
     parts = share(inputs, 0, 2)
-    backward_effective_batch(model, torch.Tensor.backward, alone, objective, parts, labels, groups, 3)
+    backward_effective_batch(
+        model, torch.Tensor.backward, alone, objective, parts, labels, groups, 3
+    )
     whole = [p.grad.clone() for p in model.parameters()]
 
     def logits_of(share_of_one):
         seen = []
         model.zero_grad()
         backward_effective_batch(
-            model, torch.Tensor.backward, lambda t: seen.append(t) or t, objective, share_of_one, labels, groups, 3
+            model,
+            torch.Tensor.backward,
+            lambda t: seen.append(t) or t,
+            objective,
+            share_of_one,
+            labels,
+            groups,
+            3,
         )
         return seen[0]
 

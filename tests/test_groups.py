@@ -43,7 +43,9 @@ def test_intersections():
         example(name, 0, sex=sex, race=race)
         for name, sex, race in [("p", "F", "B"), ("q", "M", "B"), ("r", "F", "W")]
     )
-    groups = encode_groups(replace(GOOD, train=both, validation=both[:1], test=both[1:2]), ["sex", "race"])
+    groups = encode_groups(
+        replace(GOOD, train=both, validation=both[:1], test=both[1:2]), ["sex", "race"]
+    )
     assert groups.attribute == "sex×race"
     assert groups.names == ("F×B", "F×W", "M×B")
     assert groups.counts == (1, 1, 1)
@@ -51,7 +53,16 @@ def test_intersections():
 
 @pytest.mark.parametrize(
     ("age", "band"),
-    [(0.5, "(0,44]"), (44, "(0,44]"), (44.1, "(44,65]"), (65, "(44,65]"), (66, "(65,∞)"), (None, None), (math.nan, None), (math.inf, None)],
+    [
+        (0.5, "(0,44]"),
+        (44, "(0,44]"),
+        (44.1, "(44,65]"),
+        (65, "(44,65]"),
+        (66, "(65,∞)"),
+        (None, None),
+        (math.nan, None),
+        (math.inf, None),
+    ],
 )
 def test_age_bands(age, band):
     assert age_band(age) == band

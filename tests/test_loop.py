@@ -1,5 +1,6 @@
 """The loop's own rules: learning rate, selection, and stopping loudly."""
 
+import itertools
 import json
 import math
 
@@ -9,6 +10,7 @@ import torch
 
 from fairlora_cls import run
 from fairlora_cls.errors import RunError
+from fairlora_cls.evaluation.prediction import validation_metrics
 from fairlora_cls.recipe import build_recipe
 from fairlora_cls.training.checkpoints import load_latest
 from fairlora_cls.training.loop import SCHEDULES, learning_rate_factor
@@ -33,7 +35,7 @@ def test_warm_up_is_linear_and_ends_at_the_peak(schedule):
     factors = [learning_rate_factor(step, 4, 14, schedule) for step in range(14)]
     assert factors[:5] == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
     assert all(0 <= f <= 1 for f in factors)
-    assert all(b <= a for a, b in zip(factors[4:], factors[5:], strict=False))
+    assert all(b <= a for a, b in itertools.pairwise(factors[4:]))
 
 
 def test_schedules_by_hand():
@@ -45,24 +47,31 @@ def test_schedules_by_hand():
 def test_best_epoch_rule():
     labels, groups = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
     logits = np.array([[2.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
-    found = run.validation_metrics(logits, labels, groups, "auroc")
-    loss = (3 * math.log1p(math.exp(-2)) - math.log1p(math.exp(-2)) + math.log1p(math.e) + math.log1p(math.exp(-3))) / 4
+    found = validation_metrics(logits, labels, groups, "auroc")
+    loss = (
+        3 * math.log1p(math.exp(-2))
+        - math.log1p(math.exp(-2))
+        + math.log1p(math.e)
+        + math.log1p(math.exp(-3))
+    ) / 4
     assert found["loss"] == pytest.approx(loss)
     assert found["accuracy"] == 0.75
     assert found["auroc"] == 1.0 == found["score"]
     assert found["max_acc_gap"] == 0.5
-    assert run.validation_metrics(logits, labels, groups, "loss")["score"] == -found["loss"]
-    assert run.validation_metrics(logits, labels, groups, "accuracy")["score"] == 0.75
+    assert validation_metrics(logits, labels, groups, "loss")["score"] == -found["loss"]
+    assert validation_metrics(logits, labels, groups, "accuracy")["score"] == 0.75
 
 
 def test_one_class_in_validation_falls_back_to_the_loss():
-    found = run.validation_metrics(np.zeros((2, 2)), np.zeros(2, int), np.zeros(2, int), "auroc")
+    found = validation_metrics(np.zeros((2, 2)), np.zeros(2, int), np.zeros(2, int), "auroc")
     assert found["score"] == pytest.approx(-math.log(2))
     assert "auroc" not in found
     assert "max_acc_gap" not in found
 
 
-def test_a_non_finite_loss_stops_the_run_and_leaves_the_last_checkpoint(cohort, tmp_path, display, monkeypatch):
+def test_a_non_finite_loss_stops_the_run_and_leaves_the_last_checkpoint(
+    cohort, tmp_path, display, monkeypatch
+):
     from fairlora_cls.models.classifier import Classifier
 
     forward, calls = Classifier.forward, []
@@ -73,7 +82,9 @@ def test_a_non_finite_loss_stops_the_run_and_leaves_the_last_checkpoint(cohort, 
         return logits * math.nan if len(calls) > 4 else logits
 
     monkeypatch.setattr(Classifier, "forward", poisoned)
-    with pytest.raises(RunError, match=r"Step 5 gave a loss of nan.*checkpoint of step 4 is intact"):
+    with pytest.raises(
+        RunError, match=r"Step 5 gave a loss of nan.*checkpoint of step 4 is intact"
+    ):
         run.train(recipe(cohort, checkpoint_every=2), tmp_path / "r", display)
     kept = load_latest(tmp_path / "r" / "checkpoints")
     assert kept.progress.step == 4

@@ -24,14 +24,31 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_metrics,
 )
 
-METRIC_NAMES = (
-    "accuracy balanced_accuracy auroc average_precision sensitivity specificity fpr ppv npv f1 "
-    "selection_rate brier ece"
-).split()
-NAMED_GAPS = (
-    "max_acc_gap sensitivity_gap fpr_gap equalized_odds_difference equalized_odds_ratio "
-    "demographic_parity_difference demographic_parity_ratio auroc_gap"
-).split()
+METRIC_NAMES = [
+    "accuracy",
+    "balanced_accuracy",
+    "auroc",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "fpr",
+    "ppv",
+    "npv",
+    "f1",
+    "selection_rate",
+    "brier",
+    "ece",
+]
+NAMED_GAPS = [
+    "max_acc_gap",
+    "sensitivity_gap",
+    "fpr_gap",
+    "equalized_odds_difference",
+    "equalized_odds_ratio",
+    "demographic_parity_difference",
+    "demographic_parity_ratio",
+    "auroc_gap",
+]
 
 
 def make_predictions(labels, predicted, probabilities, positive=-1) -> Predictions:
@@ -196,9 +213,9 @@ def test_the_tables_hold_what_the_report_promises():
 
 @pytest.mark.parametrize("classes", [2, 3, 4])
 def test_random_frames_agree_with_plain_loops(classes):
-    """60 frames a class count; groups may lack a class, a prediction, or all but one example."""
+    """40 frames a class count; groups may lack a class, a prediction, or all but one example."""
     generator = np.random.default_rng(classes)
-    for _ in range(60):
+    for _ in range(40):
         count = int(generator.integers(1, 30))
         data = random_predictions(generator, count, classes)
         codes = np.unique(generator.integers(0, 4, count), return_inverse=True)[1]

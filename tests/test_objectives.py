@@ -40,7 +40,9 @@ LOSSES = [-math.log(p) for p in (0.8, 0.6, 0.7, 0.9)]
 
 
 def test_vanilla_by_hand():
-    assert build_objective("vanilla", (2, 1, 1, 1))(HAND).loss.item() == pytest.approx(sum(LOSSES) / 4)
+    assert build_objective("vanilla", (2, 1, 1, 1))(HAND).loss.item() == pytest.approx(
+        sum(LOSSES) / 4
+    )
 
 
 def test_fr_by_hand():
@@ -71,8 +73,12 @@ def test_hybrid_is_gr_plus_the_gap():
 
 def test_weights_of_the_glaucoma_paper():
     """facts/golden.md: fractions .903, .043, .054 give 1.107, 23.3 → 10, 18.5 → 10."""
-    assert clipped_inverse_frequency(COUNTS, 10).tolist() == pytest.approx([1.107, 10, 10], abs=5e-4)
-    assert clipped_inverse_frequency(COUNTS, 100).tolist() == pytest.approx([1.107, 23.26, 18.52], abs=5e-3)
+    assert clipped_inverse_frequency(COUNTS, 10).tolist() == pytest.approx(
+        [1.107, 10, 10], abs=5e-4
+    )
+    assert clipped_inverse_frequency(COUNTS, 100).tolist() == pytest.approx(
+        [1.107, 23.26, 18.52], abs=5e-3
+    )
 
 
 def test_a_group_absent_from_training_gets_the_cap():
@@ -135,7 +141,10 @@ def test_contract_gradient_equals_finite_differences(name):
 @pytest.mark.parametrize(("penalised", "base"), [("fr", "vanilla"), ("hybrid", "gr")])
 def test_lambda_zero_equals_the_base_loss_bit_for_bit(penalised, base):
     results = []
-    for objective in (build_objective(penalised, COUNTS, gap_weight=0.0), build_objective(base, COUNTS)):
+    for objective in (
+        build_objective(penalised, COUNTS, gap_weight=0.0),
+        build_objective(base, COUNTS),
+    ):
         scores = random_scores(seed=9)
         leaf = scores.logits.clone().requires_grad_()
         loss = objective(Scores(leaf, scores.labels, scores.groups, 3)).loss

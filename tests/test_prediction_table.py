@@ -159,7 +159,7 @@ def test_a_bad_table_is_refused_with_one_clear_sentence(tmp_path, text, argument
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(PredictionTableError, match="nowhere.csv"):
+    with pytest.raises(PredictionTableError, match=r"nowhere\.csv"):
         read_predictions(tmp_path / "nowhere.csv")
 
 

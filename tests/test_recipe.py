@@ -63,7 +63,10 @@ def test_every_error_at_once():
     ("values", "words"),
     [
         ({"training": {"micro_batch_size": 16}}, "training.micro_batch_size: 16 is more than"),
-        ({"objective": {"protect": ["raec"]}}, "'raec' is not in data.sensitive; did you mean 'race'"),
+        (
+            {"objective": {"protect": ["raec"]}},
+            "'raec' is not in data.sensitive; did you mean 'race'",
+        ),
         ({"data": {"source": "table", "path": "x"}}, "'gr' needs a sensitive attribute"),
         ({"data": {"prompt": "a <|image_pad|> b"}}, "special token"),
         ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
@@ -94,7 +97,11 @@ def test_yaml_round_trip(tmp_path):
 def test_bad_files(tmp_path):
     with pytest.raises(InputError, match="no recipe"):
         load_recipe(tmp_path / "nowhere.yaml")
-    for text, words in [("a: [", "not valid YAML"), ("- a", "must hold keys"), ("!!python/object:os.system {}", "not valid YAML")]:
+    for text, words in [
+        ("a: [", "not valid YAML"),
+        ("- a", "must hold keys"),
+        ("!!python/object:os.system {}", "not valid YAML"),
+    ]:
         (tmp_path / "r.yaml").write_text(text)
         with pytest.raises(InputError, match=words):
             load_recipe(tmp_path / "r.yaml")

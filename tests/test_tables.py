@@ -6,7 +6,9 @@ from fairlora_cls.data.tables import load_table, split_by_unit
 from fairlora_cls.errors import InputError
 
 HEAD = "id,image,label,sex,patient,split\n"
-ROWS = "1,a.png,no,F,p1,train\n2,b.png,yes,M,p2,Training\n3,c.png,no,,p3,val\n4,d.png,yes,F,p4,TEST\n"
+ROWS = (
+    "1,a.png,no,F,p1,train\n2,b.png,yes,M,p2,Training\n3,c.png,no,,p3,val\n4,d.png,yes,F,p4,TEST\n"
+)
 
 
 def write(folder, text, name="table.csv"):

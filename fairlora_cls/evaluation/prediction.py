@@ -13,6 +13,7 @@ import torch
 
 from fairlora_cls.data.batching import Batch, ordered_batches
 from fairlora_cls.data.examples import Example
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 
 
@@ -64,3 +65,29 @@ def collect_predictions(
         },
         positive=len(classes) - 1,
     )
+
+
+def validation_metrics(
+    logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, select_by: str
+) -> dict[str, float]:
+    """Loss (nats), accuracy, AUROC and MaxAccGap of the validation split, and `score`.
+
+    `score` decides the best epoch, higher is better: the metric named by `select_by`, or minus
+    the loss where that is asked for or the AUROC is undefined (one class only). Undefined values
+    are left out.
+    """
+    probabilities = softmax(logits)
+    predictions = logits.argmax(axis=1)
+    picked = probabilities[np.arange(len(labels)), labels]
+    accuracy = [(predictions == labels)[groups == g].mean() for g in np.unique(groups)]
+    values = {
+        "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
+        "accuracy": float((predictions == labels).mean()),
+        "auroc": float(
+            METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
+        ),
+        "max_acc_gap": float(GAPS["max_acc_gap"].values({"accuracy": np.array(accuracy)})),
+    }
+    values = {name: value for name, value in values.items() if np.isfinite(value)}
+    score = -values["loss"] if select_by == "loss" or select_by not in values else values[select_by]
+    return {**values, "score": score}

@@ -55,10 +55,8 @@ def load_adapter(backbone: Backbone, folder: Path) -> Any:
 
 
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Name → tensor of every trainable parameter, detached, on the CPU."""
-    return {
-        n: p.detach().cpu().contiguous() for n, p in model.named_parameters() if p.requires_grad
-    }
+    """Name → a copy of every trainable parameter, detached, on the CPU."""
+    return {n: p.detach().cpu().clone() for n, p in model.named_parameters() if p.requires_grad}
 
 
 def restore_trainable_state(model: nn.Module, state: dict[str, torch.Tensor]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,16 +183,16 @@ def _load_pretrained(loader: Any, name: str, **options: Any) -> Any:
         ) from error
 
 
-class _quiet_load_report:
+@contextmanager
+def _quiet_load_report() -> Iterator[None]:
     """Silence transformers' table of unexpected keys (lm_head), which we leave out on purpose."""
-
-    def __enter__(self) -> None:
-        self.logger = logging.getLogger("transformers.modeling_utils")
-        self.level = self.logger.level
-        self.logger.setLevel(logging.ERROR)
-
-    def __exit__(self, *_: object) -> None:
-        self.logger.setLevel(self.level)
+    logger = logging.getLogger("transformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 BACKBONES: dict[str, Callable[[str, torch.dtype, int], Backbone]] = {

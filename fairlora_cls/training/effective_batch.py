@@ -82,8 +82,15 @@ def backward_effective_batch(
 
 
 def _forward(forward: Callable[[Batch], torch.Tensor], micro: MicroBatch) -> torch.Tensor:
-    torch.manual_seed(micro.seed)
+    _generator(micro.places.device).manual_seed(micro.seed)
     return forward(micro.batch).float()
+
+
+def _generator(device: torch.device) -> torch.Generator:
+    """The generator that draws dropout masks there; torch.manual_seed would visit every backend."""
+    if device.type == "cuda":
+        return torch.cuda.default_generators[device.index or torch.cuda.current_device()]
+    return torch.default_generator
 
 
 def sum_gradients(parameters: Sequence[torch.nn.Parameter], sum_over_processes: Any) -> None:

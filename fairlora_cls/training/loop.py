@@ -149,20 +149,24 @@ def fine_tune(
             rate = learning_rate_factor(step, settings.warmup_steps, total_steps, settings.schedule)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * rate
+            chosen = torch.from_numpy(indices).to(accelerator.device)
             output, logits = backward_effective_batch(
                 forward,
                 accelerator.backward,
                 lambda tensor: accelerator.reduce(tensor, "sum"),
                 objective,
                 _own_share(indices, step, settings, make_batch, accelerator),
-                label_tensor[indices],
-                group_tensor[indices],
+                label_tensor[chosen],
+                group_tensor[chosen],
                 classifier.head.out_features,
             )
             if accelerator.num_processes > 1:
                 sum_gradients(trained, lambda tensor: accelerator.reduce(tensor, "sum"))
             norm = accelerator.clip_grad_norm_(trained, settings.gradient_clip)
-            numbers = _numbers(output.loss, norm, output.terms)
+            hits = (logits.argmax(1) == label_tensor[chosen]).float().mean()
+            numbers = _numbers(
+                {"loss": output.loss, "gradient_norm": norm, **output.terms, "accuracy": hits}
+            )
             _stop_unless_finite(
                 numbers, step, progress, checkpoints, accelerator.scaler is not None
             )
@@ -180,7 +184,6 @@ def fine_tune(
                 "epoch": epoch + 1,
                 **numbers,
                 "learning_rate": settings.learning_rate * rate,
-                "accuracy": float((logits.argmax(1) == label_tensor[indices]).float().mean()),
                 "group_counts": np.bincount(
                     groups[indices], minlength=objective.group_count
                 ).tolist(),
@@ -243,10 +246,11 @@ def _own_share(
     return share
 
 
-def _numbers(loss: torch.Tensor, norm: Any, terms: Mapping[str, torch.Tensor]) -> dict[str, float]:
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     """Everything to log, brought to the CPU in one transfer."""
-    values = {"loss": loss, "gradient_norm": torch.as_tensor(norm), **terms}
-    stacked = torch.stack([v.detach().float().to(loss.device) for v in values.values()]).tolist()
+    tensors = [torch.as_tensor(value).detach().float() for value in values.values()]
+    device = next(iter(values.values())).device
+    stacked = torch.stack([tensor.to(device) for tensor in tensors]).tolist()
     return dict(zip(values, stacked, strict=True))
 
 

@@ -1,0 +1,176 @@
+"""A classifier on its device, its batches and visual features: what every verb that predicts needs.
+
+N examples of a split, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
+from fairlora_cls.data.images import UnreadableImageError, content_digest, find_unreadable
+from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.prediction import collect_predictions, predict_logits
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.files import cache_folder
+from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.training.loop import Display
+
+PREDICTION_BATCH = 16  # examples in one forward pass without gradients
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A classifier on its device, and how a split's examples become its batches."""
+
+    classifier: torch.nn.Module
+    forward: Callable[[Batch], torch.Tensor]  # under accelerate's autocast
+    encode_prompt: PromptEncoder
+    accelerator: Any
+
+
+def start_accelerator(precision: str, trackers: Sequence[str], folder: Path) -> Any:
+    """accelerate with the recipe's precision on the best device that there is.
+
+    Raises InputError for fp16 without a GPU, which accelerate does not offer.
+    """
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+
+    # A process may run several recipes (an ablation, a notebook); accelerate keeps the first
+    # precision for all of them unless its shared state is cleared.
+    AcceleratorState._reset_state()
+    mixed = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}[precision]
+    if mixed == "fp16" and not torch.cuda.is_available():
+        raise InputError("training.precision is fp16, which needs a GPU; use bf16 or fp32 here.")
+    return Accelerator(
+        mixed_precision=mixed,
+        log_with=list(trackers) or None,
+        project_dir=str(folder) if trackers else None,
+    )
+
+
+def build_engine(classifier: torch.nn.Module, prompt: str, accelerator: Any) -> Engine:
+    backbone = classifier.backbone
+    encoder = PromptEncoder(
+        render_prompt(backbone.processor, prompt),
+        backbone.processor.tokenizer,
+        backbone.visual_tokens,
+        backbone.positions,
+    )
+    # evaluation_mode: autocast only. Gradients are summed by hand, over the whole effective batch.
+    forward = accelerator.prepare_model(classifier, evaluation_mode=True)
+    return Engine(classifier, forward, encoder, accelerator)
+
+
+def make_batch(
+    indices: Sequence[int], features: ImageFeatures, encode_prompt: PromptEncoder
+) -> Batch:
+    return collate(indices, features(indices), encode_prompt)
+
+
+def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
+    return LiveFeatures(
+        paths, backbone.encode_images, backbone.minimum_pixels, backbone.maximum_pixels
+    )
+
+
+def prepare_features(
+    splits: Splits,
+    backbone: Backbone,
+    use_cache: bool,
+    skip_unreadable: bool,
+    accelerator: Any,
+    display: Display,
+) -> tuple[Splits, list[Path], dict[str, ImageFeatures]]:
+    """Features of every split, from the cache (filled here) or live; and the images left out."""
+    paths = list(dict.fromkeys(e.image for e in splits.everything()))
+    entries: dict[Path, Any] = {}
+    if use_cache:
+        entries = _cached_entries(paths, backbone, accelerator, display)
+        problems = find_unreadable([p for p in paths if p not in entries])
+    else:
+        problems = find_unreadable(paths)
+    if not skip_unreadable:
+        raise_unreadable(problems)
+    dropped = [problem.path for problem in problems]
+    if dropped:
+        bad = set(dropped)
+        kept = {n: tuple(e for e in splits.split(n) if e.image not in bad) for n in SPLIT_NAMES}
+        splits = replace(splits, **kept)
+    features = {}
+    for name in SPLIT_NAMES:
+        images = [e.image for e in splits.split(name)]
+        features[name] = (
+            CachedFeatures([entries[i] for i in images])
+            if use_cache
+            else live_features(backbone, images)
+        )
+    return splits, dropped, features
+
+
+def _cached_entries(
+    paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
+) -> dict[Path, Any]:
+    digests = {}
+    for path in paths:
+        try:
+            digests[path] = content_digest(path)
+        except UnreadableImageError:
+            continue  # no entry: the caller finds and names it
+    folder = cache_folder() / "vision" / backbone.vision_fingerprint()
+    found = open_cache(folder, digests.values())
+    new = sorted({d: p for p, d in digests.items() if d not in found}.items())
+    if new:
+        display.stage("Vision features", len(new))
+        share = new[accelerator.process_index :: accelerator.num_processes]
+        fill_cache(
+            folder,
+            share,
+            backbone.encode_images,
+            backbone.minimum_pixels,
+            backbone.maximum_pixels,
+            lambda count: display.advance(count * accelerator.num_processes),
+        )
+    accelerator.wait_for_everyone()
+    if new:
+        found |= open_cache(folder, [d for d, _ in new])
+    return {path: found[digest] for path, digest in digests.items() if digest in found}
+
+
+def raise_unreadable(problems: Sequence[UnreadableImageError]) -> None:
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise problems[0]
+    raise InputError(f"{len(problems)} images cannot be read. The first: {problems[0]}")
+
+
+def predict_split(
+    engine: Engine,
+    examples: Sequence[Example],
+    features: ImageFeatures,
+    classes: tuple[str, ...],
+    attributes: Sequence[str],
+    display: Display,
+) -> Predictions:
+    display.stage("Predicting", len(examples))
+    logits = predict_logits(
+        engine.forward,
+        partial(make_batch, features=features, encode_prompt=engine.encode_prompt),
+        len(examples),
+        len(classes),
+        PREDICTION_BATCH,
+        engine.accelerator,
+        display.advance,
+    )
+    return collect_predictions(examples, logits, classes, attributes)

@@ -1,0 +1,88 @@
+"""What run.json says of a run: where it was made, on what, how fast, and how often groups were seen.
+
+G groups.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.groups import Groups
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.run_folder import installed_versions
+from fairlora_cls.training.loop import TrainingSummary
+
+
+def initial_state(
+    recipe: Recipe,
+    splits: Splits,
+    groups: Groups | None,
+    classifier: torch.nn.Module,
+    accelerator: Any,
+    data_fingerprint: str,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "status": "running",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seed": recipe.seed,
+        "device": str(accelerator.device),
+        "processes": accelerator.num_processes,
+        "python": platform.python_version(),
+        "versions": installed_versions(),
+        "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "data_fingerprint": data_fingerprint,
+        "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
+        "classes": list(splits.classes),
+        "protected": {
+            "attribute": groups.attribute,
+            "training_counts": dict(zip(groups.names, groups.counts, strict=True)),
+        }
+        if groups
+        else None,
+        "selection_rule": f"highest validation {recipe.training.select_by}, earlier epoch on a tie"
+        if recipe.training.select_by != "loss"
+        else "lowest validation loss, earlier epoch on a tie",
+        "notes": list(notes),
+    }
+
+
+def training_state(folder: Path, summary: TrainingSummary, groups: Groups | None) -> dict[str, Any]:
+    progress = summary.progress
+    return {
+        "training": {
+            "steps": progress.step,
+            "epochs": progress.epoch,
+            "best_epoch": progress.best_epoch,
+            "best_validation_score": progress.best_score,
+            "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
+            **_summarise_log(folder / "log.jsonl", groups),
+        }
+    }
+
+
+def _summarise_log(path: Path, groups: Groups | None) -> dict[str, Any]:
+    """How often each group was present in a step, and how often the penalty was active."""
+    with path.open(encoding="utf-8") as file:
+        steps = [r for r in map(json.loads, file) if "loss" in r]
+    present = (np.array([r["group_counts"] for r in steps]) > 0).mean(axis=0)
+    summary: dict[str, Any] = {}
+    if groups:
+        summary["group_present_in_steps"] = dict(
+            zip(groups.names, present.round(4).tolist(), strict=True)
+        )
+    if "soft_max_acc_gap" in steps[0]:
+        active = float(np.mean([r["soft_max_acc_gap"] > 0 for r in steps]))
+        summary["penalty_active_in_steps"] = round(active, 4)
+    return summary

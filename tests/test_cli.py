@@ -1,0 +1,250 @@
+"""What a user sees: one sentence and exit 2 for bad input, nothing half-written, CSV that pipes."""
+
+import csv
+import io
+import re
+import shutil
+
+import pytest
+from typer.testing import CliRunner
+
+from fairlora_cls.cli import app
+
+VERBS = ["train", "evaluate", "predict", "report", "doctor", "recipes"]
+
+
+@pytest.fixture
+def cli(tmp_path, monkeypatch):
+    """Run a verb in this process, in an empty folder: (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(a) for a in arguments])
+        return result.exit_code, result.stdout, result.stderr
+
+    return run
+
+
+def tables(cohort):
+    return ["--data", f"table:{cohort}", "--set", "data.sensitive=[sex]"]
+
+
+def test_help_names_every_verb_and_option(cli):
+    code, text, _ = cli("--help")
+    assert code == 0
+    assert all(verb in text for verb in VERBS)
+    for verb in VERBS[:-1]:
+        code, text, _ = cli(verb, "--help")
+        assert code == 0
+        assert "--debug" in text
+
+
+def test_version(cli):
+    assert re.fullmatch(r"\d+\.\d+\.\d+\n", cli("--version")[1])
+
+
+def test_no_verb_shows_the_help(cli):
+    assert "Usage" in "".join(cli()[1:])
+
+
+BAD_INPUT = [
+    (["train", "nowhere.yaml"], "no recipe 'nowhere.yaml'"),
+    (["train", "--method", "hybird"], "'hybird' is not a choice; did you mean 'hybrid'"),
+    (["train", "--set", "training.epoch=1"], "training.epoch: unknown key; did you mean 'epochs'"),
+    (["train", "--data", "ham10000:nowhere"], "no folder 'nowhere'"),
+    (["train", "--data", "ham10000"], "needs its folder or file"),
+    (["train", "--data", "table:nowhere", "--set", "data.sensitive=[sex]"], "no file or folder"),
+    (["train", "--model", "nowhere/model"], "cannot be loaded"),
+    (["train", "--set", "model.lora.targets=[q_prj]"], "did you mean 'q_proj'"),
+    (["train", "--resume", "--overwrite"], "give one of them"),
+    (["train", "--set", "data.sensitive=[sexx]"], "no attribute 'sexx'; did you mean 'sex'"),
+    (["evaluate", "nowhere"], "nowhere"),
+    (["predict", "nowhere", "x.png"], "not a run folder"),
+    (["predict", "nowhere"], "one of the two"),
+    (["report", "nowhere.csv"], "nowhere.csv"),
+    (["recipes", "copy", "quickstrat"], "did you mean 'quickstart'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_input_is_one_sentence_and_exit_2(cli, tmp_path, arguments, words):
+    code, out, error = cli(*arguments)
+    assert code == 2
+    assert words in error.replace("\n", " ")
+    assert "Traceback" not in out + error
+    assert not list(tmp_path.iterdir())
+
+
+def broken_copy(cohort, tmp_path, change):
+    """The cohort with its table changed: (folder, arguments)."""
+    folder = tmp_path.parent / f"{tmp_path.name}-data"
+    shutil.copytree(cohort, folder)
+    with (folder / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    rows = change(rows, folder)
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys() if rows else ["id"])
+        writer.writeheader()
+        writer.writerows(rows)
+    return folder
+
+
+def no_positives_in_training(rows, folder):
+    return [r for r in rows if r["split"] != "train" or r["label"] == "no"]
+
+
+def without(column):
+    return lambda rows, folder: [{k: v for k, v in r.items() if k != column} for r in rows]
+
+
+def broken_image(rows, folder):
+    (folder / rows[3]["image"]).write_bytes(b"broken")
+    return rows
+
+
+def same_patient(rows, folder):
+    train = next(r for r in rows if r["split"] == "train")
+    next(r for r in rows if r["split"] == "test")["patient"] = train["patient"]
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (no_positives_in_training, "No training example has class 'yes'"),
+        (without("label"), "no column 'label'"),
+        (without("sex"), "no attribute 'sex'"),
+        (lambda rows, folder: [], "has no rows"),
+        (broken_image, "cannot be read"),
+        (same_patient, "is in both train and test"),
+    ],
+    ids=["class absent", "label column", "group column", "empty", "image", "leak"],
+)
+def test_bad_data_is_refused_before_anything_is_written(cli, cohort, tmp_path, change, words):
+    folder = broken_copy(cohort, tmp_path, change)
+    code, _, error = cli("train", *tables(folder))
+    assert code == 2
+    assert words in error.replace("\n", " ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_skip_unreadable_goes_on_and_the_report_counts(cli, cohort, tmp_path):
+    folder = broken_copy(cohort, tmp_path, broken_image)
+    short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
+    code, out, error = cli("train", *tables(folder), *short, "--skip-unreadable", "--output", "r")
+    assert code == 0, error
+    assert "1 unreadable images were skipped" in (tmp_path / "r" / "report" / "report.md").read_text()
+
+
+def test_a_group_absent_from_training_is_a_warning_that_the_report_repeats(cli, cohort, tmp_path):
+    def change(rows, folder):
+        for row in rows:
+            row["sex"] = "Other" if row["split"] == "test" and row["sex"] == "Male" else row["sex"]
+        return rows
+
+    folder = broken_copy(cohort, tmp_path, change)
+    short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
+    code, out, error = cli("train", *tables(folder), *short, "--output", "r")
+    assert code == 0, error
+    assert "group Other (sex) is absent from training" in (tmp_path / "r" / "report" / "report.md").read_text()
+
+
+def test_a_run_folder_is_never_overwritten_unasked(cli, cohort, tmp_path):
+    arguments = ["train", *tables(cohort), "--set", "training.epochs=1", "--set", "report.bootstrap=20", "--output", "r"]
+    code, out, error = cli(*arguments)
+    assert code == 0, error
+    assert "MaxAccGap" in out
+    assert "r/report/report.html" in out.replace("\n", "")
+    before = (tmp_path / "r" / "run.json").read_bytes()
+    code, _, error = cli(*arguments)
+    assert code == 2
+    assert "--resume" in error
+    assert "--overwrite" in error
+    assert (tmp_path / "r" / "run.json").read_bytes() == before
+    code, _, error = cli(*arguments, "--overwrite", "--set", "objective.method=vanilla")
+    assert code == 0, error
+    assert "method: vanilla" in (tmp_path / "r" / "recipe.yaml").read_text()
+
+
+def test_a_folder_that_is_not_a_run_is_left_alone(cli, cohort, tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    for extra in ([], ["--overwrite"], ["--resume"]):
+        code, _, error = cli("train", *tables(cohort), "--output", "mine", *extra)
+        assert code == 2
+        assert "not a run folder" in error
+    code, _, error = cli("report", small_table(tmp_path), "--attribute", "sex", "--output", "mine")
+    assert code == 2
+    assert "thesis.txt" in error
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "years of work"
+
+
+def small_table(folder):
+    path = folder / "preds.csv"
+    rows = ["id,label,prediction,prob_no,prob_yes,sex"]
+    rows += [f"{i},{'yes' if i % 2 else 'no'},{'yes' if i % 3 else 'no'},0.4,0.6,{'F' if i % 5 else 'M'}" for i in range(60)]
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_report_of_any_predictions(cli, tmp_path):
+    path = small_table(tmp_path)
+    code, out, error = cli("report", path, "--attribute", "sex", "--output", "r", "--bootstrap", "50")
+    assert code == 0, error
+    assert (tmp_path / "r" / "report.json").is_file()
+    assert "sex" in out
+    code, _, error = cli("report", path, "--attribute", "sx", "--output", "x")
+    assert code == 2
+    assert "sx" in error
+    assert not (tmp_path / "x").exists()
+
+
+def test_predict_prints_csv_and_nothing_else(cli, small_run, cohort, tmp_path):
+    folder, _ = small_run
+    image = next((cohort / "images").iterdir())
+    code, out, error = cli("predict", folder, image)
+    assert code == 0, error
+    rows = list(csv.DictReader(io.StringIO(out)))
+    assert list(rows[0]) == ["id", "prediction", "prob_no", "prob_yes"]
+    assert rows[0]["id"] == str(image)
+    assert float(rows[0]["prob_no"]) + float(rows[0]["prob_yes"]) == pytest.approx(1, abs=1e-5)
+    table = cohort / "table.csv"
+    code, _, error = cli("predict", folder, "--table", table, "--output", "p.csv")
+    assert code == 0, error
+    with (tmp_path / "p.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 112
+    code, _, error = cli("predict", folder, "nowhere.png")
+    assert code == 2
+    assert "nowhere.png" in error
+
+
+def test_evaluate_writes_beside_the_run(cli, small_run, tmp_path):
+    folder, _ = small_run
+    code, out, error = cli("evaluate", folder, "--split", "validation", "--output", tmp_path / "e")
+    assert code == 0, error
+    assert (tmp_path / "e" / "report" / "report.json").is_file()
+    code, _, error = cli("evaluate", folder, "--split", "tset")
+    assert code == 2
+    assert "no split 'tset'" in error
+
+
+def test_doctor(cli):
+    code, out, _ = cli("doctor")
+    assert code == 0
+    assert all(word in out for word in ("torch", "Device of a run", "Cache"))
+
+
+def test_recipes_list_and_copy(cli, tmp_path):
+    code, out, _ = cli("recipes", "list")
+    assert code == 0
+    assert "quickstart" in out
+    code, _, error = cli("recipes", "copy", "quickstart")
+    assert code == 0, error
+    assert (tmp_path / "quickstart.yaml").is_file()
+    assert cli("recipes", "copy", "quickstart")[0] == 2
+
+
+def test_debug_shows_the_traceback(cli):
+    result = CliRunner().invoke(app, ["train", "nowhere.yaml", "--debug"])
+    assert result.exception is not None
+    assert "no recipe" in str(result.exception)

@@ -1,0 +1,379 @@
+"""The report says what the dataclass holds, tells chance from evidence, and harms no one."""
+
+import json
+import re
+from html import unescape
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.prediction_table import (
+    Predictions,
+    PredictionTableError,
+    read_predictions,
+    write_predictions,
+)
+from fairlora_cls.evaluation.report import fairness_report, write_report
+from fairlora_cls.evaluation.tables import gaps_table, groups_table
+from fairlora_cls.evaluation.wording import describe_gap, describe_overall
+
+TABLE_1 = {  # correct answers of 1816 Non-Hispanic, 76 Hispanic, 108 Unknown: overall %, gap in points
+    "zero-shot": ((908, 41, 54), 50.15, 3.95),
+    "vanilla": ((970, 43, 57), 53.50, 3.80),
+    "fr": ((971, 44, 56), 53.55, 6.04),
+    "gr": ((965, 41, 57), 53.15, 1.17),
+    "hybrid": ((969, 43, 57), 53.45, 3.80),
+}
+SIZES = {"Non-Hispanic": 1816, "Hispanic": 76, "Unknown": 108}
+
+
+def answers(sizes, correct, attribute="ethnicity") -> Predictions:
+    """So many examples and correct answers in each group; labels alternate."""
+    labels, predicted, groups = [], [], []
+    for (name, size), right in zip(sizes.items(), correct, strict=True):
+        for place in range(size):
+            labels.append(place % 2)
+            predicted.append(place % 2 if place < right else 1 - place % 2)
+            groups.append(name)
+    score = np.where(np.array(predicted) == 1, 0.9, 0.1)
+    return Predictions(
+        range(len(labels)),
+        labels,
+        predicted,
+        np.column_stack([1 - score, score]),
+        ("no", "yes"),
+        {attribute: np.array(groups, dtype=object)},
+    )
+
+
+def simulated(count=240, classes=3, seed=0, **attributes) -> Predictions:
+    generator = np.random.default_rng(seed)
+    labels = generator.integers(0, classes, count)
+    logits = generator.normal(0, 1, (count, classes))
+    logits[np.arange(count), labels] += 1
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return Predictions(
+        range(count),
+        labels,
+        probabilities.argmax(axis=1),
+        probabilities,
+        tuple(f"class {code}" for code in range(classes)),
+        {name: np.array(values, dtype=object) for name, values in attributes.items()},
+    )
+
+
+def cycled(names, count=240):
+    return [names[place % len(names)] for place in range(count)]
+
+
+@pytest.mark.parametrize("method", TABLE_1)
+def test_table_1_is_not_evidence(method):
+    correct, overall, gap = TABLE_1[method]
+    report = fairness_report(answers(SIZES, correct), bootstrap=200)
+    found = report.attributes["ethnicity"].gaps["max_acc_gap"]
+    assert 100 * report.overall["accuracy"].value == pytest.approx(overall, abs=0.005)
+    assert 100 * found.value == pytest.approx(gap, abs=0.005)
+    assert found.null_mean == pytest.approx(0.0729, abs=0.0015)
+    assert found.null_interval == pytest.approx((0.0121, 0.1691), abs=0.003)
+    assert found.p_value > 0.5
+    sentence = describe_gap("ethnicity", report.attributes["ethnicity"])
+    assert "no evidence" in sentence
+    assert re.search(r"by 7\.[1-4] points on average", sentence)
+    assert any("by chance" in warning for warning in report.warnings)
+
+
+def test_a_planted_gap_is_evidence():
+    report = fairness_report(answers({"A": 500, "B": 500}, (425, 350)), bootstrap=200)
+    gap = report.attributes["ethnicity"].gaps["max_acc_gap"]
+    assert gap.value == pytest.approx(0.15)
+    assert (gap.best, gap.worst) == ("A", "B")
+    assert gap.p_value < 0.001
+    assert "it is evidence" in describe_gap("ethnicity", report.attributes["ethnicity"])
+
+
+def test_json_has_the_schema_of_the_design(tmp_path):
+    predictions = simulated(sex=cycled(["F", "M"]), race=cycled(["A", "B", "C"]))
+    report = fairness_report(predictions, ["sex", "race", "sex×race"], bootstrap=50)
+    write_report(report, tmp_path / "report")
+    stored = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert stored == json.loads(json.dumps(report.to_dict()))
+    assert list(stored) == [
+        "schema",
+        "n",
+        "classes",
+        "positive",
+        "overall",
+        "attributes",
+        "warnings",
+    ]
+    assert stored["schema"] == 1
+    assert stored["n"] == 240
+    assert stored["classes"] == ["class 0", "class 1", "class 2"]
+    assert stored["positive"] == "class 2"
+    assert list(stored["overall"]) == list(METRICS)
+    assert list(stored["attributes"]) == ["sex", "race", "sex×race"]
+    for attribute in stored["attributes"].values():
+        assert list(attribute) == ["groups", "gaps", "equity_scaled"]
+        assert sum(group["n"] for group in attribute["groups"].values()) == 240
+        for group in attribute["groups"].values():
+            assert list(group) == ["n", "positives", *METRICS]
+            assert list(group["accuracy"]) == ["value", "interval"]
+        assert list(attribute["gaps"]) == list(GAPS)
+        for gap in attribute["gaps"].values():
+            assert list(gap) == (
+                [
+                    "value",
+                    "interval",
+                    "null_mean",
+                    "null_interval",
+                    "p_value",
+                    "best",
+                    "worst",
+                    "undefined_groups",
+                ]
+            )
+            assert 0 < gap["p_value"] <= 1
+        assert list(attribute["equity_scaled"]) == list(EQUITY_SCALED)
+    groups = set(stored["attributes"]["sex×race"]["groups"])
+    assert groups == {f"{sex}×{race}" for sex in "FM" for race in "ABC"}
+
+
+def test_undefined_stays_undefined():
+    """Group B has no positives: its sensitivity is null, and the gap names it as left out."""
+    labels = [0, 1] * 20 + [0] * 20 + [0, 1] * 20
+    score = np.tile([0.2, 0.4, 0.6, 0.8], 25)
+    groups = ["A"] * 40 + ["B"] * 20 + ["C"] * 40
+    predictions = Predictions(
+        range(100),
+        labels,
+        (score > 0.5).astype(int),
+        np.column_stack([1 - score, score]),
+        ("no", "yes"),
+        {"g": np.array(groups)},
+    )
+    result = fairness_report(predictions, bootstrap=50).attributes["g"]
+    assert result.groups["B"].metrics["sensitivity"].value is None
+    assert result.groups["B"].metrics["sensitivity"].interval is None
+    assert result.gaps["sensitivity_gap"].undefined_groups == ("B",)
+    assert result.gaps["sensitivity_gap"].value == 0
+    assert result.gaps["equalized_odds_difference"].undefined_groups == ("B",)
+    assert result.gaps["max_acc_gap"].undefined_groups == ()
+    pair = fairness_report(
+        Predictions(
+            range(60),
+            labels[:60],
+            (score > 0.5).astype(int)[:60],
+            np.column_stack([1 - score, score])[:60],
+            ("no", "yes"),
+            {"g": np.array(groups[:60])},
+        ),
+        bootstrap=50,
+    )
+    gap = pair.attributes["g"].gaps["auroc_gap"]
+    assert (gap.value, gap.interval, gap.p_value, gap.best) == (None, None, None, None)
+    assert pair.attributes["g"].equity_scaled["auroc_fairllava"].value is None
+    assert any("no positives among 20" in warning for warning in pair.warnings)
+
+
+def test_warnings_in_words():
+    groups = ["A"] * 190 + ["tiny"] * 12 + [""] * 8 + ["zeta"] * 30
+    report = fairness_report(simulated(g=groups), bootstrap=20, notes=("3 unreadable images",))
+    text = "\n".join(report.warnings)
+    assert "tiny (12)" in text
+    assert "8 of 240 examples have no value" in text
+    counts = {name: group.n for name, group in report.attributes["g"].groups.items()}
+    assert list(counts.items()) == [("A", 190), ("tiny", 12), ("zeta", 30), ("missing", 8)]
+    assert report.warnings[-1] == "3 unreadable images"
+
+
+def test_groups_stand_in_reading_order():
+    ages = ["10-14", "missing", "5-9", "65+", "", "100"]
+    report = fairness_report(simulated(age=cycled(ages)), bootstrap=20)
+    assert list(report.attributes["age"].groups) == ["5-9", "10-14", "65+", "100", "missing"]
+    for name, group in report.attributes["age"].groups.items():
+        assert group.n == (80 if name == "missing" else 40)
+
+
+def test_a_collapsed_classifier_is_named():
+    labels = [0] * 20 + [1] * 60
+    predictions = Predictions(
+        range(80),
+        labels,
+        [0] * 80,
+        np.tile([0.6, 0.4], (80, 1)),
+        ("no", "yes"),
+        {"g": cycled(["A", "B"], 80)},
+    )
+    report = fairness_report(predictions, bootstrap=20)
+    text = "\n".join(report.warnings)
+    assert "all 80 predictions are 'no'" in text
+    assert "same probabilities" in text
+    assert "25.0%, below the 75.0%" in text
+    assert report.overall["auroc"].value == 0.5
+    assert report.overall["ppv"].value is None
+
+
+def test_one_group_one_example_and_many_groups(tmp_path):
+    single = fairness_report(simulated(g=["A"] * 240), bootstrap=20)
+    assert single.attributes["g"].gaps["max_acc_gap"].value is None
+    assert any("one group" in warning for warning in single.warnings)
+    lone = fairness_report(simulated(g=["A"] * 239 + ["B"]), bootstrap=20).attributes["g"]
+    assert lone.groups["B"].n == 1
+    assert lone.groups["B"].metrics["accuracy"].value in (0, 1)
+    assert lone.groups["B"].metrics["auroc"].value is None
+    only = fairness_report(simulated(count=1, g=["A"]), bootstrap=20)
+    assert only.overall["auroc"].value is None
+    many = fairness_report(simulated(1000, classes=2, g=cycled(range(200), 1000)), bootstrap=20)
+    assert len(many.attributes["g"].groups) == 200
+    assert len(many.attributes["g"].gaps["max_acc_gap"].best) > 0
+    for name, report in {"single": single, "only": only, "many": many}.items():
+        write_report(report, tmp_path / name)
+        assert (tmp_path / name / "report.html").exists()
+
+
+def test_an_identifier_is_not_an_attribute():
+    with pytest.raises(PredictionTableError, match=r"'patient' has 600 different values"):
+        fairness_report(simulated(count=600, patient=range(600)), bootstrap=20)
+
+
+def test_no_labels_no_report(tmp_path):
+    path = tmp_path / "unlabelled.csv"
+    path.write_text("id,label,prob_a,prob_b\n1,,.5,.5\n2,a,.6,.4\n")
+    with pytest.raises(PredictionTableError, match="1 of 2 examples have no label"):
+        fairness_report(read_predictions(path))
+    with pytest.raises(PredictionTableError, match="did you mean 'sex'"):
+        fairness_report(simulated(sex=cycled(["F", "M"])), ["sx"])
+
+
+def test_one_seed_one_report_whatever_else_is_asked():
+    predictions = simulated(sex=cycled(["F", "M"]), race=cycled(["A", "B", "C"]))
+    both = fairness_report(predictions, ["sex", "race"], bootstrap=50)
+    assert both == fairness_report(predictions, ["sex", "race"], bootstrap=50)
+    alone = fairness_report(predictions, ["sex"], bootstrap=50)
+    assert alone.attributes["sex"] == both.attributes["sex"]
+    other = fairness_report(predictions, ["sex"], bootstrap=50, seed=1)
+    assert (
+        other.attributes["sex"].gaps["max_acc_gap"] != alone.attributes["sex"].gaps["max_acc_gap"]
+    )
+
+
+def test_without_bootstrap_there_are_values_only(tmp_path):
+    report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=0)
+    gap = report.attributes["g"].gaps["max_acc_gap"]
+    assert gap.value is not None
+    assert (gap.interval, gap.null_mean, gap.p_value) == (None, None, None)
+    write_report(report, tmp_path / "report")
+    with pytest.raises(ValueError, match="-1"):
+        fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=-1)
+
+
+def test_a_table_read_back_gives_the_same_report(tmp_path):
+    predictions = simulated(g=cycled(["A", "B", ""]))
+    write_predictions(predictions, tmp_path / "test.csv")
+    read = read_predictions(tmp_path / "test.csv")
+    assert fairness_report(read, bootstrap=20) == fairness_report(predictions, bootstrap=20)
+
+
+HOSTILE = ["<script>alert(1)</script>", 'a|b "quoted" & $x^$', "Ӝ & <b>", "*bold* [link](x) `code`"]
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile") / "report"
+    predictions = simulated(**{"<i>group": cycled(HOSTILE)})
+    predictions = Predictions(
+        predictions.ids,
+        predictions.labels,
+        predictions.predictions,
+        predictions.probabilities,
+        ("no", "<script>class", "c|d"),
+        predictions.attributes,
+    )
+    report = fairness_report(predictions, bootstrap=50, notes=("<script>note",))
+    write_report(report, folder)
+    return report, folder
+
+
+def test_names_do_no_harm_in_the_page(hostile):
+    _, folder = hostile
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "<i>" not in page
+    assert "<b>Ж" not in page
+    assert "alert(1)" in page
+    for name in HOSTILE:
+        assert name in unescape(page)
+    assert not re.search(r"(src|href|url)\s*[=(]\s*[\"']?(https?:)?//", page)
+    assert "@import" not in page
+    levels = [int(level) for level in re.findall(r"<h(\d)", page)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 2 for before, after in pairwise(levels))
+    drawn = page.count("<svg")
+    assert drawn == 3
+    assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == drawn
+    identities = re.findall(r' id="([^"]*)"', page)
+    assert len(identities) == len(set(identities))
+    assert "prefers-color-scheme: dark" in page
+    assert "@media print" in page
+
+
+def test_names_do_no_harm_in_markdown(hostile):
+    _, folder = hostile
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    assert "<script" not in text
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    table = [line for line in rows if re.match(r"\| (Group|Examples|Accuracy) \|", line)]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table[-3:]} == {len(HOSTILE) + 2}
+    for name in re.findall(r"\(figures/([^)]*)\)", text):
+        assert (folder / "figures" / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_number_in_the_files_is_the_dataclass(hostile):
+    report, folder = hostile
+    page = unescape((folder / "report.html").read_text(encoding="utf-8"))
+    assert describe_overall(report) in page
+    ((attribute, result),) = report.attributes.items()
+    assert describe_gap(attribute, result) in page
+    for warning in report.warnings:
+        assert warning in page
+    for table in (groups_table(attribute, result), gaps_table(attribute, result)):
+        for row in table.rows:
+            for cell in row:
+                assert cell.text in page
+                assert cell.detail in page
+    accuracy = result.groups[HOSTILE[0]].metrics["accuracy"]
+    low, high = accuracy.interval
+    shown = f"{100 * accuracy.value:.1f}%<small>{100 * low:.1f} to {100 * high:.1f}</small>"
+    assert shown in page
+
+
+def test_a_failure_leaves_no_half_written_report(tmp_path, monkeypatch):
+    report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=20)
+    write_report(report, tmp_path / "report")
+    (tmp_path / "report" / "mine.txt").write_text("keep")
+    before = {p: p.read_bytes() for p in (tmp_path / "report").rglob("*") if p.is_file()}
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("fairlora_cls.evaluation.markdown.render_markdown", fail)
+    for target in ("report", "new"):
+        with pytest.raises(OSError, match="disk full"):
+            write_report(report, tmp_path / target)
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_a_new_report_replaces_the_old_one_only(tmp_path):
+    folder = tmp_path / "report"
+    predictions = simulated(a=cycled(["A", "B"]), b=cycled(["C", "D"]))
+    write_report(fairness_report(predictions, bootstrap=20), folder)
+    (folder / "mine.txt").write_text("keep")
+    assert any(path.name.startswith("2-b") for path in (folder / "figures").iterdir())
+    write_report(fairness_report(predictions, ["a"], bootstrap=20), folder)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["figures", "mine.txt", "report.html", "report.json", "report.md"]
+    assert all(path.name.startswith("1-a") for path in (folder / "figures").iterdir())

@@ -1,0 +1,220 @@
+"""A whole run, its folder, and what comes after: evaluate and predict."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from fairlora_cls import run
+from fairlora_cls.errors import InputError
+from fairlora_cls.recipe import build_recipe, load_recipe
+from tests.test_loop import recipe
+
+
+def test_the_run_folder_holds_what_the_design_says(small_run):
+    folder, _ = small_run
+    for name in (
+        "recipe.yaml",
+        "run.json",
+        "log.jsonl",
+        "checkpoints",
+        "adapter/adapter_config.json",
+        "adapter/adapter_model.safetensors",
+        "adapter/head.safetensors",
+        "adapter/classifier.json",
+        "adapter/tokenizer.json",
+        "predictions/validation.csv",
+        "predictions/test.csv",
+        "report/report.json",
+        "report/report.md",
+        "report/report.html",
+        "README.md",
+    ):
+        assert (folder / name).exists(), name
+    assert not list(folder.rglob(".*"))
+
+
+def test_run_json(small_run):
+    folder, outcome = small_run
+    state = json.loads((folder / "run.json").read_text())
+    assert state == outcome.state
+    assert state["status"] == "complete"
+    assert state["seed"] == 42
+    assert state["examples"] == {"train": 48, "validation": 24, "test": 40}
+    assert state["protected"]["attribute"] == "sex"
+    assert sum(state["protected"]["training_counts"].values()) == 48
+    assert {"torch", "transformers", "peft", "fairlora-cls"} <= state["versions"].keys()
+    assert {"data", "model", "vision_features", "training", "prediction", "report"} == state[
+        "timings"
+    ]["seconds"].keys()
+    assert state["training"]["images_per_second"] > 0
+    assert state["selection_rule"] == "highest validation auroc, earlier epoch on a tie"
+
+
+def test_predictions_csv(small_run):
+    folder, _ = small_run
+    with (folder / "predictions" / "test.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "id",
+        "label",
+        "prediction",
+        "prob_no",
+        "prob_yes",
+        "ethnicity",
+        "sex",
+        "race",
+        "age_group",
+    ]
+    assert len(rows) == 40
+    assert {r["label"] for r in rows} == {"no", "yes"}
+    assert all(abs(float(r["prob_no"]) + float(r["prob_yes"]) - 1) < 1e-6 for r in rows)
+
+
+def test_report_covers_the_sensitive_attributes(small_run):
+    folder, _ = small_run
+    report = json.loads((folder / "report" / "report.json").read_text())
+    assert report["n"] == 40
+    assert list(report["attributes"]) == ["sex", "ethnicity"]
+    assert report["positive"] == "yes"
+
+
+def test_the_model_card_tells_the_essentials(small_run):
+    folder, _ = small_run
+    text = (folder / "README.md").read_text()
+    for words in (
+        "method `hybrid`",
+        "Trainable parameters",
+        "Does the patient have glaucoma?",
+        "not a medical device",
+        "| sex |",
+    ):
+        assert words in text
+
+
+def test_evaluate_repeats_the_test_predictions(small_run, tmp_path, display):
+    folder, outcome = small_run
+    again = run.evaluate(folder, display, output=tmp_path / "e")
+    assert (tmp_path / "e" / "predictions.csv").read_bytes() == (
+        folder / "predictions" / "test.csv"
+    ).read_bytes()
+    assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
+
+
+def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):
+    folder, _ = small_run
+    run.evaluate(folder, display, split="validation", output=tmp_path / "e", use_vision_cache=False)
+    cached = np.loadtxt(
+        folder / "predictions" / "validation.csv", delimiter=",", skiprows=1, usecols=4
+    )
+    live = np.loadtxt(tmp_path / "e" / "predictions.csv", delimiter=",", skiprows=1, usecols=4)
+    np.testing.assert_allclose(live, cached, atol=1e-5)
+
+
+def test_evaluate_refuses_other_classes_and_wrong_names(small_run, cohort, tmp_path, display):
+    folder, _ = small_run
+    with pytest.raises(InputError, match="no split 'tset'"):
+        run.evaluate(folder, display, split="tset")
+    with pytest.raises(InputError, match="trained on no, yes"):
+        run.evaluate(folder, display, data={"options": {"classes": ["yes", "no"]}})
+    with pytest.raises(InputError, match="not a run folder"):
+        run.evaluate(tmp_path, display)
+
+
+def test_predict_gives_the_test_probabilities(small_run, cohort, display):
+    folder, _ = small_run
+    with (folder / "predictions" / "test.csv").open() as file:
+        expected = {r["id"]: float(r["prob_yes"]) for r in csv.DictReader(file)}
+    with (cohort / "table.csv").open() as file:
+        images = {r["id"]: cohort / r["image"] for r in csv.DictReader(file)}
+    chosen = list(expected)[:3]
+    classes, probabilities = run.predict(folder, [images[i] for i in chosen], display)
+    assert classes == ("no", "yes")
+    assert probabilities[:, 1] == pytest.approx([expected[i] for i in chosen], abs=1e-4)
+
+
+def test_without_the_vision_cache_a_run_gives_the_same(cohort, tmp_path, display):
+    found = {
+        use: run.train(
+            recipe(cohort), tmp_path / str(use), display, use_vision_cache=use
+        ).report.to_dict()
+        for use in (True, False)
+    }
+    first, second = (found[use]["overall"]["brier"]["value"] for use in (True, False))
+    assert first == pytest.approx(second, abs=1e-4)
+
+
+def test_the_tower_is_not_run_again_for_known_images(cohort, tmp_path, display, monkeypatch):
+    run.train(recipe(cohort), tmp_path / "first", display)
+    monkeypatch.setattr(
+        "fairlora_cls.models.backbones.Backbone.encode_images",
+        lambda self, images: pytest.fail("the vision tower ran although all images are cached"),
+    )
+    run.train(recipe(cohort), tmp_path / "second", display)
+
+
+@pytest.mark.parametrize("kind", ["label_words", "random_head"])
+def test_zero_shot(cohort, tmp_path, display, kind):
+    chosen = recipe(cohort, "objective.method=zero-shot", f"objective.zero_shot={kind}")
+    outcome = run.train(chosen, tmp_path / "r", display)
+    assert outcome.state["status"] == "complete"
+    assert not (tmp_path / "r" / "log.jsonl").exists()
+    again = run.evaluate(tmp_path / "r", display, output=tmp_path / "e")
+    assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
+    with pytest.raises(InputError, match="3 entries for 2 classes"):
+        run.train(
+            recipe(cohort, "objective.method=zero-shot", "objective.label_words=[a, b, c]"),
+            tmp_path / "x",
+            display,
+        )
+
+
+def test_first_token_pooling_collapses_and_the_report_says_so(cohort, tmp_path, display):
+    outcome = run.train(recipe(cohort, "model.pooling=first"), tmp_path / "r", display)
+    warnings = " ".join(outcome.report.to_dict()["warnings"])
+    assert "model.pooling is first" in warnings
+    assert outcome.report.to_dict()["overall"]["auroc"]["value"] == pytest.approx(0.5, abs=0.15)
+    assert "collapsed" in warnings.lower() or "same" in warnings.lower()
+
+
+def test_several_protected_attributes_are_crossed(cohort, tmp_path, display):
+    chosen = recipe(cohort, "data.sensitive=[sex, ethnicity]", "objective.protect=[sex, ethnicity]")
+    outcome = run.train(chosen, tmp_path / "r", display)
+    assert outcome.state["protected"]["attribute"] == "sex×ethnicity"
+    assert "sex×ethnicity" in outcome.report.to_dict()["attributes"]
+
+
+def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
+    values = {
+        "data": {"source": "table", "path": str(cohort), "options": {"classes": ["no", "yes"]}},
+        "objective": {"method": "vanilla"},
+        "training": {"epochs": 1},
+        "report": {"bootstrap": 20},
+    }
+    outcome = run.train(build_recipe(values), tmp_path / "r", display)
+    assert outcome.state["protected"] is None
+    assert load_recipe(tmp_path / "r" / "recipe.yaml").objective.protect == []
+
+
+def test_seven_classes(tmp_path, display):
+    from tests.test_datasets import ham_folder
+
+    codes = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    rows = [
+        (f"L{i}", f"I{i}", codes[i % 7], 30 + i % 50, "male" if i % 3 else "female")
+        for i in range(140)
+    ]
+    values = {
+        "data": {
+            "source": "ham10000",
+            "path": str(ham_folder(tmp_path / "d", rows)),
+            "options": {"task": "diagnosis"},
+        },
+        "training": {"epochs": 1},
+        "report": {"bootstrap": 20},
+    }
+    outcome = run.train(build_recipe(values), tmp_path / "r", display)
+    report = outcome.report.to_dict()
+    assert report["classes"] == codes
+    assert report["overall"]["auroc"]["value"] is not None
