@@ -7,6 +7,7 @@ The resolved recipe holds every value, so it repeats the run whatever the layers
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -125,6 +126,24 @@ BACKBONE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+class _YamlLoader(yaml.SafeLoader):
+    """YAML 1.2's booleans: only true and false, so that the classes [no, yes] stay words."""
+
+
+_YamlLoader.yaml_implicit_resolvers = {
+    first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:bool"]
+    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_YamlLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """Plain values from YAML text. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_YamlLoader)
+
+
 def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
     """A Recipe from nested values and `key=value` overrides, every default settled.
 
@@ -211,7 +230,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"There is no recipe '{path}'; `fairlora-cls recipes list` shows the shipped ones."
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = parse_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
     if values is None:
@@ -235,7 +254,7 @@ def _parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
         if not separator or not key.strip():
             raise InputError(f"--set '{text}' is not key=value, such as training.epochs=1.")
         try:
-            parsed: Any = yaml.safe_load(value) if value.strip() else ""
+            parsed: Any = parse_yaml(value) if value.strip() else ""
         except yaml.YAMLError as error:
             raise InputError(f"--set '{text}': the value is not valid YAML.") from error
         for part in reversed(key.strip().split(".")):

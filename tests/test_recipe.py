@@ -94,6 +94,15 @@ def test_yaml_round_trip(tmp_path):
     assert load_recipe(tmp_path / "r.yaml") == recipe
 
 
+def test_no_and_yes_stay_words(tmp_path):
+    """YAML 1.1 would read them as booleans, and a class called False would be the result."""
+    recipe = build_recipe({}, ["data.source=table", "data.path=x", "data.options.classes=[no, yes]", "data.sensitive=[sex]"])
+    assert recipe.data.options["classes"] == ["no", "yes"]
+    (tmp_path / "r.yaml").write_text(recipe_to_yaml(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "r.yaml") == recipe
+    assert build_recipe({}, ["training.gradient_checkpointing=true"]).training.gradient_checkpointing is True
+
+
 def test_bad_files(tmp_path):
     with pytest.raises(InputError, match="no recipe"):
         load_recipe(tmp_path / "nowhere.yaml")
@@ -120,3 +129,16 @@ def test_first_difference_names_the_key():
     one, two = build_recipe({}).model_dump(), build_recipe({"training": {"epochs": 9}}).model_dump()
     assert first_difference(one, two) == "training.epochs is 3 there and 9 here"
     assert first_difference(one, one) == ""
+
+
+def test_every_key_is_documented():
+    from pathlib import Path
+
+    from fairlora_cls.recipe import Recipe
+
+    text = (Path(__file__).parent.parent / "docs" / "recipe.md").read_text(encoding="utf-8")
+    for section, field in Recipe.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", None)
+        names = [section] if keys is None else [f"{section}.{key}" for key in keys]
+        for name in names:
+            assert f"`{name}" in text, name

@@ -1,0 +1,100 @@
+"""Every command of the README is run, and every recipe, in a quick form."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from fairlora_cls.cli import app
+from fairlora_cls.recipe import load_recipe
+from fairlora_cls.shipped import shipped_recipes
+
+REPOSITORY = Path(__file__).parent.parent
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+QUICK = ["--set", "data.limit=24", "--set", "training.epochs=1", "--set", "report.bootstrap=20"]
+
+
+def commands(text):
+    """The `fairlora-cls …` lines of all shell blocks, without what follows a #."""
+    blocks = re.findall(r"```(?:sh|bash)\n(.*?)```", text, flags=re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    found = []
+    for line in lines:
+        for part in line.split("&&"):
+            words = shlex.split(part, comments=True)
+            if words[:1] == ["fairlora-cls"]:
+                found.append(words[1:])
+    return found
+
+
+COMMANDS = commands(README)
+OUTSIDE = ("Qwen/", "fairvlmed", "/path", "your")  # name a model or data that is not here
+
+
+def quick(words):
+    return [*words, *QUICK] if words[0] == "train" else words
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_readme_command_parses(words):
+    """Each verb and option exists, whatever the arguments."""
+    options = [w for w in words if w.startswith("--")]
+    verb = words[:2] if words[0] == "recipes" else words[:1]
+    shown = CliRunner().invoke(app, [*verb, "--help"], env={"COLUMNS": "200"}).output
+    assert all(option in shown for option in options)
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory, cohort):
+    """A folder in which the README's commands are run in their order."""
+    import csv
+    import shutil
+
+    folder = tmp_path_factory.mktemp("readme")
+    shutil.copytree(cohort, folder / "my-data")
+    first = next((folder / "my-data" / "images").iterdir())
+    shutil.copy(first, folder / "image.jpg")
+    with (folder / "predictions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "label", "prediction", "prob_no", "prob_yes", "sex", "race"])
+        for i in range(90):
+            row = ("yes", "no")[i % 2], ("yes", "no")[i % 3 == 0]
+            writer.writerow([i, *row, 0.3, 0.7, "FM"[i % 5 == 0], "ABC"[i % 3]])
+    return folder
+
+
+def test_readme_commands_run_in_order(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    ran = 0
+    for words in COMMANDS:
+        if any(mark in word for word in words for mark in OUTSIDE):
+            continue
+        result = CliRunner().invoke(app, quick(words), env={"COLUMNS": "200"})
+        assert result.exit_code == 0, f"{' '.join(words)}\n{result.output}\n{result.exception}"
+        ran += 1
+    assert ran >= 8
+
+
+@pytest.mark.parametrize("name", list(shipped_recipes()))
+def test_every_recipe_is_valid_and_says_what_it_is(name):
+    path = shipped_recipes()[name]
+    load_recipe(path)
+    assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+def test_the_quickstart_is_the_embedded_default():
+    from fairlora_cls.recipe import build_recipe
+
+    quickstart = load_recipe(shipped_recipes()["quickstart"])
+    default = build_recipe({})
+    assert quickstart.model_copy(update={"name": default.name}) == default
+
+
+def test_the_python_example_runs(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    (code,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["report"].n == 24  # QUICK limits each split
