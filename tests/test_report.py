@@ -19,7 +19,7 @@ from fairlora_cls.evaluation.report import fairness_report, write_report
 from fairlora_cls.evaluation.tables import gaps_table, groups_table
 from fairlora_cls.evaluation.wording import describe_gap, describe_overall
 
-TABLE_1 = {  # correct answers of 1816 Non-Hispanic, 76 Hispanic, 108 Unknown: overall %, gap in points
+TABLE_1 = {  # correct answers of each group of SIZES, overall in %, gap in points
     "zero-shot": ((908, 41, 54), 50.15, 3.95),
     "vanilla": ((970, 43, 57), 53.50, 3.80),
     "fr": ((971, 44, 56), 53.55, 6.04),
@@ -301,7 +301,7 @@ def test_names_do_no_harm_in_the_page(hostile):
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "<script" not in page
     assert "<i>" not in page
-    assert "<b>Ж" not in page
+    assert "Ӝ & <b>" not in page
     assert "alert(1)" in page
     for name in HOSTILE:
         assert name in unescape(page)

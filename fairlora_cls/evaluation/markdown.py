@@ -1,0 +1,59 @@
+"""The report as Markdown: sentences, warnings and all tables, nothing that needs a browser."""
+
+import re
+
+from fairlora_cls.evaluation.figures import ReportFigure
+from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.tables import (
+    Table,
+    equity_table,
+    gaps_table,
+    groups_table,
+    overall_table,
+)
+from fairlora_cls.evaluation.wording import describe_gap, describe_method, describe_overall
+
+
+def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
+    """The whole document. `figures` are the report's figures, linked from figures/."""
+    parts = ["# Fairness report", _facts(report), _text(describe_overall(report))]
+    parts += [_text(describe_gap(name, result)) for name, result in report.attributes.items()]
+    if report.warnings:
+        warnings = "\n".join(f"- {_text(warning)}" for warning in report.warnings)
+        parts += ["## Before you trust these numbers", warnings]
+    parts += ["## All examples", _table(overall_table(report))]
+    for name, result in report.attributes.items():
+        parts.append(f"## {_text(name)}")
+        parts += [
+            f"![{_text(figure.alternative_text)}](figures/{figure.file_name})"
+            for figure in figures
+            if figure.attribute == name
+        ]
+        for table in (groups_table, gaps_table, equity_table):
+            made = table(name, result)
+            parts += [f"### {_text(made.caption)}", _table(made)]
+    parts += ["## How these numbers are made", *map(_text, describe_method(report))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(report: FairnessReport) -> str:
+    classes = ", ".join(map(_text, report.classes))
+    return f"{report.n:,} examples · classes {classes} · positive class {_text(report.positive)}"
+
+
+def _table(table: Table) -> str:
+    rows = [
+        [
+            f"{_text(cell.text)} ({_text(cell.detail)})" if cell.detail else _text(cell.text)
+            for cell in row
+        ]
+        for row in table.rows
+    ]
+    lines = [list(map(_text, table.header)), ["---"] * len(table.header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _text(text: str) -> str:
+    """One line of text in which no character starts markup."""
+    text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
+    return re.sub(r"([\\`*_\[\]|$~#])", r"\\\1", text)

@@ -1,0 +1,149 @@
+"""The report as one HTML file that needs nothing else: no script, font or image from outside."""
+
+from html import escape
+
+from fairlora_cls.evaluation.figures import ReportFigure
+from fairlora_cls.evaluation.page_style import STYLE
+from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
+from fairlora_cls.evaluation.tables import (
+    Cell,
+    Table,
+    equity_table,
+    gaps_table,
+    groups_table,
+    overall_table,
+)
+from fairlora_cls.evaluation.wording import (
+    describe_gap,
+    describe_method,
+    describe_overall,
+    is_within_chance,
+)
+
+
+def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
+    """The whole page. `figures` are the report's figures, drawn into it as SVG."""
+    drawn = {name: [f for f in figures if f.attribute == name] for name in report.attributes}
+    pictures = "".join(_figures(name, group) for name, group in drawn.items() if group)
+    tables = "".join(_tables(name, result) for name, result in report.attributes.items())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Fairness report</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>Fairness report</h1>
+<p class="facts">{_facts(report)}</p>
+</header>
+<section aria-label="In short">
+<p class="lead">{escape(describe_overall(report))}</p>
+{"".join(_verdict(name, result) for name, result in report.attributes.items())}
+</section>
+{_warnings(report.warnings)}
+{pictures}
+<section>
+<h2>All examples: all numbers</h2>
+{_table(overall_table(report))}
+</section>
+{tables}
+{_method(report)}
+</main>
+</body>
+</html>
+"""
+
+
+def _facts(report: FairnessReport) -> str:
+    classes = ", ".join(f"<b>{escape(name)}</b>" for name in report.classes)
+    return (
+        f"{report.n:,} test examples · classes {classes} · "
+        f"positive class <b>{escape(report.positive)}</b>"
+    )
+
+
+def _verdict(attribute: str, result: AttributeResult) -> str:
+    gap = result.gaps["max_acc_gap"]
+    if gap.p_value is None:
+        kind, badge = "unknown", "not tested"
+    elif is_within_chance(gap):
+        kind, badge = "chance", "within chance"
+    else:
+        kind, badge = "evidence", "more than chance"
+    return f"""<section class="verdict {kind}">
+<h3>{escape(attribute)} <span class="badge">{badge}</span></h3>
+<p>{escape(describe_gap(attribute, result))}</p>
+</section>
+"""
+
+
+def _warnings(warnings: tuple[str, ...]) -> str:
+    if not warnings:
+        return ""
+    items = "\n".join(f"<li>{escape(warning)}</li>" for warning in warnings)
+    return f"""<section>
+<h2>Before you trust these numbers</h2>
+<ul class="warnings">
+{items}
+</ul>
+</section>"""
+
+
+def _figures(attribute: str, figures: list[ReportFigure]) -> str:
+    drawn = "\n".join(
+        f"""<figure>
+<figcaption>{escape(figure.title)}</figcaption>
+<div role="img" aria-label="{escape(figure.alternative_text)}">{figure.svg}</div>
+</figure>"""
+        for figure in figures
+    )
+    return f"""<section>
+<h2>{escape(attribute)}</h2>
+<div class="figures">
+{drawn}
+</div>
+</section>
+"""
+
+
+def _tables(attribute: str, result: AttributeResult) -> str:
+    builders = (groups_table, gaps_table, equity_table)
+    tables = "\n".join(_table(build(attribute, result)) for build in builders)
+    return f"<section>\n<h2>{escape(attribute)}: all numbers</h2>\n{tables}\n</section>\n"
+
+
+def _table(table: Table) -> str:
+    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
+    rows = "\n".join(_row(row) for row in table.rows)
+    return f"""<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.caption)}">
+<table>
+<caption>{escape(table.caption)}</caption>
+<thead><tr>{header}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>
+</div>"""
+
+
+def _row(row: tuple[Cell, ...]) -> str:
+    first, *others = row
+    cells = "".join(f"<td>{_cell(cell)}</td>" for cell in others)
+    return f'<tr><th scope="row">{_cell(first)}</th>{cells}</tr>'
+
+
+def _cell(cell: Cell) -> str:
+    detail = f"<small>{escape(cell.detail)}</small>" if cell.detail else ""
+    return escape(cell.text) + detail
+
+
+def _method(report: FairnessReport) -> str:
+    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in describe_method(report))
+    return f"""<section class="method">
+<h2>How these numbers are made</h2>
+{paragraphs}
+</section>"""

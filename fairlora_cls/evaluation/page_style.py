@@ -1,0 +1,83 @@
+"""How report.html looks: light, dark, narrow and printed, from one style sheet inside the page."""
+
+STYLE = """
+:root {
+  color-scheme: light dark;
+  --paper: #ffffff; --panel: #f6f7f9; --ink: #1c2126; --muted: #5b6570; --line: #dfe3e8;
+  --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #fdf3ec;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #14181d; --panel: #1c2229; --ink: #e9ecef; --muted: #a3adb8; --line: #303842;
+    --band: #3f4954; --accent: #56b4e9; --alert: #f0894a; --alert-panel: #2b211b;
+  }
+}
+@media print {
+  :root {
+    color-scheme: light;
+    --paper: #ffffff; --panel: #ffffff; --ink: #000000; --muted: #444444; --line: #bbbbbb;
+    --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #ffffff;
+  }
+  figure, .verdict, tr { break-inside: avoid; }
+  h2, h3, caption { break-after: avoid; }
+  .scroll { overflow: visible !important; }
+  table { font-size: 7.5pt !important; }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  overflow-wrap: break-word; -webkit-text-size-adjust: 100%;
+}
+main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 2rem; line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .35rem; }
+h2 { font-size: 1.35rem; line-height: 1.25; letter-spacing: -.01em; margin: 3rem 0 1rem; }
+h3 { font-size: 1rem; margin: 0 0 .4rem; }
+p { margin: 0 0 .8rem; max-width: 44rem; }
+.facts { color: var(--muted); margin-bottom: 2rem; }
+.lead { font-size: 1.2rem; line-height: 1.5; max-width: 46rem; margin-bottom: 1.5rem; }
+.verdict {
+  border-left: 4px solid var(--accent); background: var(--panel); border-radius: 0 8px 8px 0;
+  padding: 1rem 1.25rem; margin: 0 0 1rem;
+}
+.verdict p { margin: 0; max-width: 50rem; }
+.verdict.evidence { border-color: var(--alert); background: var(--alert-panel); }
+.verdict.unknown { border-color: var(--line); }
+.badge { font-size: .875rem; font-weight: 600; color: var(--accent); margin-left: .5rem; }
+.evidence .badge { color: var(--alert); }
+.unknown .badge { color: var(--muted); }
+.warnings { margin: 0; padding: 0 0 0 1.2rem; max-width: 50rem; }
+.warnings li { margin: 0 0 .6rem; padding-left: .2rem; }
+.warnings li::marker { color: var(--alert); }
+.figures { display: grid; gap: 1.25rem; align-items: start; }
+@media (min-width: 50rem), print {
+  .figures { grid-template-columns: 1fr 1fr; grid-template-rows: auto 1fr; }
+  .figures > :nth-child(3) { grid-column: 2; grid-row: 1 / span 2; }
+}
+figure {
+  margin: 0; border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1rem .5rem;
+  max-width: 32rem; width: 100%;
+}
+figcaption { font-weight: 600; margin-bottom: .6rem; }
+figure svg { display: block; width: 100%; height: auto; }
+figure svg text { font-family: inherit; }
+.scroll { overflow-x: auto; margin: 0 0 1.75rem; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; white-space: nowrap; }
+th, td { text-align: left; vertical-align: top; padding: .45rem 1.1rem .45rem 0; }
+thead th { border-bottom: 2px solid var(--line); white-space: nowrap; }
+tbody th { font-weight: 500; min-width: 9.5rem; }
+tbody tr + tr > * { border-top: 1px solid var(--line); }
+td { white-space: nowrap; }
+small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400; }
+.facts b { color: var(--ink); font-weight: 600; }
+.method p { color: var(--muted); font-size: .95rem; }
+@media (max-width: 30rem) {
+  main { padding: 1.5rem 1rem 3rem; }
+  h1 { font-size: 1.6rem; }
+  .lead { font-size: 1.08rem; }
+  figure { padding: .75rem .5rem .25rem; }
+  tbody th { position: sticky; left: 0; background: var(--paper); padding-right: .8rem;
+    min-width: 7.5rem; max-width: 9rem; }
+}
+"""

@@ -1,0 +1,356 @@
+"""What did a model say about each example? One table, in memory and as CSV, from any tool.
+
+N examples, K classes.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+MISSING = "missing"  # the group of the examples whose attribute is blank
+UNLABELLED = -1  # the label code of an example whose label is not known
+INTERSECTION = "×"  # joins attribute names, and their group names: "sex×race", "female×Black"
+PROBABILITY_PREFIX = "prob_"
+SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed tables are rounded
+RESERVED = ("id", "label", "prediction", "score")
+
+
+class PredictionTableError(ValueError):
+    """A prediction table that cannot be read or reported; its text is one sentence for the user."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The predictions of one model for N examples.
+
+    Checked when built: raises `PredictionTableError` on an empty table, unequal lengths, duplicate
+    ids, codes outside the classes, probabilities outside [0, 1] or not summing to 1.
+    """
+
+    ids: tuple[str, ...]
+    labels: np.ndarray  # (N,) int codes into `classes`; UNLABELLED where not known
+    predictions: np.ndarray  # (N,) int codes into `classes`
+    probabilities: np.ndarray  # (N, K) float64, rows sum to 1
+    classes: tuple[str, ...]
+    attributes: dict[str, np.ndarray] = field(default_factory=dict)  # (N,) names; "" or None: blank
+    positive: int = -1  # code of the positive class; -1 stands for the last class
+
+    def __post_init__(self):
+        for name, dtype in (("labels", int), ("predictions", int), ("probabilities", np.float64)):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        object.__setattr__(self, "ids", tuple(map(str, self.ids)))
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        if self.positive == -1:
+            object.__setattr__(self, "positive", len(self.classes) - 1)
+        _check_shapes(self)
+        _check_values(self)
+
+    def group_names(self, attribute: str) -> np.ndarray:
+        """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
+
+        Raises `PredictionTableError` for an attribute that the table does not have.
+        """
+        parts = [self._single_attribute(name) for name in attribute.split(INTERSECTION)]
+        names = parts[0]
+        for part in parts[1:]:
+            names = np.char.add(np.char.add(names, INTERSECTION), part)
+        return names
+
+    def missing_count(self, attribute: str) -> int:
+        """How many examples have no value for one of the attribute's columns."""
+        parts = [self._single_attribute(name) for name in attribute.split(INTERSECTION)]
+        return int(np.logical_or.reduce([part == MISSING for part in parts]).sum())
+
+    def _single_attribute(self, name: str) -> np.ndarray:
+        if name not in self.attributes:
+            raise PredictionTableError(
+                f"no attribute '{name}' in the predictions{_nearest(name, self.attributes)}; "
+                f"they have: {', '.join(self.attributes) or 'none'}"
+            )
+        return np.array([_group_name(value) for value in self.attributes[name]], dtype=str)
+
+
+def write_predictions(predictions: Predictions, path: str | Path) -> None:
+    """Writes `id,label,prediction,prob_<class>…,<attribute>…` with names, all or nothing.
+
+    An unknown label and a missing group value are left blank. Probabilities keep every digit.
+    """
+    path = Path(path)
+    names = np.array([*predictions.classes, ""], dtype=object)  # code -1 is the blank at the end
+    columns = {
+        "id": predictions.ids,
+        "label": names[predictions.labels],
+        "prediction": names[predictions.predictions],
+    }
+    for code, name in enumerate(predictions.classes):
+        columns[PROBABILITY_PREFIX + name] = predictions.probabilities[:, code]
+    for name, values in predictions.attributes.items():
+        groups = (_group_name(value) for value in values)
+        columns[name] = ["" if group == MISSING else group for group in groups]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        pd.DataFrame(columns).to_csv(partial, index=False)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_predictions(
+    path: str | Path, attributes: Iterable[str] | None = None, positive: str | None = None
+) -> Predictions:
+    """Reads a prediction table.
+
+    Columns: `id`; `label` (may be absent or blank: then the examples are unlabelled); either one
+    `prob_<class>` per class, whose order is the order of the classes, or for two classes `score`,
+    the probability of the positive class (classes are then the sorted names seen in `label` and
+    `prediction`); `prediction` (absent: the class of highest probability, the first one on ties);
+    and attribute columns. Every name is read as text, so labels 0 and 1 are the classes '0', '1'.
+
+    path:       a CSV file
+    attributes: columns, or intersections such as "sex×race"; None keeps every other column
+    positive:   name of the positive class; None means the last class
+    Raises `PredictionTableError` with one sentence that names the value seen and the way out.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PredictionTableError(f"cannot read {path} as a CSV table: {error}") from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
+        raise PredictionTableError(f"{path} has rows with more cells than its header has columns")
+    _require_column(table, "id")
+    if table.empty:
+        raise PredictionTableError(f"{path} has a header but no rows; it needs one row per example")
+    classes, positive_code, probabilities = _read_probabilities(table, positive)
+    if "prediction" in table:
+        predicted = _codes(table["prediction"], classes, "prediction")
+    else:
+        _refuse_misspelt(table, "prediction")
+        predicted = probabilities.argmax(axis=1)
+    if "label" in table:
+        labels = _codes(table["label"], classes, "label", blank=UNLABELLED)
+    else:
+        _refuse_misspelt(table, "label")
+        labels = np.full(len(table), UNLABELLED)
+    return Predictions(
+        ids=tuple(table["id"]),
+        labels=labels,
+        predictions=predicted,
+        probabilities=probabilities,
+        classes=classes,
+        attributes=_read_attributes(table, attributes),
+        positive=positive_code,
+    )
+
+
+def _read_probabilities(
+    table: pd.DataFrame, positive: str | None
+) -> tuple[tuple[str, ...], int, np.ndarray]:
+    """The classes, the positive class's code and the (N, K) probabilities."""
+    columns = [name for name in table if name.startswith(PROBABILITY_PREFIX)]
+    if columns:
+        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in columns)
+        if len(classes) < 2:
+            raise PredictionTableError(
+                f"only one probability column, '{columns[0]}'; give one prob_<class> column per "
+                "class, or a column 'score' for a task of two classes"
+            )
+        return classes, _positive_code(classes, positive), _numbers(table, columns)
+    if "score" not in table:
+        raise PredictionTableError(
+            "no probability columns: the table needs one prob_<class> per class, or 'score' (the "
+            f"positive class's probability) for two classes; it has: {', '.join(table.columns)}"
+        )
+    seen = {name for column in ("label", "prediction") if column in table for name in table[column]}
+    classes = tuple(sorted(seen - {""}))
+    if len(classes) != 2:
+        raise PredictionTableError(
+            f"a 'score' column needs two classes, and 'label' has {len(classes)} "
+            f"({_listed(classes)}); give one prob_<class> column per class instead"
+        )
+    code = _positive_code(classes, positive)
+    score = _numbers(table, ["score"])[:, 0]
+    outside = ~((score >= 0) & (score <= 1))
+    if outside.any():
+        row = int(outside.argmax())
+        raise PredictionTableError(
+            f"column 'score' has {score[row]:g} for id '{table['id'].iloc[row]}'; it must be the "
+            f"probability of '{classes[code]}', between 0 and 1"
+        )
+    probabilities = np.empty((len(table), 2))
+    probabilities[:, code], probabilities[:, 1 - code] = score, 1 - score
+    return classes, code, probabilities
+
+
+def _read_attributes(
+    table: pd.DataFrame, attributes: Iterable[str] | None
+) -> dict[str, np.ndarray]:
+    others = [
+        name for name in table if name not in RESERVED and not name.startswith(PROBABILITY_PREFIX)
+    ]
+    if attributes is None:
+        wanted = others
+    else:
+        parts = [part for name in attributes for part in name.split(INTERSECTION)]
+        wanted = list(dict.fromkeys(parts))
+    for name in wanted:
+        if name not in others:
+            raise PredictionTableError(
+                f"no attribute column '{name}'{_nearest(name, others)}; "
+                f"the table has: {', '.join(others) or 'no attribute columns'}"
+            )
+    return {name: table[name].to_numpy(dtype=object) for name in wanted}
+
+
+def _require_column(table: pd.DataFrame, name: str) -> None:
+    if name not in table:
+        raise PredictionTableError(
+            f"no column '{name}'{_nearest(name, table.columns)}; "
+            f"the table has: {', '.join(table.columns)}"
+        )
+
+
+def _refuse_misspelt(table: pd.DataFrame, name: str) -> None:
+    """A column may be absent, but 'Label' or 'labels' is an error, not a table without labels."""
+    near = difflib.get_close_matches(name, [column.strip().lower() for column in table], cutoff=0.8)
+    if near:
+        _require_column(table, name)
+
+
+def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """The columns as (N, len(columns)) float64, every digit kept."""
+    values = np.empty((len(table), len(columns)))
+    for position, name in enumerate(columns):
+        try:
+            values[:, position] = [float(text) for text in table[name]]
+        except ValueError:
+            text, identity = next(
+                (text, identity)
+                for text, identity in zip(table[name], table["id"], strict=True)
+                if not _is_number(text)
+            )
+            raise PredictionTableError(
+                f"column '{name}' has '{text}' for id '{identity}'; it must be a probability "
+                "between 0 and 1"
+            ) from None
+    return values
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _codes(
+    column: pd.Series, classes: tuple[str, ...], what: str, blank: int | None = None
+) -> np.ndarray:
+    """Class names as codes; `blank` is the code of an empty cell, where one is allowed."""
+    code_of = {name: code for code, name in enumerate(classes)}
+    if blank is not None:
+        code_of[""] = blank
+    unknown = sorted(set(column) - set(code_of))
+    if unknown:
+        raise PredictionTableError(
+            f"column '{what}' has '{unknown[0]}', which is not a class"
+            f"{_nearest(unknown[0], classes)}; the classes are {_listed(classes)}"
+        )
+    return column.map(code_of).to_numpy(dtype=int)
+
+
+def _positive_code(classes: tuple[str, ...], positive: str | None) -> int:
+    if positive is None:
+        return len(classes) - 1
+    if str(positive) not in classes:
+        raise PredictionTableError(
+            f"positive class '{positive}' is not a class{_nearest(str(positive), classes)}; "
+            f"the classes are {_listed(classes)}"
+        )
+    return classes.index(str(positive))
+
+
+def _group_name(value: object) -> str:
+    text = "" if value is None else str(value).strip()
+    return MISSING if text.lower() in ("", "nan", "<na>") else text
+
+
+def _check_shapes(predictions: Predictions) -> None:
+    count, classes = len(predictions.ids), predictions.classes
+    if count == 0:
+        raise PredictionTableError("the predictions are empty; there must be at least one example")
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise PredictionTableError(f"two or more different classes are needed, not {classes}")
+    if not 0 <= predictions.positive < len(classes):
+        raise PredictionTableError(
+            f"positive class code {predictions.positive} is not one of the {len(classes)} classes"
+        )
+    if predictions.probabilities.shape != (count, len(classes)):
+        raise PredictionTableError(
+            f"probabilities have shape {predictions.probabilities.shape}, and {count} examples of "
+            f"{len(classes)} classes need ({count}, {len(classes)})"
+        )
+    columns = {"label": predictions.labels, "prediction": predictions.predictions}
+    for name, values in (columns | predictions.attributes).items():
+        if len(values) != count:
+            raise PredictionTableError(f"'{name}' has {len(values)} values for {count} examples")
+    for name in predictions.attributes:
+        if name in RESERVED or name.startswith(PROBABILITY_PREFIX) or INTERSECTION in name:
+            raise PredictionTableError(
+                f"an attribute cannot be called '{name}': rename it (reserved: "
+                f"{', '.join(RESERVED)}, names that start with prob_ or contain ×)"
+            )
+
+
+def _check_values(predictions: Predictions) -> None:
+    classes, ids = predictions.classes, predictions.ids
+    if len(set(ids)) < len(ids):
+        repeated = pd.Series(ids)[pd.Series(ids).duplicated()].unique()
+        raise PredictionTableError(
+            f"{len(repeated)} ids appear more than once, such as {_listed(repeated[:3])}; give "
+            "each example one row"
+        )
+    for name, codes, lowest in (
+        ("label", predictions.labels, UNLABELLED),
+        ("prediction", predictions.predictions, 0),
+    ):
+        if codes.min() < lowest or codes.max() >= len(classes):
+            raise PredictionTableError(
+                f"{name} codes run from {codes.min()} to {codes.max()}, outside the "
+                f"{len(classes)} classes"
+            )
+    values = predictions.probabilities
+    outside = ~((values >= 0) & (values <= 1))
+    if outside.any():
+        row, code = np.argwhere(outside)[0]
+        raise PredictionTableError(
+            f"the probability of '{classes[code]}' for id '{ids[row]}' is {values[row, code]:g}; "
+            "it must lie between 0 and 1 (logits need a softmax first)"
+        )
+    sums = values.sum(axis=1)
+    wrong = np.abs(sums - 1) > SUM_TOLERANCE
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise PredictionTableError(
+            f"the probabilities of id '{ids[row]}' sum to {sums[row]:g}, and they must sum to 1; "
+            f"{int(wrong.sum())} of {len(sums)} rows are off"
+        )
+
+
+def _nearest(name: str, options: Iterable[str]) -> str:
+    """' (did you mean 'x'?)', or nothing where no option is near."""
+    by_lower = {str(option).lower(): str(option) for option in options}
+    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
+    if not near:  # "image_id" for "id"
+        near = [lower for lower in by_lower if name.lower() in lower.split("_")]
+    return f" (did you mean '{by_lower[near[0]]}'?)" if near else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names) or "none"
