@@ -324,9 +324,7 @@ def _exit_codes(debug: bool) -> Iterator[None]:
     except (InputError, RunError, OSError, KeyboardInterrupt, RuntimeError, ValueError) as error:
         if debug:
             raise
-        from fairlora_cls.evaluation.prediction_table import PredictionTableError
-
-        is_input = isinstance(error, (InputError, PredictionTableError))
+        is_input = isinstance(error, InputError)
         if IS_MAIN:
             errors.print(f"Error: {_sentence(error)}", markup=False)
         raise typer.Exit(2 if is_input else 1) from None
@@ -336,7 +334,7 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return "Interrupted. The same command with --resume goes on from the last checkpoint."
     text = str(error).strip() or type(error).__name__
-    if isinstance(error, (InputError, RunError)):
+    if isinstance(error, InputError | RunError):
         return text
     return f"{text} ({type(error).__name__}; --debug shows where)"
 

@@ -4,13 +4,15 @@ N examples, K classes.
 """
 
 import difflib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.files import write_atomically
 
 MISSING = "missing"  # the group of the examples whose attribute is blank
 UNLABELLED = -1  # the label code of an example whose label is not known
@@ -20,7 +22,7 @@ SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed ta
 RESERVED = ("id", "label", "prediction", "score")
 
 
-class PredictionTableError(ValueError):
+class PredictionTableError(InputError):
     """A prediction table that cannot be read or reported; its text is one sentence for the user."""
 
 
@@ -92,13 +94,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     for name, values in predictions.attributes.items():
         groups = (_group_name(value) for value in values)
         columns[name] = ["" if group == MISSING else group for group in groups]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        pd.DataFrame(columns).to_csv(partial, index=False)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(path, lambda temporary: pd.DataFrame(columns).to_csv(temporary, index=False))
 
 
 def read_predictions(
