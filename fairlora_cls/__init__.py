@@ -1,3 +1,39 @@
-"""Fairness-aware LoRA fine-tuning of vision-language models for medical image classification."""
+"""Fairness-aware LoRA fine-tuning of vision-language models for medical image classification.
+
+In a notebook: `import fairlora_cls as fl; fl.train(fl.build_recipe({...}), Path("runs/mine"))`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+# Public name → where it lives; loaded when first used, so that `--help` does not load torch.
+_PUBLIC = {
+    "Recipe": "fairlora_cls.recipe",
+    "build_recipe": "fairlora_cls.recipe",
+    "load_recipe": "fairlora_cls.recipe",
+    "train": "fairlora_cls.run",
+    "evaluate": "fairlora_cls.run",
+    "predict": "fairlora_cls.run",
+    "Predictions": "fairlora_cls.evaluation.prediction_table",
+    "read_predictions": "fairlora_cls.evaluation.prediction_table",
+    "FairnessReport": "fairlora_cls.evaluation.results",
+    "fairness_report": "fairlora_cls.evaluation.report",
+    "write_report": "fairlora_cls.evaluation.report",
+    "InputError": "fairlora_cls.errors",
+    "RunError": "fairlora_cls.errors",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"fairlora_cls has no attribute '{name}'")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -311,7 +311,9 @@ def version(
 
 
 def main() -> None:
-    if "--debug" not in sys.argv:  # libraries warn of their own deprecations: nothing a user can act on
+    if (
+        "--debug" not in sys.argv
+    ):  # libraries warn of their own deprecations: nothing a user can act on
         warnings.simplefilter("ignore", FutureWarning)
     app()
 

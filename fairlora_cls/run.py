@@ -65,7 +65,13 @@ from fairlora_cls.run_folder import (
     update_state,
 )
 from fairlora_cls.run_state import initial_state, training_state
-from fairlora_cls.training.loop import Display, LoopSettings, TrainingSummary, fine_tune
+from fairlora_cls.training.loop import (
+    Display,
+    LoopSettings,
+    SilentDisplay,
+    TrainingSummary,
+    fine_tune,
+)
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 FIRST_POOLING = (
@@ -87,7 +93,7 @@ class Outcome:
 def train(
     recipe: Recipe,
     folder: Path,
-    display: Display,
+    display: Display = SilentDisplay(),  # noqa: B008, it keeps no state
     *,
     resume: bool = False,
     overwrite: bool = False,
@@ -172,7 +178,7 @@ def train(
 
 def evaluate(
     run: Path,
-    display: Display,
+    display: Display = SilentDisplay(),  # noqa: B008
     *,
     split: str = "test",
     data: Mapping[str, Any] | None = None,
@@ -226,7 +232,9 @@ def evaluate(
 
 
 def predict(
-    run: Path, images: Sequence[Path], display: Display
+    run: Path,
+    images: Sequence[Path],
+    display: Display = SilentDisplay(),  # noqa: B008
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and probabilities (N, K) for image files; needs no labels and no attributes.
 

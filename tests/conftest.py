@@ -60,24 +60,10 @@ def command():
     return run
 
 
-class SilentDisplay:
-    """Collects what would be shown."""
-
-    def __init__(self):
-        self.said = []
-
-    def stage(self, name, total, done=0):
-        pass
-
-    def advance(self, count, note=""):
-        pass
-
-    def say(self, text):
-        self.said.append(text)
-
-
 @pytest.fixture
 def display():
+    from fairlora_cls.training.loop import SilentDisplay
+
     return SilentDisplay()
 
 
@@ -102,4 +88,4 @@ def small_run(cohort, tmp_path_factory):
         "training": {"epochs": 1, "warmup_steps": 2},
         "report": {"bootstrap": 50},
     }
-    return folder, run.train(build_recipe(values), folder, SilentDisplay())
+    return folder, run.train(build_recipe(values), folder)

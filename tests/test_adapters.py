@@ -33,9 +33,19 @@ def meta_backbone(name):
             "num_attention_heads": heads,
             "num_key_value_heads": kv_heads,
             "vocab_size": vocabulary,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e6,
+                "mrope_section": [16, 24, 24],
+            },
         },
-        vision_config={"depth": 32, "hidden_size": 1280, "num_heads": 16, "intermediate_size": vision_mlp, "out_hidden_size": hidden},
+        vision_config={
+            "depth": 32,
+            "hidden_size": 1280,
+            "num_heads": 16,
+            "intermediate_size": vision_mlp,
+            "out_hidden_size": hidden,
+        },
         tie_word_embeddings=tied,
     )
     with torch.device("meta"):
@@ -56,7 +66,9 @@ def test_lora_parameter_counts_of_the_real_shapes(name):
 
 
 def test_the_vision_tower_gets_no_lora_even_for_names_it_shares(backbone):
-    network = attach_lora(backbone, LoraSettings(rank=4, targets=("gate_proj", "up_proj", "down_proj")))
+    network = attach_lora(
+        backbone, LoraSettings(rank=4, targets=("gate_proj", "up_proj", "down_proj"))
+    )
     trainable = [n for n, p in network.named_parameters() if p.requires_grad]
     assert trainable
     assert not any("visual" in n for n in trainable)

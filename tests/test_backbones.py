@@ -62,7 +62,7 @@ def test_a_missing_weight_is_an_error(tmp_path, lost):
     kept = {n: t for n, t in weights.items() if lost not in n}
     assert len(kept) < len(weights)
     save_file(kept, folder / "model.safetensors", {"format": "pt"})
-    with pytest.raises(InputError, match="lacks .* weights that Qwen2_5_VLModel needs"):
+    with pytest.raises(InputError, match=r"lacks .* weights that Qwen2_5_VLModel needs"):
         load_backbone(str(folder), torch.float32, 31360)
 
 

@@ -66,7 +66,9 @@ BAD_INPUT = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "words"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "words"), BAD_INPUT, ids=lambda v: " ".join(v) if isinstance(v, list) else ""
+)
 def test_bad_input_is_one_sentence_and_exit_2(cli, tmp_path, arguments, words):
     code, out, error = cli(*arguments)
     assert code == 2
@@ -131,9 +133,11 @@ def test_bad_data_is_refused_before_anything_is_written(cli, cohort, tmp_path, c
 def test_skip_unreadable_goes_on_and_the_report_counts(cli, cohort, tmp_path):
     folder = broken_copy(cohort, tmp_path, broken_image)
     short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
-    code, out, error = cli("train", *tables(folder), *short, "--skip-unreadable", "--output", "r")
+    code, _out, error = cli("train", *tables(folder), *short, "--skip-unreadable", "--output", "r")
     assert code == 0, error
-    assert "1 unreadable images were skipped" in (tmp_path / "r" / "report" / "report.md").read_text()
+    assert (
+        "1 unreadable images were skipped" in (tmp_path / "r" / "report" / "report.md").read_text()
+    )
 
 
 def test_a_group_absent_from_training_is_a_warning_that_the_report_repeats(cli, cohort, tmp_path):
@@ -144,13 +148,25 @@ def test_a_group_absent_from_training_is_a_warning_that_the_report_repeats(cli, 
 
     folder = broken_copy(cohort, tmp_path, change)
     short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
-    code, out, error = cli("train", *tables(folder), *short, "--output", "r")
+    code, _out, error = cli("train", *tables(folder), *short, "--output", "r")
     assert code == 0, error
-    assert "group Other (sex) is absent from training" in (tmp_path / "r" / "report" / "report.md").read_text()
+    assert (
+        "group Other (sex) is absent from training"
+        in (tmp_path / "r" / "report" / "report.md").read_text()
+    )
 
 
 def test_a_run_folder_is_never_overwritten_unasked(cli, cohort, tmp_path):
-    arguments = ["train", *tables(cohort), "--set", "training.epochs=1", "--set", "report.bootstrap=20", "--output", "r"]
+    arguments = [
+        "train",
+        *tables(cohort),
+        "--set",
+        "training.epochs=1",
+        "--set",
+        "report.bootstrap=20",
+        "--output",
+        "r",
+    ]
     code, out, error = cli(*arguments)
     assert code == 0, error
     assert "MaxAccGap" in out
@@ -182,14 +198,19 @@ def test_a_folder_that_is_not_a_run_is_left_alone(cli, cohort, tmp_path):
 def small_table(folder):
     path = folder / "preds.csv"
     rows = ["id,label,prediction,prob_no,prob_yes,sex"]
-    rows += [f"{i},{'yes' if i % 2 else 'no'},{'yes' if i % 3 else 'no'},0.4,0.6,{'F' if i % 5 else 'M'}" for i in range(60)]
+    rows += [
+        f"{i},{'yes' if i % 2 else 'no'},{'yes' if i % 3 else 'no'},0.4,0.6,{'F' if i % 5 else 'M'}"
+        for i in range(60)
+    ]
     path.write_text("\n".join(rows) + "\n")
     return path
 
 
 def test_report_of_any_predictions(cli, tmp_path):
     path = small_table(tmp_path)
-    code, out, error = cli("report", path, "--attribute", "sex", "--output", "r", "--bootstrap", "50")
+    code, out, error = cli(
+        "report", path, "--attribute", "sex", "--output", "r", "--bootstrap", "50"
+    )
     assert code == 0, error
     assert (tmp_path / "r" / "report.json").is_file()
     assert "sex" in out
@@ -220,7 +241,7 @@ def test_predict_prints_csv_and_nothing_else(cli, small_run, cohort, tmp_path):
 
 def test_evaluate_writes_beside_the_run(cli, small_run, tmp_path):
     folder, _ = small_run
-    code, out, error = cli("evaluate", folder, "--split", "validation", "--output", tmp_path / "e")
+    code, _out, error = cli("evaluate", folder, "--split", "validation", "--output", tmp_path / "e")
     assert code == 0, error
     assert (tmp_path / "e" / "report" / "report.json").is_file()
     code, _, error = cli("evaluate", folder, "--split", "tset")

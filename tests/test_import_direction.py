@@ -85,3 +85,12 @@ def test_light_imports_stay_light(command, tmp_path):
     code = "import sys, fairlora_cls.cli; print([m for m in ('torch', 'pandas', 'transformers', 'pydantic') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there():
+    import fairlora_cls
+
+    for name in fairlora_cls.__all__:
+        assert getattr(fairlora_cls, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+        _ = fairlora_cls.trian

@@ -96,11 +96,22 @@ def test_yaml_round_trip(tmp_path):
 
 def test_no_and_yes_stay_words(tmp_path):
     """YAML 1.1 would read them as booleans, and a class called False would be the result."""
-    recipe = build_recipe({}, ["data.source=table", "data.path=x", "data.options.classes=[no, yes]", "data.sensitive=[sex]"])
+    recipe = build_recipe(
+        {},
+        [
+            "data.source=table",
+            "data.path=x",
+            "data.options.classes=[no, yes]",
+            "data.sensitive=[sex]",
+        ],
+    )
     assert recipe.data.options["classes"] == ["no", "yes"]
     (tmp_path / "r.yaml").write_text(recipe_to_yaml(recipe), encoding="utf-8")
     assert load_recipe(tmp_path / "r.yaml") == recipe
-    assert build_recipe({}, ["training.gradient_checkpointing=true"]).training.gradient_checkpointing is True
+    assert (
+        build_recipe({}, ["training.gradient_checkpointing=true"]).training.gradient_checkpointing
+        is True
+    )
 
 
 def test_bad_files(tmp_path):

@@ -138,9 +138,15 @@ def test_two_processes_give_the_same_weights_as_one(recipe, tmp_path, command):
             "2",
             "--master_port",
             "0",
-        ]
-        + ["-m", "fairlora_cls", "train", str(recipe), "--set", "training.epochs=1"]
-        + ["--output", str(tmp_path / "two")],
+            "-m",
+            "fairlora_cls",
+            "train",
+            str(recipe),
+            "--set",
+            "training.epochs=1",
+            "--output",
+            str(tmp_path / "two"),
+        ],
         cwd=tmp_path,
         env={
             **os.environ,

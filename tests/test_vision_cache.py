@@ -16,7 +16,9 @@ BUDGET = (3136, 31360)
 def images(tmp_path):
     paths = []
     for i in range(5):
-        pixels = np.random.default_rng(i).integers(0, 255, (56 + 28 * (i % 2), 84, 3), dtype=np.uint8)
+        pixels = np.random.default_rng(i).integers(
+            0, 255, (56 + 28 * (i % 2), 84, 3), dtype=np.uint8
+        )
         paths.append(tmp_path / f"{i}.png")
         Image.fromarray(pixels).save(paths[-1])
     return paths

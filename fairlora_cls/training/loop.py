@@ -66,6 +66,19 @@ class Display(Protocol):
     def say(self, text: str) -> None: ...
 
 
+class SilentDisplay:
+    """Shows nothing: the default in a notebook."""
+
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        pass
+
+    def advance(self, count: int, note: str = "") -> None:
+        pass
+
+    def say(self, text: str) -> None:
+        pass
+
+
 @dataclass(frozen=True)
 class TrainingSummary:
     """What the loop leaves behind besides weights."""
