@@ -4,11 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.")  # how temporary names begin
+
+
+def temporary_sibling(path: Path) -> Path:
+    """A name beside `path` that is free. The suffix stays: some writers choose the format by it."""
+    return path.with_name(f".{uuid4().hex[:12]}.{path.name}")
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what a killed process left half-written under temporary names."""
+    for path in [p for p in folder.rglob(".*") if LEFTOVER.match(p.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -17,8 +34,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     A reader, or a process killed at any moment, sees the old file or the new one, never a part.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The suffix stays, because some writers (pandas, matplotlib) choose the format by it.
-    temporary = path.with_name(f".{uuid4().hex[:12]}.{path.name}")
+    temporary = temporary_sibling(path)
     try:
         write(temporary)
         with temporary.open("rb") as handle:
@@ -45,12 +61,11 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
     """Fill a temporary sibling, then swap it for `folder`, replacing what stood there."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    token = uuid4().hex[:12]
-    temporary = folder.with_name(f".{folder.name}.{token}")
+    temporary = temporary_sibling(folder)
     try:
         temporary.mkdir()
         fill(temporary)
-        replaced = folder.with_name(f".{folder.name}.{token}.old")
+        replaced = temporary_sibling(folder)
         if folder.exists():
             os.replace(folder, replaced)
         os.replace(temporary, folder)

@@ -43,7 +43,7 @@ from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.prediction import predict_logits, softmax, validation_metrics
 from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, write_predictions
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report, write_report
-from fairlora_cls.files import read_json, write_text
+from fairlora_cls.files import read_json, remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.backbones import load_backbone
@@ -130,6 +130,8 @@ def train(
             f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
         )
     accelerator.wait_for_everyone()
+    if accelerator.is_main_process and going_on:
+        remove_leftovers(folder)
     if accelerator.is_main_process and not going_on:
         create_run_folder(
             folder,

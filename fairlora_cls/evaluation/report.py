@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from fairlora_cls.evaluation.results import (
     GapResult,
     GroupResult,
 )
+from fairlora_cls.files import temporary_sibling
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.metrics import Gap, Values
@@ -101,7 +101,8 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    partial = temporary_sibling(folder)
+    partial.mkdir()
     try:
         _write_files(report, partial)
         _move_files(partial, folder)

@@ -1,0 +1,53 @@
+"""Files and folders that are whole or absent."""
+
+import pytest
+
+from fairlora_cls.files import (
+    remove_leftovers,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+    write_text,
+)
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+
+    def half(path):
+        path.write_text("ne")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_atomically(tmp_path / "a.txt", half)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+    assert (tmp_path / "a.txt").read_text() == "old"
+
+
+def test_a_folder_is_swapped_whole(tmp_path):
+    write_folder_atomically(tmp_path / "f", lambda f: (f / "one").write_text("1"))
+    write_folder_atomically(tmp_path / "f", lambda f: (f / "two").write_text("2"))
+    assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
+
+    def fail(folder):
+        (folder / "three").write_text("3")
+        raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError):
+        write_folder_atomically(tmp_path / "f", fail)
+    assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
+    assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_nan_is_not_json(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "a.json", {"x": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    for name in (".gitignore", ".0123456789ab.model.safetensors", "kept"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / ".ba9876543210.report").mkdir()
+    remove_leftovers(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".gitignore", "kept"]
