@@ -88,13 +88,11 @@ def train(
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
     with _exit_codes(debug):
-        overrides = list(settings or [])
-        overrides += [f"objective.method={method}"] if method else []
-        overrides += _data_overrides(data)
-        overrides += [f"model.backbone={model}"] if model else []
-        from fairlora_cls.recipe import build_recipe, load_recipe
+        from fairlora_cls.recipe import build_recipe, merge, read_yaml
 
-        chosen = load_recipe(recipe, overrides) if recipe else build_recipe({}, overrides)
+        shortcuts = merge(_data_values(data), {"model": {"backbone": model}} if model else {})
+        shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
+        chosen = build_recipe(merge(read_yaml(recipe) if recipe else {}, shortcuts), settings or ())
         folder = output or Path("runs") / chosen.name
         if resume and overwrite:
             raise InputError(
@@ -135,9 +133,7 @@ def evaluate(
         from fairlora_cls import run
         from fairlora_cls.recipe import data_section
 
-        section = data_section(
-            run_folder / "recipe.yaml", [*_data_overrides(data), *(settings or [])]
-        )
+        section = data_section(run_folder / "recipe.yaml", _data_values(data), settings or ())
         with _display() as display:
             outcome = run.evaluate(
                 run_folder,
@@ -341,11 +337,11 @@ def _sentence(error: BaseException) -> str:
     return f"{text} ({type(error).__name__}; --debug shows where)"
 
 
-def _data_overrides(data: str | None) -> list[str]:
+def _data_values(data: str | None) -> dict[str, Any]:
     if data is None:
-        return []
+        return {}
     source, _, path = data.partition(":")
-    return [f"data.source={source}", *([f"data.path={path}"] if path else [])]
+    return {"data": {"source": source, **({"path": path} if path else {})}}
 
 
 def _headline(recipe: Recipe, folder: Path) -> str:

@@ -6,7 +6,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -72,6 +73,27 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """Give a draft folder to fill, and rename it to `folder` on success.
+
+    An existing `folder` stays as it is and the draft is discarded: two writers of the same content
+    may race, the first to finish wins, and no reader ever sees half a folder.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = temporary_sibling(folder)
+    draft.mkdir()
+    try:
+        yield draft
+        try:
+            os.rename(draft, folder)
+        except OSError:
+            if not folder.is_dir() or not any(folder.iterdir()):
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def cache_folder() -> Path:

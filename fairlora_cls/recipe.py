@@ -116,8 +116,8 @@ BACKBONE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "miniature": {
         "model": {"max_pixels": 31360},
         "training": {
-            "learning_rate": 3e-4,
-            "head_learning_rate": 9e-4,
+            "learning_rate": 1e-3,
+            "head_learning_rate": 3e-3,
             "micro_batch_size": 8,
             "precision": "fp32",
             "schedule": "linear",
@@ -152,7 +152,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     """
     from fairlora_cls.data.datasets import DATASETS, dataset_options
 
-    given = _merge(dict(values), _parse_overrides(overrides))
+    given = merge(dict(values), _parse_overrides(overrides))
     problems = []
     data = given.get("data") if isinstance(given.get("data"), dict) else {}
     source = data.get("source", DataSection().source)
@@ -170,10 +170,10 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     model = given.get("model") if isinstance(given.get("model"), dict) else {}
     backbone = model.get("backbone", ModelSection().backbone)
     layers: dict[str, Any] = {}
-    layers = _merge(layers, BACKBONE_DEFAULTS.get(str(backbone), {}))
-    layers = _merge(layers, {"data": DATASETS[source].defaults} if source in DATASETS else {})
+    layers = merge(layers, BACKBONE_DEFAULTS.get(str(backbone), {}))
+    layers = merge(layers, {"data": DATASETS[source].defaults} if source in DATASETS else {})
     try:
-        recipe = Recipe.model_validate(_merge(layers, given))
+        recipe = Recipe.model_validate(merge(layers, given))
     except ValidationError as error:
         problems += [_describe(item) for item in error.errors()]
         recipe = None
@@ -259,16 +259,16 @@ def _parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
             raise InputError(f"--set '{text}': the value is not valid YAML.") from error
         for part in reversed(key.strip().split(".")):
             parsed = {part: parsed}
-        nested = _merge(nested, parsed)
+        nested = merge(nested, parsed)
     return nested
 
 
-def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     """`high` over `low`, mappings merged key by key."""
     merged = dict(low)
     for key, value in high.items():
         if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
+            merged[key] = merge(merged[key], value)
         else:
             merged[key] = value
     return merged
@@ -294,17 +294,23 @@ def _keys_beside(location: tuple[Any, ...]) -> list[str]:
     return list(section.model_fields)
 
 
-def data_section(path: Path, overrides: Iterable[str]) -> dict[str, Any] | None:
-    """The data section of a run's recipe with overrides applied; None where there are none.
+def data_section(
+    path: Path, shortcuts: Mapping[str, Any], overrides: Iterable[str] = ()
+) -> dict[str, Any] | None:
+    """The data section of a run's recipe with changes applied; None where there are none.
 
-    Another source starts from that source's own defaults, with the run's question kept.
+    `shortcuts` holds nested values such as {"data": {"source": …}}. Another source starts from
+    that source's own defaults, with the run's question kept.
     """
-    overrides = list(overrides)
-    if not overrides:
+    changes = merge(shortcuts, _parse_overrides(overrides))
+    if not changes:
         return None
+    if unknown := [key for key in changes if key != "data"]:
+        raise InputError(
+            f"Only keys of the data section can change for evaluation, not '{unknown[0]}'."
+        )
     values = read_yaml(path)
-    changes = _parse_overrides(overrides).get("data", {})
-    if changes.get("source", values["data"]["source"]) != values["data"]["source"]:
+    if changes["data"].get("source", values["data"]["source"]) != values["data"]["source"]:
         values["data"] = {"prompt": values["data"]["prompt"]}
         values["objective"] = {"method": "vanilla"}
-    return build_recipe(values, overrides).data.model_dump()
+    return build_recipe(merge(values, changes)).data.model_dump()

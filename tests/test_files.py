@@ -1,9 +1,12 @@
 """Files and folders that are whole or absent."""
 
+import threading
+
 import pytest
 
 from fairlora_cls.files import (
     remove_leftovers,
+    whole_folder,
     write_atomically,
     write_folder_atomically,
     write_json,
@@ -51,3 +54,40 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
     (tmp_path / ".ba9876543210.report").mkdir()
     remove_leftovers(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [".gitignore", "kept"]
+
+
+def test_a_failure_leaves_nothing_behind(tmp_path):
+    folder = tmp_path / "cohort"
+
+    def write_half():
+        with whole_folder(folder) as draft:
+            (draft / "half").write_text("x")
+            assert not folder.exists()
+            raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_writers_of_one_folder_both_end_well(tmp_path):
+    folder = tmp_path / "cohort"
+    both_inside = threading.Barrier(2)
+    failures = []
+
+    def write(name):
+        try:
+            with whole_folder(folder) as draft:
+                (draft / "a").write_text(name)
+                both_inside.wait(timeout=20)
+        except Exception as failure:
+            failures.append(failure)
+
+    writers = [threading.Thread(target=write, args=(name,)) for name in ("one", "two")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert failures == []
+    assert (folder / "a").read_text() in ("one", "two")
+    assert list(tmp_path.iterdir()) == [folder]

@@ -128,12 +128,16 @@ def test_bad_files(tmp_path):
 
 
 def test_another_data_section_for_evaluation(tmp_path):
-    (tmp_path / "r.yaml").write_text(recipe_to_yaml(build_recipe({})), encoding="utf-8")
-    assert data_section(tmp_path / "r.yaml", []) is None
-    section = data_section(tmp_path / "r.yaml", ["data.source=ham10000", "data.path=x"])
+    path = tmp_path / "r.yaml"
+    path.write_text(recipe_to_yaml(build_recipe({})), encoding="utf-8")
+    assert data_section(path, {}) is None
+    section = data_section(path, {"data": {"source": "ham10000", "path": "2024"}})
+    assert section["path"] == "2024"
     assert section["sensitive"] == ["sex", "age_group"]
     assert section["prompt"] == "Does the patient have glaucoma?"
-    assert data_section(tmp_path / "r.yaml", ["data.limit=5"])["limit"] == 5
+    assert data_section(path, {}, ["data.limit=5"])["limit"] == 5
+    with pytest.raises(InputError, match="not 'training'"):
+        data_section(path, {}, ["training.epochs=5"])
 
 
 def test_first_difference_names_the_key():

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import threading
 
 import numpy as np
 import pytest
@@ -20,13 +19,11 @@ from fairlora_cls.data.simulation import (
     FUNDUS_NAMESPACE,
     PRETRAINING_NAMESPACE,
     FundusMechanism,
-    age_band,
     glaucoma_prevalence,
     glaucoma_probability,
     sample_category,
     simulate_fundus,
     stream_generator,
-    whole_folder,
     write_fundus_cohort,
 )
 
@@ -91,11 +88,6 @@ def test_frequencies_are_as_stated(eyes):
     assert 57 < ages.mean() < 63
     assert ages.min() >= 18
     assert ages.max() <= 95
-
-
-def test_age_bands():
-    bands = [age_band(age) for age in (18, 44.0, 44.1, 65.0, 65.1, 95)]
-    assert bands == ["(0,44]", "(0,44]", "(44,65]", "(44,65]", "(65,∞)", "(65,∞)"]
 
 
 def test_categories_follow_their_weights():
@@ -218,40 +210,3 @@ def test_a_larger_cohort_begins_with_the_smaller(tmp_path):
     for row in read_table(small):
         assert ids[row["id"]] == row
         assert (small / row["image"]).read_bytes() == (large / row["image"]).read_bytes()
-
-
-def test_a_failure_leaves_nothing_behind(tmp_path):
-    folder = tmp_path / "cohort"
-
-    def write_half():
-        with whole_folder(folder) as draft:
-            (draft / "half").write_text("x")
-            assert not folder.exists()
-            raise RuntimeError("in the middle")
-
-    with pytest.raises(RuntimeError, match="in the middle"):
-        write_half()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_two_writers_of_one_folder_both_end_well(tmp_path):
-    folder = tmp_path / "cohort"
-    both_inside = threading.Barrier(2)
-    failures = []
-
-    def write(name):
-        try:
-            with whole_folder(folder) as draft:
-                (draft / "a").write_text(name)
-                both_inside.wait(timeout=20)
-        except Exception as failure:
-            failures.append(failure)
-
-    writers = [threading.Thread(target=write, args=(name,)) for name in ("one", "two")]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    assert failures == []
-    assert (folder / "a").read_text() in ("one", "two")
-    assert list(tmp_path.iterdir()) == [folder]
