@@ -116,8 +116,8 @@ BACKBONE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "miniature": {
         "model": {"max_pixels": 31360},
         "training": {
-            "learning_rate": 1e-3,
-            "head_learning_rate": 3e-3,
+            "learning_rate": 3e-4,
+            "head_learning_rate": 1e-3,
             "micro_batch_size": 8,
             "precision": "fp32",
             "schedule": "linear",
