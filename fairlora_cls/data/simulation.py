@@ -25,6 +25,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+from joblib import Parallel, delayed
 from PIL import Image
 
 from fairlora_cls.data.drawing import FundusScene, draw_fundus
@@ -36,6 +37,8 @@ from fairlora_cls.files import whole_folder
 # images can appear in a cohort, whatever the two seeds.
 FUNDUS_NAMESPACE = 1
 PRETRAINING_NAMESPACE = 2
+
+PIECE = 250  # images that one worker draws at a time
 
 
 @dataclass(frozen=True)
@@ -178,15 +181,18 @@ def write_fundus_cohort(
     finish discards its copy. Each split has a random stream and patients of its own.
     """
     counts = dict(zip(SPLIT_NAMES, (train, validation, test), strict=True))
-    eyes = (
-        (split, eye)
-        for stream, (split, count) in enumerate(counts.items())
-        for eye in simulate_fundus(count, seed, mechanism, side, stream)
-    )
     facts = {"cohort": "fundus", "seed": seed, "side": side, "counts": counts}
     with whole_folder(Path(folder)) as draft:
         (draft / "images").mkdir()
-        write_table(draft / "table.csv", (_eye_row(draft, split, eye) for split, eye in eyes))
+        jobs = [
+            delayed(_write_eyes)(draft, split, stream, range(first, last), seed, mechanism, side)
+            for stream, (split, count) in enumerate(counts.items())
+            for first, last in _pieces(count)
+        ]
+        # Processes of their own pay only for a cohort of some size.
+        workers = 1 if sum(counts.values()) <= 2 * PIECE else -1
+        rows = itertools.chain.from_iterable(Parallel(n_jobs=workers)(jobs))
+        write_table(draft / "table.csv", rows)
         text = json.dumps({**facts, "mechanism": asdict(mechanism)}, indent=2, ensure_ascii=False)
         (draft / "mechanism.json").write_text(text + "\n", encoding="utf-8")
     return Path(folder)
@@ -230,6 +236,25 @@ def write_table(path: Path, rows: Iterable[Mapping[str, object]]) -> None:
 def write_photograph(path: Path, image: np.ndarray) -> None:
     """Write a JPEG of high quality with colour at full resolution (4:4:4)."""
     Image.fromarray(image).save(path, quality=95, subsampling=0)
+
+
+def _pieces(count: int) -> list[tuple[int, int]]:
+    """(first, last + 1) of runs of at most PIECE indices that cover 0 … count - 1."""
+    return [(first, min(first + PIECE, count)) for first in range(0, count, PIECE)]
+
+
+def _write_eyes(
+    folder: Path,
+    split: str,
+    stream: int,
+    indices: range,
+    seed: int,
+    mechanism: FundusMechanism,
+    side: int,
+) -> list[dict[str, object]]:
+    """Draw some eyes of a split and write their photographs; return their rows of the table."""
+    eyes = (simulate_eye(index, seed, mechanism, side, stream) for index in indices)
+    return [_eye_row(folder, split, eye) for eye in eyes]
 
 
 def _eye_row(folder: Path, split: str, eye: SimulatedEye) -> dict[str, object]:
