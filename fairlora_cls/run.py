@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,7 @@ from fairlora_cls.recipe import Recipe, load_recipe
 from fairlora_cls.run_folder import (
     claim_report_folder,
     create_run_folder,
+    hold_run_folder,
     inspect_run_folder,
     is_run_folder,
     update_state,
@@ -137,45 +138,14 @@ def train(
             folder,
             recipe,
             initial_state(recipe, splits, groups, classifier, accelerator, data, notes),
+            overwrite=overwrite,
         )
     accelerator.wait_for_everyone()
     engine = build_engine(classifier, recipe.data.prompt, accelerator)
-    summary = None
-    if OBJECTIVES[recipe.objective.method].trains:
-        with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
-            summary = _train(recipe, engine, splits, groups, features, folder, display)
-    if accelerator.is_main_process:
-        save_classifier(classifier, settings, folder / "adapter")
-    with _timed(timings, "prediction"):
-        predicted = {
-            name: predict_split(
-                engine,
-                splits.split(name),
-                features[name],
-                splits.classes,
-                splits.attributes,
-                display,
-            )
-            for name in ("validation", "test")
-        }
-    if not accelerator.is_main_process:
-        return Outcome(folder, recipe.objective.method, None, {})
-    for name, predictions in predicted.items():
-        write_predictions(predictions, folder / "predictions" / f"{name}.csv")
-    with _timed(timings, "report"):
-        display.stage("Report", 1)
-        report = _report_on(predicted["test"], recipe, notes)
-        write_report(report, folder / "report")
-        display.advance(1)
-    state = update_state(
-        folder,
-        status="complete",
-        timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(training_state(folder, summary, groups) if summary else {}),
-    )
-    write_text(folder / "README.md", model_card(recipe, state, report))
-    accelerator.end_training()
-    return Outcome(folder, recipe.objective.method, report, state)
+    with hold_run_folder(folder) if accelerator.is_main_process else nullcontext():
+        return _carry_out(
+            recipe, engine, settings, splits, groups, features, folder, notes, timings, display
+        )
 
 
 def evaluate(
@@ -340,6 +310,58 @@ def _build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, 
     if recipe.training.gradient_checkpointing:
         backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     return Classifier(backbone, network, len(splits.classes), model.pooling), settings
+
+
+def _carry_out(
+    recipe: Recipe,
+    engine: Engine,
+    settings: ClassifierSettings,
+    splits: Splits,
+    groups: Groups | None,
+    features: Mapping[str, ImageFeatures],
+    folder: Path,
+    notes: Sequence[str],
+    timings: dict[str, float],
+    display: Display,
+) -> Outcome:
+    """Everything that writes into a run folder that stands."""
+    accelerator = engine.accelerator
+    summary = None
+    if OBJECTIVES[recipe.objective.method].trains:
+        with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
+            summary = _train(recipe, engine, splits, groups, features, folder, display)
+    if accelerator.is_main_process:
+        save_classifier(engine.classifier, settings, folder / "adapter")
+    with _timed(timings, "prediction"):
+        predicted = {
+            name: predict_split(
+                engine,
+                splits.split(name),
+                features[name],
+                splits.classes,
+                splits.attributes,
+                display,
+            )
+            for name in ("validation", "test")
+        }
+    if not accelerator.is_main_process:
+        return Outcome(folder, recipe.objective.method, None, {})
+    for name, predictions in predicted.items():
+        write_predictions(predictions, folder / "predictions" / f"{name}.csv")
+    with _timed(timings, "report"):
+        display.stage("Report", 1)
+        report = _report_on(predicted["test"], recipe, notes)
+        write_report(report, folder / "report")
+        display.advance(1)
+    state = update_state(
+        folder,
+        status="complete",
+        timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
+        **(training_state(folder, summary, groups) if summary else {}),
+    )
+    write_text(folder / "README.md", model_card(recipe, state, report))
+    accelerator.end_training()
+    return Outcome(folder, recipe.objective.method, report, state)
 
 
 def _train(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json, write_folder_atomically, write_json, write_text
+from fairlora_cls.files import (
+    read_json,
+    whole_folder,
+    write_folder_atomically,
+    write_json,
+    write_text,
+)
 from fairlora_cls.recipe import Recipe, load_recipe, recipe_to_yaml
 
 PACKAGES = (
@@ -73,15 +81,47 @@ def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: st
     return ""
 
 
-def create_run_folder(folder: Path, recipe: Recipe, state: Mapping[str, Any]) -> None:
-    """A new run folder with recipe.yaml and run.json, replacing an old run that stood there."""
+def create_run_folder(
+    folder: Path, recipe: Recipe, state: Mapping[str, Any], *, overwrite: bool
+) -> None:
+    """A new run folder with recipe.yaml and run.json; `overwrite` replaces a run that stands there.
+
+    Raises InputError when another process made a run there in the meantime.
+    """
 
     def fill(temporary: Path) -> None:
         write_text(temporary / "recipe.yaml", recipe_to_yaml(recipe))
         write_json(temporary / "run.json", state)
         (temporary / "checkpoints").mkdir()
 
-    write_folder_atomically(folder, fill)
+    if overwrite:
+        write_folder_atomically(folder, fill)
+        return
+    with whole_folder(folder) as draft:
+        fill(draft)
+    if read_json(folder / "run.json") != state:
+        raise InputError(
+            f"Another process has just begun a run in '{folder}'; name another folder."
+        )
+
+
+@contextmanager
+def hold_run_folder(folder: Path) -> Iterator[None]:
+    """Keep other processes from training in `folder`; a killed process lets go by itself.
+
+    Raises InputError when one does already.
+    """
+    lock = FileLock(folder / "checkpoints" / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            f"Another process is working in '{folder}'; wait for it, or name another with --output."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -107,8 +147,3 @@ def claim_report_folder(folder: Path) -> None:
         raise InputError(
             f"'{folder}' holds '{foreign[0]}', which is not part of a report; name another folder with --output."
         )
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Drop the checkpoints of a run that is to start anew."""
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)

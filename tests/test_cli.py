@@ -269,3 +269,28 @@ def test_debug_shows_the_traceback(cli):
     result = CliRunner().invoke(app, ["train", "nowhere.yaml", "--debug"])
     assert result.exception is not None
     assert "no recipe" in str(result.exception)
+
+
+def test_two_processes_do_not_train_in_one_folder(cli, cohort, tmp_path):
+    from fairlora_cls.run_folder import hold_run_folder
+
+    short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
+    arguments = ["train", *tables(cohort), *short, "--output", "r"]
+    code, _, error = cli(*arguments)
+    assert code == 0, error
+    with hold_run_folder(tmp_path / "r"):
+        code, _, error = cli(*arguments, "--resume")
+    assert code == 2
+    assert "Another process is working in 'r'" in error
+    assert cli(*arguments, "--resume")[0] == 0
+
+
+def test_a_run_begun_by_another_process_in_the_meantime_is_not_replaced(tmp_path):
+    from fairlora_cls.errors import InputError
+    from fairlora_cls.recipe import build_recipe
+    from fairlora_cls.run_folder import create_run_folder
+
+    create_run_folder(tmp_path / "r", build_recipe({}), {"started": "a"}, overwrite=False)
+    with pytest.raises(InputError, match="has just begun a run"):
+        create_run_folder(tmp_path / "r", build_recipe({}), {"started": "b"}, overwrite=False)
+    assert '"a"' in (tmp_path / "r" / "run.json").read_text()
