@@ -71,7 +71,7 @@ def train(
     """The package's loop, method vanilla; the loss (nats) of every step, and seconds in steps."""
     labels = np.array([e.label for e in workload.examples], dtype=np.int64)
     folder.mkdir(parents=True)
-    summary = fine_tune(
+    progress = fine_tune(
         classifier,
         forward,
         build_objective("vanilla", (len(labels),)),
@@ -98,7 +98,7 @@ def train(
     )
     with (folder / "log.jsonl").open(encoding="utf-8") as file:
         losses = [r["loss"] for r in map(json.loads, file) if "loss" in r]
-    return losses, summary.progress.seconds
+    return losses, progress.seconds
 
 
 def run_package(

@@ -66,11 +66,11 @@ from fairlora_cls.run_folder import (
     update_state,
 )
 from fairlora_cls.run_state import initial_state, training_state
+from fairlora_cls.training.checkpoints import Progress
 from fairlora_cls.training.loop import (
     Display,
     LoopSettings,
     SilentDisplay,
-    TrainingSummary,
     fine_tune,
 )
 
@@ -326,10 +326,10 @@ def _carry_out(
 ) -> Outcome:
     """Everything that writes into a run folder that stands."""
     accelerator = engine.accelerator
-    summary = None
+    progress = None
     if OBJECTIVES[recipe.objective.method].trains:
         with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
-            summary = _train(recipe, engine, splits, groups, features, folder, display)
+            progress = _train(recipe, engine, splits, groups, features, folder, display)
     if accelerator.is_main_process:
         save_classifier(engine.classifier, settings, folder / "adapter")
     with _timed(timings, "prediction"):
@@ -357,7 +357,7 @@ def _carry_out(
         folder,
         status="complete",
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(training_state(folder, summary, groups) if summary else {}),
+        **(training_state(folder, progress, groups) if progress else {}),
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
     accelerator.end_training()
@@ -372,7 +372,7 @@ def _train(
     features: Mapping[str, ImageFeatures],
     folder: Path,
     display: Display,
-) -> TrainingSummary:
+) -> Progress:
     training, objective = recipe.training, recipe.objective
     labels = {n: np.array([e.label for e in splits.split(n)], dtype=np.int64) for n in SPLIT_NAMES}
     codes = groups.codes if groups else {n: np.zeros_like(labels[n]) for n in SPLIT_NAMES}

@@ -19,7 +19,7 @@ from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.groups import Groups
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.run_folder import installed_versions
-from fairlora_cls.training.loop import TrainingSummary
+from fairlora_cls.training.checkpoints import Progress
 
 
 def initial_state(
@@ -58,8 +58,7 @@ def initial_state(
     }
 
 
-def training_state(folder: Path, summary: TrainingSummary, groups: Groups | None) -> dict[str, Any]:
-    progress = summary.progress
+def training_state(folder: Path, progress: Progress, groups: Groups | None) -> dict[str, Any]:
     return {
         "training": {
             "steps": progress.step,

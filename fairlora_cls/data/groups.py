@@ -13,7 +13,6 @@ import numpy as np
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.errors import InputError, nearest
 
-MISSING_POLICIES = ("keep", "drop", "error")
 UNKNOWN = "Unknown"  # the group that `keep` gives to an example whose attribute is not recorded
 
 AGE_BANDS = (

@@ -35,7 +35,6 @@ class Backbone:
     maximum_pixels: int  # px² of a resized image
     minimum_pixels: int
     lora_pattern: str  # regular expression; {targets} is replaced by the alternatives
-    layer_count: int
     hidden_size: int  # D
 
     @property
@@ -152,7 +151,6 @@ def wrap_qwen2_5_vl(name: str, model: Any, processor: Any, maximum_pixels: int) 
         maximum_pixels=maximum_pixels,
         minimum_pixels=MINIMUM_PIXELS,
         lora_pattern=r".*language_model.*\.({targets})",
-        layer_count=model.config.text_config.num_hidden_layers,
         hidden_size=model.config.text_config.hidden_size,
     )
 

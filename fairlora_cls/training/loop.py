@@ -79,14 +79,6 @@ class SilentDisplay:
         pass
 
 
-@dataclass(frozen=True)
-class TrainingSummary:
-    """What the loop leaves behind besides weights."""
-
-    progress: Progress
-    resumed_at_step: int  # 0 for a run in one go
-
-
 SCHEDULES: Mapping[str, Callable[[float], float]] = {
     "constant": lambda share: 1.0,
     "linear": lambda share: 1.0 - share,
@@ -114,7 +106,7 @@ def fine_tune(
     folder: Path,
     validate: Callable[[], Mapping[str, float]],
     display: Display,
-) -> TrainingSummary:
+) -> Progress:
     """Train, resuming from `folder/checkpoints` where there are any; end with the best epoch's weights.
 
     `forward` is the classifier under accelerate's autocast. `plan_epoch` gives an epoch's
@@ -152,7 +144,7 @@ def fine_tune(
             )
         accelerator.wait_for_everyone()
 
-    resumed_at, first_step = progress.step, 0
+    first_step = 0
     for epoch, plan in enumerate(plans):
         classifier.train()
         for step, indices in enumerate(plan, start=first_step):
@@ -228,7 +220,7 @@ def fine_tune(
     log.close()
     restore_trainable_state(classifier, load_best(checkpoints, progress.best_epoch))
     classifier.eval()
-    return TrainingSummary(progress, resumed_at)
+    return progress
 
 
 def build_optimizer(
