@@ -67,7 +67,16 @@ def train(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="vanilla, fr, gr, hybrid or zero-shot; short for objective.method."),
+        typer.Option(
+            help="vanilla, fr, gr, hybrid, zero-shot … (a wrong name lists all); short for objective.method."
+        ),
+    ] = None,
+    mutual_information: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ATTRIBUTE=λ,…",
+            help="Join FairLLaVA's regularizer, e.g. race=0.2,age=0.6; short for objective.mutual_information.weights.",
+        ),
     ] = None,
     data: DataOption = None,
     model: Annotated[
@@ -92,6 +101,7 @@ def train(
 
         shortcuts = merge(_data_values(data), {"model": {"backbone": model}} if model else {})
         shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
+        shortcuts = merge(shortcuts, _mutual_information_values(mutual_information))
         chosen = build_recipe(merge(read_yaml(recipe) if recipe else {}, shortcuts), settings or ())
         folder = output or Path("runs") / chosen.name
         if resume and overwrite:
@@ -335,6 +345,24 @@ def _sentence(error: BaseException) -> str:
     if isinstance(error, InputError | RunError):
         return text
     return f"{text} ({type(error).__name__}; --debug shows where)"
+
+
+def _mutual_information_values(text: str | None) -> dict[str, Any]:
+    """`race=0.2,age=0.6` as recipe values."""
+    if text is None:
+        return {}
+    weights = {}
+    for pair in text.split(","):
+        name, separator, value = (part.strip() for part in pair.partition("="))
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            separator = ""
+        if not (name and separator):
+            raise InputError(
+                f"--mutual-information '{text}' is not ATTRIBUTE=λ,…, such as race=0.2,age=0.6."
+            )
+    return {"objective": {"mutual_information": {"weights": weights}}}
 
 
 def _data_values(data: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
@@ -19,10 +20,16 @@ from fairlora_cls.data.images import UnreadableImageError, content_digest, find_
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.prediction import collect_predictions, predict_logits
+from fairlora_cls.evaluation.prediction import (
+    collect_predictions,
+    predict_outputs,
+    read_logits,
+    read_states,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.files import cache_folder
 from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.training.loop import Display
 
 PREDICTION_BATCH = 16  # examples in one forward pass without gradients
@@ -33,7 +40,7 @@ class Engine:
     """A classifier on its device, and how a split's examples become its batches."""
 
     classifier: torch.nn.Module
-    forward: Callable[[Batch], torch.Tensor]  # under accelerate's autocast
+    forward: Callable[[Batch], Outputs]  # under accelerate's autocast
     encode_prompt: PromptEncoder
     accelerator: Any
 
@@ -155,6 +162,58 @@ def raise_unreadable(problems: Sequence[UnreadableImageError]) -> None:
     raise InputError(f"{len(problems)} images cannot be read. The first: {problems[0]}")
 
 
+def predict_logits(
+    engine: Engine,
+    features: ImageFeatures,
+    example_count: int,
+    class_count: int,
+    advance: Callable[[int], None],
+) -> np.ndarray:
+    """Logits (N, K) float32 of a whole split."""
+    return predict_outputs(
+        engine.forward,
+        partial(make_batch, features=features, encode_prompt=engine.encode_prompt),
+        read_logits,
+        example_count,
+        (class_count,),
+        PREDICTION_BATCH,
+        engine.accelerator,
+        advance,
+    )
+
+
+def predict_states(
+    engine: Engine,
+    features: ImageFeatures,
+    example_count: int,
+    display: Display,
+    draws: np.ndarray | None = None,
+) -> np.ndarray:
+    """What the head reads and every tapped state of a split, (N, 1 + S, D) float32.
+
+    `draws` (N,) in [0, 1) choose the token where a tap takes a random one.
+    """
+
+    def make(indices: Sequence[int]) -> Batch:
+        batch = make_batch(indices, features, engine.encode_prompt)
+        if draws is None:
+            return batch
+        return replace(batch, draws=torch.from_numpy(draws[list(indices)]).float())
+
+    display.stage("Hidden states", example_count)
+    classifier = engine.classifier
+    return predict_outputs(
+        engine.forward,
+        make,
+        read_states,
+        example_count,
+        (1 + len(classifier.taps.settings), classifier.backbone.hidden_size),
+        PREDICTION_BATCH,
+        engine.accelerator,
+        display.advance,
+    )
+
+
 def predict_split(
     engine: Engine,
     examples: Sequence[Example],
@@ -164,13 +223,5 @@ def predict_split(
     display: Display,
 ) -> Predictions:
     display.stage("Predicting", len(examples))
-    logits = predict_logits(
-        engine.forward,
-        partial(make_batch, features=features, encode_prompt=engine.encode_prompt),
-        len(examples),
-        len(classes),
-        PREDICTION_BATCH,
-        engine.accelerator,
-        display.advance,
-    )
+    logits = predict_logits(engine, features, len(examples), len(classes), display.advance)
     return collect_predictions(examples, logits, classes, attributes)

@@ -40,9 +40,15 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
             f"- {training['steps']} steps; kept epoch {training['best_epoch']} of {recipe.training.epochs} "
             f"({state['selection_rule']})"
         )
-    if state["protected"]:
-        counts = ", ".join(f"{g} {n}" for g, n in state["protected"]["training_counts"].items())
-        lines.append(f"- Groups of the objective: {state['protected']['attribute']} ({counts})")
+    for attribute, sizes in state["protected"].items():
+        counts = ", ".join(f"{group} {n}" for group, n in sizes.items())
+        lines.append(f"- Groups of the objective: {attribute} ({counts})")
+    lines += [
+        f"- Fresh probe of {attribute} from {where.replace('_', ' ')}: AUROC "
+        f"{_auroc(moments['before'])} before training, {_auroc(moments['after'])} after"
+        for attribute, states in state.get("probes", {}).items()
+        for where, moments in states.items()
+    ]
     lines += [
         "",
         f"## Test ({numbers['n']} examples)",
@@ -70,3 +76,12 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
         "",
     ]
     return "\n".join(lines)
+
+
+def _auroc(probe: Mapping[str, Any]) -> str:
+    if probe["auroc"] is None:
+        return "undefined"
+    if probe["interval"] is None:
+        return f"{probe['auroc']:.3f}"
+    low, high = probe["interval"]
+    return f"{probe['auroc']:.3f} [{low:.3f}, {high:.3f}]"

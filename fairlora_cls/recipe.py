@@ -10,14 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest
 
-Method = Literal["vanilla", "fr", "gr", "hybrid", "zero-shot"]
+if TYPE_CHECKING:
+    from fairlora_cls.objectives.objectives import Preset
+
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=float("inf"))]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf"))]
@@ -61,18 +64,72 @@ class ModelSection(Section):
     lora: LoraSection = LoraSection()
 
 
+class DependenceSection(Section):
+    """A dependence between a tapped hidden state and attributes; null is the variant's own value."""
+
+    weights: dict[
+        str, NotNegative
+    ] = {}  # attribute → λ_a; empty: gap_weight for each protected one
+    variant: Literal["paper", "released"] = "paper"  # FairLLaVA's text, or its code
+    training: Literal["joint", "pretrained"] = "joint"  # pretrained: first, then frozen
+    pretrain_epochs: Positive = 3  # over the training split, of a pretrained classifier
+    classifier: Literal["mlp", "linear"] | None = None
+    class_weighting: Literal["frequency", "none"] | None = None  # of the classifier's loss
+    classifier_weight: NotNegative = 1.0  # of the classifier's loss in the total
+    scale: NotNegative = 1.0  # multiplies every λ_a and the classifier's loss
+    learning_rate: Rate | None = None  # of the classifiers, at its peak; null: head_learning_rate
+    tap: Literal["first", "middle", "last", "mean"] | list[Positive] = "middle"  # layers, from 1
+    tokens: Literal["image", "text", "all"] = "image"
+    token_pooling: Literal["mean", "random", "last"] | None = None
+    normalise: bool | None = None  # to L2 norm 1
+
+
+class MutualInformationSection(DependenceSection):
+    """FairLLaVA's regularizer, eq. 6–10."""
+
+    punish: Literal["plain", "smoothed_absolute"] | None = None  # I, or √(I² + 1e-6)
+
+
+# What the two variants differ in (FairLLaVA, paper against released code).
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "paper": {
+        "classifier": "mlp",
+        "class_weighting": "frequency",
+        "token_pooling": "mean",
+        "normalise": False,
+        "punish": "plain",
+    },
+    "released": {
+        "classifier": "linear",
+        "class_weighting": "none",
+        "token_pooling": "random",
+        "normalise": True,
+        "punish": "smoothed_absolute",
+    },
+}
+
+
 class ObjectiveSection(Section):
-    method: Method = "gr"
+    method: str = "gr"  # a row of OBJECTIVES
     protect: list[str] | None = (
-        None  # attributes whose groups (crossed) enter the loss; null: the first sensitive one
+        None  # attributes, or sex×race, that the loss sees; null: all sensitive
     )
+    merge_cells_below: Annotated[int, Field(ge=0)] = (
+        0  # rarer cells of an intersection become Other
+    )
+    base_weight: NotNegative = 1.0  # of the base loss
     weight_cap: Annotated[float, Field(ge=1)] = 10.0  # largest group weight N / N_s
     weighting: Literal["group", "example"] = "group"  # Σ_s w_s·mean_s, or Σ w_i·ℓ_i / Σ w_i
-    gap_weight: NotNegative = 0.5  # λ of the soft MaxAccGap
-    statistics: Literal["effective_batch"] = "effective_batch"  # what a penalty is computed over
+    gap_weight: NotNegative = 0.5  # λ of the method's own penalty
+    penalties: dict[str, NotNegative] = {}  # further rows of PENALTIES → λ
+    statistics: Literal["effective_batch", "micro_batch", "running"] = "effective_batch"
+    running_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98  # of running statistics, per step
+    dro_step_size: NotNegative = 0.01  # η of group DRO
+    dro_adjustment: NotNegative = 1.0  # C of group DRO's C/√N_s
+    mutual_information: MutualInformationSection | None = None
+    adversary: DependenceSection | None = None  # the attribute classifier by gradient reversal
     zero_shot: Literal["label_words", "random_head"] = "label_words"  # how zero-shot predicts
     label_words: list[str] | None = None  # one per class for zero-shot; null: the class names
-    mutual_information: None = None  # reserved for the demographic attribute classifier
 
 
 class TrainingSection(Section):
@@ -87,7 +144,7 @@ class TrainingSection(Section):
     gradient_clip: Rate = 1.0  # largest L2 norm
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False  # less memory for 20–33 % more time
-    sampler: Literal["shuffle"] = "shuffle"
+    sampler: Literal["shuffle", "stratified", "balanced"] | None = None  # null: the method's own
     select_by: Literal["auroc", "accuracy", "loss"] = "auroc"  # on validation, each epoch
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
@@ -96,6 +153,9 @@ class TrainingSection(Section):
 class ReportSection(Section):
     bootstrap: Annotated[int, Field(ge=0)] = 1000  # resamples
     minimum_group_size: Positive = 20  # smaller groups are named in a warning
+    probes: bool | None = (
+        None  # what a fresh probe reads of each attribute, before and after; null: with a tap
+    )
 
 
 class Recipe(Section):
@@ -151,6 +211,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     name.
     """
     from fairlora_cls.data.datasets import DATASETS, dataset_options
+    from fairlora_cls.objectives.objectives import OBJECTIVES
 
     given = merge(dict(values), _parse_overrides(overrides))
     problems = []
@@ -171,13 +232,22 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     backbone = model.get("backbone", ModelSection().backbone)
     layers: dict[str, Any] = {}
     layers = merge(layers, BACKBONE_DEFAULTS.get(str(backbone), {}))
-    layers = merge(layers, {"data": DATASETS[source].defaults} if source in DATASETS else {})
+    if source in DATASETS:
+        layers = merge(layers, {"data": DATASETS[source].defaults})
+        if "sensitive" not in data:
+            layers = merge(layers, {"objective": {"protect": DATASETS[source].protect}})
+    objective = given.get("objective") if isinstance(given.get("objective"), dict) else {}
+    method = objective.get("method", ObjectiveSection().method)
+    if method not in OBJECTIVES:
+        problems.append(
+            f"objective.method: there is no method '{method}'{nearest(str(method), OBJECTIVES)}"
+        )
     try:
         recipe = Recipe.model_validate(merge(layers, given))
     except ValidationError as error:
         problems += [_describe(item) for item in error.errors()]
         recipe = None
-    if recipe is not None:
+    if recipe is not None and not problems:
         problems += _cross_checks(recipe)
     if problems:
         count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
@@ -187,35 +257,95 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
 
 def _settle(recipe: Recipe) -> Recipe:
     """Fill in what follows from other keys."""
+    from fairlora_cls.objectives.objectives import OBJECTIVES
+
+    preset = OBJECTIVES[recipe.objective.method]
     training = recipe.training
-    if training.head_learning_rate is None:
-        training = training.model_copy(update={"head_learning_rate": training.learning_rate})
+    head_rate = training.head_learning_rate or training.learning_rate
+    sampler = training.sampler or preset.sampler or "shuffle"
+    training = training.model_copy(update={"head_learning_rate": head_rate, "sampler": sampler})
     objective = recipe.objective
-    if objective.protect is None:
-        objective = objective.model_copy(update={"protect": recipe.data.sensitive[:1]})
+    protect = recipe.data.sensitive if objective.protect is None else objective.protect
+    sections = {"protect": list(protect)}
+    if preset.dependence and getattr(objective, preset.dependence) is None:
+        sections[preset.dependence] = DependenceSection()
+    objective = objective.model_copy(update=sections)
+    settled = {
+        name: _settle_dependence(section, objective, head_rate)
+        for name in ("mutual_information", "adversary")
+        if (section := getattr(objective, name)) is not None
+    }
+    objective = objective.model_copy(update=settled)
+    report = recipe.report
+    if report.probes is None:
+        report = report.model_copy(update={"probes": bool(settled)})
     name = recipe.name or f"{recipe.data.source}-{objective.method}"
-    return recipe.model_copy(update={"training": training, "objective": objective, "name": name})
+    return recipe.model_copy(
+        update={"training": training, "objective": objective, "report": report, "name": name}
+    )
+
+
+def _settle_dependence(
+    section: DependenceSection, objective: ObjectiveSection, head_rate: float
+) -> DependenceSection:
+    variant = VARIANTS[section.variant]
+    values = {
+        key: variant[key]
+        for key in type(section).model_fields
+        if key in variant and getattr(section, key) is None
+    }
+    values["learning_rate"] = section.learning_rate or head_rate
+    values["weights"] = section.weights or dict.fromkeys(objective.protect, objective.gap_weight)
+    return section.model_copy(update=values)
 
 
 def _cross_checks(recipe: Recipe) -> list[str]:
+    from fairlora_cls.objectives.objectives import OBJECTIVES
+    from fairlora_cls.objectives.penalties import PENALTIES
+
     problems = []
+    objective, sensitive = recipe.objective, recipe.data.sensitive
     if recipe.training.micro_batch_size > recipe.training.batch_size:
         problems.append(
             f"training.micro_batch_size: {recipe.training.micro_batch_size} is more than "
             f"training.batch_size {recipe.training.batch_size}; a step cannot be smaller than its part"
         )
-    for name in recipe.objective.protect or []:
-        if name not in recipe.data.sensitive:
+    parts = {part for name in sensitive for part in name.split(INTERSECTION)}
+    for name in objective.protect or []:
+        if not set(name.split(INTERSECTION)) <= parts:
             problems.append(
-                f"objective.protect: '{name}' is not in data.sensitive{nearest(name, recipe.data.sensitive)}"
+                f"objective.protect: '{name}' is not in data.sensitive{nearest(name, sensitive)}"
             )
-    needs_groups = recipe.objective.method in ("fr", "gr", "hybrid")
-    if needs_groups and not (recipe.objective.protect or recipe.data.sensitive):
+    for name in objective.penalties:
+        if name not in PENALTIES:
+            problems.append(
+                f"objective.penalties: there is no penalty '{name}'{nearest(name, PENALTIES)}"
+            )
+    preset = OBJECTIVES[objective.method]
+    protected = sensitive if objective.protect is None else objective.protect
+    needs = [f"the method '{objective.method}'"] if _needs_groups(preset) else []
+    needs += [f"the penalty '{name}'" for name in objective.penalties]
+    needs += [f"training.sampler '{recipe.training.sampler}'"] * (
+        recipe.training.sampler in ("stratified", "balanced")
+    )
+    for key in ("mutual_information", "adversary"):
+        section = getattr(objective, key)
+        if section is not None and not section.weights:
+            needs.append(f"objective.{key} without weights")
+        if section is not None and not preset.trains:
+            problems.append(
+                f"objective.{key}: the method '{objective.method}' trains nothing; take vanilla, or leave it out"
+            )
+    if needs and not protected:
         problems.append(
-            f"data.sensitive: the method '{recipe.objective.method}' needs a sensitive attribute; "
-            "name at least one column, or use vanilla"
+            f"data.sensitive: {needs[0]} needs a sensitive attribute; name at least one column, or use vanilla"
         )
     return problems
+
+
+def _needs_groups(preset: Preset) -> bool:
+    chosen = preset.penalty or preset.dependence or preset.sampler
+    return bool(chosen) or preset.base != "mean"
 
 
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
@@ -290,7 +420,8 @@ def _describe(item: Mapping[str, Any]) -> str:
 def _keys_beside(location: tuple[Any, ...]) -> list[str]:
     section: Any = Recipe
     for part in location[:-1]:
-        section = section.model_fields[part].annotation
+        annotation = section.model_fields[part].annotation
+        section = next((a for a in get_args(annotation) if a is not type(None)), annotation)
     return list(section.model_fields)
 
 

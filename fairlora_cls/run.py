@@ -16,6 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairlora_cls.assembly import (
+    DTYPES,
+    RunGroups,
+    build_classifier,
+    build_run_objective,
+    dependence_sections,
+    encode_run_groups,
+)
 from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import (
@@ -25,37 +33,35 @@ from fairlora_cls.data.examples import (
     limit_splits,
     validate_splits,
 )
-from fairlora_cls.data.groups import Groups, apply_missing_policy, encode_groups
+from fairlora_cls.data.groups import INTERSECTION, apply_missing_policy
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.engine import (
-    PREDICTION_BATCH,
     Engine,
     build_engine,
     live_features,
     make_batch,
+    predict_logits,
     predict_split,
+    predict_states,
     prepare_features,
     raise_unreadable,
     start_accelerator,
 )
 from fairlora_cls.errors import InputError, RunError
-from fairlora_cls.evaluation.prediction import predict_logits, softmax, validation_metrics
-from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, write_predictions
+from fairlora_cls.evaluation.prediction import softmax, validation_metrics
+from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report, write_report
 from fairlora_cls.files import read_json, remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
-from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import load_backbone
 from fairlora_cls.models.classifier import (
-    Classifier,
     ClassifierSettings,
     load_classifier,
     read_classifier_settings,
     save_classifier,
 )
-from fairlora_cls.models.zero_shot import load_label_word_classifier
-from fairlora_cls.objectives.objectives import OBJECTIVES, build_objective
+from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
+from fairlora_cls.probing import probe_run
 from fairlora_cls.recipe import Recipe, load_recipe
 from fairlora_cls.run_folder import (
     claim_report_folder,
@@ -65,7 +71,8 @@ from fairlora_cls.run_folder import (
     is_run_folder,
     update_state,
 )
-from fairlora_cls.run_state import initial_state, training_state
+from fairlora_cls.run_state import append_to_log, initial_state, training_state
+from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 from fairlora_cls.training.checkpoints import Progress
 from fairlora_cls.training.loop import (
     Display,
@@ -74,7 +81,6 @@ from fairlora_cls.training.loop import (
     fine_tune,
 )
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 FIRST_POOLING = (
     "model.pooling is first: under causal attention the first token sees neither image nor question, "
     "so every image gets the same prediction. Use last."
@@ -114,7 +120,7 @@ def train(
     with _timed(timings, "data"):
         splits, groups, notes = _load_data(recipe)
     with _timed(timings, "model"):
-        classifier, settings = _build_classifier(recipe, splits)
+        classifier, settings = build_classifier(recipe, splits)
         classifier.to(accelerator.device)
     backbone = classifier.backbone
     with _timed(timings, "vision_features"):
@@ -123,7 +129,7 @@ def train(
         )
         if dropped:
             validate_splits(splits)
-            groups = encode_groups(splits, recipe.objective.protect) if groups else None
+            groups = encode_run_groups(recipe, splits)
             notes = (*notes, _skipped_note(dropped))
     data = fingerprint(splits)
     if going_on and read_json(folder / "run.json")["data_fingerprint"] != data:
@@ -181,7 +187,9 @@ def evaluate(
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
     only = replace(loaded, **{name: examples if name == split else () for name in SPLIT_NAMES})
     only = limit_splits(only, recipe.data.limit)
-    only, touched = apply_missing_policy(only, recipe.data.sensitive, recipe.data.missing_groups)
+    only, touched = apply_missing_policy(
+        only, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
+    )
     notes = _missing_notes(recipe, touched)
     accelerator = start_accelerator(settings.precision, [], folder)
     classifier = load_classifier(settings, run / "adapter", DTYPES[settings.precision])
@@ -221,16 +229,10 @@ def predict(
     engine = build_engine(classifier, settings.prompt, accelerator)
     display.stage("Predicting", len(images))
     logits = predict_logits(
-        engine.forward,
-        partial(
-            make_batch,
-            features=live_features(classifier.backbone, images),
-            encode_prompt=engine.encode_prompt,
-        ),
+        engine,
+        live_features(classifier.backbone, images),
         len(images),
         len(settings.labels),
-        PREDICTION_BATCH,
-        accelerator,
         display.advance,
     )
     return settings.labels, softmax(logits)
@@ -253,24 +255,29 @@ def _path(recipe: Recipe) -> Path | None:
     return Path(recipe.data.path).expanduser() if recipe.data.path else None
 
 
-def _load_data(recipe: Recipe) -> tuple[Splits, Groups | None, tuple[str, ...]]:
+def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     splits = limit_splits(
         load_splits(recipe.data.source, _path(recipe), recipe.data.options), recipe.data.limit
     )
     splits, touched = apply_missing_policy(
-        splits, recipe.data.sensitive, recipe.data.missing_groups
+        splits, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
     )
     validate_splits(splits)
     notes = _missing_notes(recipe, touched)
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
-    groups = encode_groups(splits, recipe.objective.protect) if recipe.objective.protect else None
-    for name in groups.absent_from_training if groups else ():
-        notes = (
-            *notes,
-            f"The group {name} ({groups.attribute}) is absent from training; the objective never saw it.",
-        )
-    return splits, groups, notes
+    groups = encode_run_groups(recipe, splits)
+    absent = tuple(
+        f"The group {name} ({attribute}) is absent from training; the objective never saw it."
+        for attribute, found in groups.protected.items()
+        for name in found.absent_from_training
+    )
+    return splits, groups, (*notes, *absent)
+
+
+def _single_attributes(names: Sequence[str]) -> list[str]:
+    """The attributes behind names and intersections, each once."""
+    return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
 
 
 def _missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
@@ -282,42 +289,12 @@ def _missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
     )
 
 
-def _build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, ClassifierSettings]:
-    model, objective = recipe.model, recipe.objective
-    words = None
-    if objective.method == "zero-shot" and objective.zero_shot == "label_words":
-        words = tuple(objective.label_words or splits.classes)
-        if len(words) != len(splits.classes):
-            raise InputError(
-                f"objective.label_words has {len(words)} entries for {len(splits.classes)} classes "
-                f"({', '.join(splits.classes)})."
-            )
-    settings = ClassifierSettings(
-        backbone=model.backbone,
-        labels=splits.classes,
-        prompt=recipe.data.prompt,
-        pooling=model.pooling,
-        maximum_pixels=model.max_pixels,
-        precision=recipe.training.precision,
-        label_words=words,
-    )
-    dtype = DTYPES[recipe.training.precision]
-    if words is not None:
-        return load_label_word_classifier(model.backbone, dtype, model.max_pixels, words), settings
-    backbone = load_backbone(model.backbone, dtype, model.max_pixels)
-    torch.manual_seed(recipe.seed)
-    network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
-    if recipe.training.gradient_checkpointing:
-        backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
-    return Classifier(backbone, network, len(splits.classes), model.pooling), settings
-
-
 def _carry_out(
     recipe: Recipe,
     engine: Engine,
     settings: ClassifierSettings,
     splits: Splits,
-    groups: Groups | None,
+    groups: RunGroups,
     features: Mapping[str, ImageFeatures],
     folder: Path,
     notes: Sequence[str],
@@ -344,8 +321,14 @@ def _carry_out(
             )
             for name in ("validation", "test")
         }
+    probes = {}
+    if recipe.report.probes and progress is not None:
+        with _timed(timings, "probes"):
+            probes = probe_run(recipe, engine, splits, features, display)
     if not accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
+    if probes:
+        append_to_log(folder, {"step": progress.step, "probes": probes})
     for name, predictions in predicted.items():
         write_predictions(predictions, folder / "predictions" / f"{name}.csv")
     with _timed(timings, "report"):
@@ -358,6 +341,7 @@ def _carry_out(
         status="complete",
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
         **(training_state(folder, progress, groups) if progress else {}),
+        **({"probes": probes} if probes else {}),
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
     accelerator.end_training()
@@ -368,55 +352,51 @@ def _train(
     recipe: Recipe,
     engine: Engine,
     splits: Splits,
-    groups: Groups | None,
+    groups: RunGroups,
     features: Mapping[str, ImageFeatures],
     folder: Path,
     display: Display,
 ) -> Progress:
-    training, objective = recipe.training, recipe.objective
+    training = recipe.training
     labels = {n: np.array([e.label for e in splits.split(n)], dtype=np.int64) for n in SPLIT_NAMES}
-    codes = groups.codes if groups else {n: np.zeros_like(labels[n]) for n in SPLIT_NAMES}
-    counts = groups.counts if groups else (len(splits.train),)
+    objective = build_run_objective(
+        recipe, groups, engine.classifier.backbone.hidden_size, engine.accelerator.device
+    )
+    _pretrain_attribute_classifiers(recipe, engine, objective, groups, features["train"], display)
     if training.trackers:
         engine.accelerator.init_trackers("tracking")
-    sampler = SAMPLERS[training.sampler]
+    sampled = groups.crossed("train", len(splits.train))
 
     def validate() -> dict[str, float]:
         engine.classifier.eval()
         logits = predict_logits(
-            engine.forward,
-            partial(
-                make_batch, features=features["validation"], encode_prompt=engine.encode_prompt
-            ),
+            engine,
+            features["validation"],
             len(splits.validation),
             len(splits.classes),
-            PREDICTION_BATCH,
-            engine.accelerator,
             lambda count: None,
         )
         return validation_metrics(
-            logits, labels["validation"], codes["validation"], training.select_by
+            logits, labels["validation"], groups.protected_codes("validation"), training.select_by
         )
 
     return fine_tune(
         engine.classifier,
         engine.forward,
-        build_objective(
-            objective.method,
-            counts,
-            weight_cap=objective.weight_cap,
-            gap_weight=objective.gap_weight,
-            weighting=objective.weighting,
-        ),
-        lambda epoch: sampler(len(splits.train), training.batch_size, recipe.seed, epoch),
+        objective,
+        lambda epoch: SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch),
         partial(make_batch, features=features["train"], encode_prompt=engine.encode_prompt),
         labels["train"],
-        codes["train"],
+        groups.protected_codes("train"),
+        groups.recorded_codes("train"),
         LoopSettings(
             epochs=training.epochs,
             micro_batch_size=training.micro_batch_size,
             learning_rate=training.learning_rate,
             head_learning_rate=training.head_learning_rate,
+            attribute_learning_rates={
+                key: section.learning_rate for key, section in dependence_sections(recipe).items()
+            },
             weight_decay=training.weight_decay,
             warmup_steps=training.warmup_steps,
             schedule=training.schedule,
@@ -431,13 +411,45 @@ def _train(
     )
 
 
+def _pretrain_attribute_classifiers(
+    recipe: Recipe,
+    engine: Engine,
+    objective: Objective,
+    groups: RunGroups,
+    features: ImageFeatures,
+    display: Display,
+) -> None:
+    """Train those that the recipe wants frozen, on the training states of the model as it is."""
+    waiting = [d for d in objective.dependences if not d.trains]
+    if not waiting:
+        return
+    engine.classifier.eval()
+    codes = groups.recorded_codes("train")
+    count = len(codes[waiting[0].attribute])
+    draws = np.random.default_rng([recipe.seed, 2]).random(count)
+    states = predict_states(engine, features, count, display, draws)
+    hidden = torch.from_numpy(states[:, 1:]).to(engine.accelerator.device)
+    for dependence in waiting:
+        section = dependence_sections(recipe)[dependence.kind]
+        loss = pretrain_attribute_classifier(
+            dependence,
+            hidden,
+            codes[dependence.attribute],
+            epochs=section.pretrain_epochs,
+            batch_size=recipe.training.batch_size,
+            learning_rate=section.learning_rate,
+            seed=recipe.seed,
+        )
+        display.say(
+            f"Attribute classifier of {dependence.attribute}: loss {loss:.3f} nats, now frozen"
+        )
+
+
 def _report_on(predictions: Predictions, recipe: Recipe, notes: Sequence[str]) -> FairnessReport:
-    """On the sensitive attributes, and on the intersection that the objective protects, if any."""
-    protected = [a for a in recipe.objective.protect or [] if a in recipe.data.sensitive]
-    crossed = [INTERSECTION.join(protected)] if len(protected) > 1 else []
+    """On the sensitive attributes, and on intersections that the objective protects."""
     return fairness_report(
         predictions,
-        [*recipe.data.sensitive, *crossed],
+        list(dict.fromkeys([*recipe.data.sensitive, *recipe.objective.protect])),
         bootstrap=recipe.report.bootstrap,
         minimum_group_size=recipe.report.minimum_group_size,
         seed=recipe.seed,

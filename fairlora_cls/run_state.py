@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from fairlora_cls.assembly import RunGroups
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
-from fairlora_cls.data.groups import Groups
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.run_folder import installed_versions
 from fairlora_cls.training.checkpoints import Progress
@@ -25,7 +25,7 @@ from fairlora_cls.training.checkpoints import Progress
 def initial_state(
     recipe: Recipe,
     splits: Splits,
-    groups: Groups | None,
+    groups: RunGroups,
     classifier: torch.nn.Module,
     accelerator: Any,
     data_fingerprint: str,
@@ -46,11 +46,9 @@ def initial_state(
         "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
         "classes": list(splits.classes),
         "protected": {
-            "attribute": groups.attribute,
-            "training_counts": dict(zip(groups.names, groups.counts, strict=True)),
-        }
-        if groups
-        else None,
+            attribute: dict(zip(found.names, found.counts, strict=True))
+            for attribute, found in groups.protected.items()
+        },
         "selection_rule": f"highest validation {recipe.training.select_by}, earlier epoch on a tie"
         if recipe.training.select_by != "loss"
         else "lowest validation loss, earlier epoch on a tie",
@@ -58,7 +56,7 @@ def initial_state(
     }
 
 
-def training_state(folder: Path, progress: Progress, groups: Groups | None) -> dict[str, Any]:
+def training_state(folder: Path, progress: Progress, groups: RunGroups) -> dict[str, Any]:
     return {
         "training": {
             "steps": progress.step,
@@ -71,17 +69,32 @@ def training_state(folder: Path, progress: Progress, groups: Groups | None) -> d
     }
 
 
-def _summarise_log(path: Path, groups: Groups | None) -> dict[str, Any]:
-    """How often each group was present in a step, and how often the penalty was active."""
+def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:
+    """One line more in the finished log.jsonl."""
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def _summarise_log(path: Path, groups: RunGroups) -> dict[str, Any]:
+    """How often each group was present in a step, and how often each penalty was active.
+
+    A penalty is active where enough groups are present for it; under micro-batch statistics the
+    share is over micro-batches.
+    """
     with path.open(encoding="utf-8") as file:
         steps = [r for r in map(json.loads, file) if "loss" in r]
-    present = (np.array([r["group_counts"] for r in steps]) > 0).mean(axis=0)
-    summary: dict[str, Any] = {}
-    if groups:
-        summary["group_present_in_steps"] = dict(
-            zip(groups.names, present.round(4).tolist(), strict=True)
-        )
-    if "soft_max_acc_gap" in steps[0]:
-        active = float(np.mean([r["soft_max_acc_gap"] > 0 for r in steps]))
-        summary["penalty_active_in_steps"] = round(active, 4)
-    return summary
+    present = {
+        attribute: (np.array([r["group_counts"][attribute] for r in steps]) > 0).mean(axis=0)
+        for attribute in groups.protected
+    }
+    active = [key for key in steps[0] if key.endswith("_active")]
+    return {
+        "group_present_in_steps": {
+            attribute: dict(zip(found.names, present[attribute].round(4).tolist(), strict=True))
+            for attribute, found in groups.protected.items()
+        },
+        "penalty_active": {
+            key.removesuffix("_active"): round(float(np.mean([r[key] for r in steps])), 4)
+            for key in active
+        },
+    }

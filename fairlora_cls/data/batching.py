@@ -25,6 +25,7 @@ class Batch:
     lengths: torch.Tensor  # (B,) int64, real tokens
     image_features: torch.Tensor  # (ΣV, D), in reading order
     attention_mask: torch.Tensor | None = None  # (B, T); None where right padding makes it needless
+    draws: torch.Tensor | None = None  # (B,) float in [0, 1), decide a random token of each example
 
     def to(self, device: torch.device) -> Batch:
         moved = {
@@ -109,13 +110,48 @@ def collate(
     )
 
 
-def shuffled_steps(example_count: int, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
-    """The effective batches of one epoch, each an array of indices; the last may be smaller.
+def cut_steps(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """An order of examples cut into effective batches; the last may be smaller."""
+    return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
 
-    Depends on nothing but its arguments, so every process and every resumed run sees the same.
+
+def shuffled_steps(codes: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Every example once, in random order. `codes` (N,) only count the examples."""
+    return cut_steps(np.random.default_rng([seed, epoch]).permutation(len(codes)), batch_size)
+
+
+def stratified_steps(codes: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """Every example once; each effective batch holds the groups in their proportions.
+
+    The examples of a group, in random order, are spread evenly over the epoch from a random start,
+    so that a group too rare for every batch takes part in turn.
     """
-    order = np.random.default_rng([seed, epoch]).permutation(example_count)
-    return [order[i : i + batch_size] for i in range(0, example_count, batch_size)]
+    random = np.random.default_rng([seed, epoch])
+    moments = np.empty(len(codes))  # in [0, 1), of the epoch
+    for group in np.unique(codes):
+        members = random.permutation(np.flatnonzero(codes == group))
+        moments[members] = (np.arange(len(members)) + random.random()) / len(members)
+    return cut_steps(np.argsort(moments, kind="stable"), batch_size)
+
+
+def balanced_steps(codes: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[np.ndarray]:
+    """As many examples as there are, every group as often as any other, in random order.
+
+    Rare groups are over-sampled (each member as often as any other, up to one), common ones
+    under-sampled: the resampling baseline of FairLLaVA.
+    """
+    random = np.random.default_rng([seed, epoch])
+    groups = np.unique(codes)
+    # N rarely divides by G: the groups that get one example more change with the epoch.
+    shares = np.full(len(groups), len(codes) // len(groups))
+    shares[random.permutation(len(groups))[: len(codes) % len(groups)]] += 1
+    chosen = []
+    for group, share in zip(groups, shares, strict=True):
+        members = np.flatnonzero(codes == group)
+        rounds = -(-share // len(members))
+        repeated = np.concatenate([random.permutation(members) for _ in range(rounds)])
+        chosen.append(repeated[:share])
+    return cut_steps(random.permutation(np.concatenate(chosen)), batch_size)
 
 
 def micro_batches(step: np.ndarray, size: int) -> list[np.ndarray]:
@@ -130,4 +166,11 @@ def ordered_batches(indices: Sequence[int], size: int) -> Iterator[list[int]]:
         yield list(indices[start : start + size])
 
 
-SAMPLERS: dict[str, Callable[[int, int, int, int], list[np.ndarray]]] = {"shuffle": shuffled_steps}
+# (codes (N,) of the protected groups, B, seed, epoch) → the effective batches of one epoch, arrays
+# of indices. A sampler depends on nothing but its arguments, so every process and every resumed run
+# sees the same.
+SAMPLERS: dict[str, Callable[[np.ndarray, int, int, int], list[np.ndarray]]] = {
+    "shuffle": shuffled_steps,
+    "stratified": stratified_steps,
+    "balanced": balanced_steps,
+}

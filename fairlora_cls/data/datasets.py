@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,6 +127,7 @@ class Dataset:
     load: Callable[..., Splits]
     needs_path: bool
     defaults: Mapping[str, Any]  # of the recipe's `data` section
+    protect: Sequence[str] | None = None  # what the loss protects unless data.sensitive is given
 
 
 DATASETS: dict[str, Dataset] = {
@@ -137,6 +138,7 @@ DATASETS: dict[str, Dataset] = {
             "sensitive": ["ethnicity", "sex", "race", "age_group"],
             "prompt": "Does the patient have glaucoma?",
         },
+        protect=["ethnicity"],  # the attribute whose bias is planted
     ),
     "ham10000": Dataset(
         load_ham10000,

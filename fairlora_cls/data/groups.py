@@ -5,6 +5,7 @@ N examples, G groups.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ import numpy as np
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.errors import InputError, nearest
 
+INTERSECTION = "×"  # joins attributes, and the groups of their cells
+OTHER = "Other"  # the cell that rare cells of an intersection become
 UNKNOWN = "Unknown"  # the group that `keep` gives to an example whose attribute is not recorded
 
 AGE_BANDS = (
@@ -86,17 +89,65 @@ def _keep(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Examp
     )
 
 
-def encode_groups(splits: Splits, attributes: Sequence[str]) -> Groups:
-    """Code the groups of one attribute, or of the intersection of several (joined by ×)."""
+def encode_groups(splits: Splits, attribute: str, merge_below: int = 0) -> Groups:
+    """Code the groups of an attribute, or of an intersection of several such as "sex×race".
 
-    def name_of(example: Example) -> str:
-        return "×".join(str(example.attributes[a]) for a in attributes)
-
-    names = tuple(sorted({name_of(e) for e in splits.everything()}))
+    Cells of an intersection with fewer than `merge_below` training examples become one cell,
+    "Other"; single attributes keep their groups. Raises InputError for an unknown attribute.
+    """
+    names_of = {s: [n or UNKNOWN for n in found] for s, found in _cells(splits, attribute).items()}
+    if INTERSECTION in attribute and merge_below > 0:
+        sizes = Counter(names_of["train"])
+        for split, names in names_of.items():
+            names_of[split] = [n if sizes[n] >= merge_below else OTHER for n in names]
+    names = tuple(sorted({name for split in names_of.values() for name in split}))
     index = {name: code for code, name in enumerate(names)}
     codes = {
-        split: np.array([index[name_of(e)] for e in splits.split(split)], dtype=np.int64)
-        for split in SPLIT_NAMES
+        split: np.array([index[name] for name in found], dtype=np.int64)
+        for split, found in names_of.items()
     }
     counts = tuple(int(c) for c in np.bincount(codes["train"], minlength=len(names)))
-    return Groups("×".join(attributes), names, codes, counts)
+    return Groups(attribute, names, codes, counts)
+
+
+def encode_recorded(splits: Splits, attribute: str) -> Groups:
+    """As `encode_groups`, but an example whose group is not recorded gets the code −1."""
+    names_of = _cells(splits, attribute)
+    missing = {
+        split: [n is None or UNKNOWN in n.split(INTERSECTION) for n in names]
+        for split, names in names_of.items()
+    }
+    names = tuple(
+        sorted(
+            {
+                n
+                for s, found in names_of.items()
+                for n, no in zip(found, missing[s], strict=True)
+                if not no
+            }
+        )
+    )
+    index = {name: code for code, name in enumerate(names)}
+    codes = {
+        split: np.array([index.get(name, -1) for name in found], dtype=np.int64)
+        for split, found in names_of.items()
+    }
+    recorded = codes["train"][codes["train"] >= 0]
+    counts = tuple(int(c) for c in np.bincount(recorded, minlength=len(names)))
+    return Groups(attribute, names, codes, counts)
+
+
+def _cells(splits: Splits, attribute: str) -> dict[str, list[str | None]]:
+    """The group of every example, by split; None where a part of it is not recorded."""
+    parts = attribute.split(INTERSECTION)
+    for part in parts:
+        if part not in splits.attributes:
+            raise InputError(
+                f"The data has no attribute '{part}'{nearest(part, splits.attributes)}"
+            )
+
+    def name_of(example: Example) -> str | None:
+        values = [example.attributes.get(part) for part in parts]
+        return None if any(v is None for v in values) else INTERSECTION.join(map(str, values))
+
+    return {split: [name_of(e) for e in splits.split(split)] for split in SPLIT_NAMES}

@@ -5,7 +5,7 @@ N examples, B examples of a batch, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,39 @@ from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 
 
-def predict_logits(
-    forward: Callable[[Batch], torch.Tensor],
+def predict_outputs(
+    forward: Callable[[Batch], Any],
     make_batch: Callable[[Sequence[int]], Batch],
+    read: Callable[[Any], torch.Tensor],
     example_count: int,
-    class_count: int,
+    output_shape: tuple[int, ...],
     batch_size: int,
     accelerator: Any,
     advance: Callable[[int], None],
 ) -> np.ndarray:
-    """Logits (N, K) float32 of a whole split, every process doing its share of the batches.
+    """What `read` takes from the model's outputs over a whole split, (N, *output_shape) float32.
 
-    `advance` hears how many images each batch held.
+    Every process does its share of the batches. `advance` hears how many images each batch held.
     """
-    logits = torch.zeros(example_count, class_count, device=accelerator.device)
+    values = torch.zeros(example_count, *output_shape, device=accelerator.device)
     with torch.inference_mode():
         for number, indices in enumerate(ordered_batches(range(example_count), batch_size)):
             if number % accelerator.num_processes == accelerator.process_index:
                 batch = make_batch(indices).to(accelerator.device)
-                logits[torch.tensor(indices, device=logits.device)] = forward(batch).float()
+                values[torch.tensor(indices, device=values.device)] = read(forward(batch)).float()
             advance(len(indices))
-    return accelerator.reduce(logits, "sum").cpu().numpy()
+    return accelerator.reduce(values, "sum").cpu().numpy()
+
+
+def read_logits(outputs: Any) -> torch.Tensor:
+    """The logits (B, K)."""
+    return outputs.logits
+
+
+def read_states(outputs: Any) -> torch.Tensor:
+    """What the head reads, then the tapped states: (B, 1 + S, D)."""
+    states = [outputs.pooled[:, None]] + ([] if outputs.hidden is None else [outputs.hidden])
+    return torch.cat(states, dim=1)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -68,9 +80,9 @@ def collect_predictions(
 
 
 def validation_metrics(
-    logits: np.ndarray, labels: np.ndarray, groups: np.ndarray, select_by: str
+    logits: np.ndarray, labels: np.ndarray, groups: Mapping[str, np.ndarray], select_by: str
 ) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC and MaxAccGap of the validation split, and `score`.
+    """Loss (nats), accuracy, AUROC and each attribute's MaxAccGap of the validation split, and `score`.
 
     `score` decides the best epoch, higher is better: the metric named by `select_by`, or minus
     the loss where that is asked for or the AUROC is undefined (one class only). Undefined values
@@ -79,14 +91,18 @@ def validation_metrics(
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     picked = probabilities[np.arange(len(labels)), labels]
-    accuracy = [(predictions == labels)[groups == g].mean() for g in np.unique(groups)]
+    correct = predictions == labels
+    gaps = {}
+    for attribute, codes in groups.items():
+        accuracy = np.array([correct[codes == group].mean() for group in np.unique(codes)])
+        gaps[f"max_acc_gap/{attribute}"] = float(GAPS["max_acc_gap"].values({"accuracy": accuracy}))
     values = {
         "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
-        "accuracy": float((predictions == labels).mean()),
+        "accuracy": float(correct.mean()),
         "auroc": float(
             METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
         ),
-        "max_acc_gap": float(GAPS["max_acc_gap"].values({"accuracy": np.array(accuracy)})),
+        **gaps,
     }
     values = {name: value for name, value in values.items() if np.isfinite(value)}
     score = -values["loss"] if select_by == "loss" or select_by not in values else values[select_by]

@@ -41,6 +41,11 @@ class Backbone:
     def image_token(self) -> int:
         return self.model.config.image_token_id
 
+    @property
+    def language_layers(self) -> nn.ModuleList:
+        """The language model's layers, in order."""
+        return self.model.language_model.layers
+
     def encode_images(
         self, images: Sequence[Image.Image]
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -1,11 +1,11 @@
-"""Backbone + pooling + linear head: Batch → logits.
+"""Backbone + pooling + linear head: Batch → logits, and the hidden states that were asked for.
 
 B examples, T tokens, D hidden size, K classes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, write_atomically, write_folder_atomically, write_json
 from fairlora_cls.models.adapters import load_adapter
 from fairlora_cls.models.backbones import Backbone, load_backbone
+from fairlora_cls.models.outputs import Outputs
+from fairlora_cls.models.taps import HiddenTaps, TapSettings
 from fairlora_cls.models.zero_shot import load_label_word_classifier
 
 
@@ -27,10 +29,15 @@ def pool_last(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> 
     return hidden[torch.arange(len(hidden), device=hidden.device), last]
 
 
+def real_tokens(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """(B, T) bool: False on padding."""
+    places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    return (places >= first[:, None]) & (places <= last[:, None])
+
+
 def pool_mean(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """The mean over the real tokens."""
-    places = torch.arange(hidden.shape[1], device=hidden.device)[None]
-    real = (places >= first[:, None]) & (places <= last[:, None])
+    real = real_tokens(hidden, first, last)
     return (hidden * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
 
 
@@ -62,7 +69,14 @@ class ClassifierSettings:
 class Classifier(nn.Module):
     """A vision-language model with a linear head in float32 on one pooled hidden state."""
 
-    def __init__(self, backbone: Backbone, network: nn.Module, class_count: int, pooling: str):
+    def __init__(
+        self,
+        backbone: Backbone,
+        network: nn.Module,
+        class_count: int,
+        pooling: str,
+        taps: Sequence[TapSettings] = (),
+    ):
         super().__init__()
         self.backbone = backbone
         self.network = network  # the PeftModel around backbone.model
@@ -70,20 +84,24 @@ class Classifier(nn.Module):
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.pool = POOLINGS[pooling]
+        self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Logits (B, K) float32 of one micro-batch."""
-        hidden = self.backbone.hidden_states(
-            batch.input_ids, batch.image_features, batch.position_ids, batch.attention_mask
-        )
+    def forward(self, batch: Batch) -> Outputs:
+        """Logits, pooled and tapped states of one micro-batch."""
+        with self.taps.listening():
+            hidden = self.backbone.hidden_states(
+                batch.input_ids, batch.image_features, batch.position_ids, batch.attention_mask
+            )
         if batch.attention_mask is None:
             first = torch.zeros_like(batch.lengths)
         else:
             first = batch.attention_mask.argmax(dim=1)
-        pooled = self.pool(hidden, first, first + batch.lengths - 1)
+        last = first + batch.lengths - 1
         # Autocast would run the head in bf16, where few of its weights ever move at small rates.
-        with torch.autocast(pooled.device.type, enabled=False):
-            return self.head(pooled.float())
+        with torch.autocast(hidden.device.type, enabled=False):
+            pooled = self.pool(hidden, first, last).float()
+            tapped = self.taps.read(batch, real_tokens(hidden, first, last))
+            return Outputs(self.head(pooled), pooled, tapped)
 
 
 def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder: Path) -> None:

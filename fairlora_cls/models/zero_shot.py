@@ -13,6 +13,7 @@ from torch import nn
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.backbones import Backbone, load_language_head
+from fairlora_cls.models.outputs import Outputs
 
 
 class LabelWordClassifier(nn.Module):
@@ -31,9 +32,10 @@ class LabelWordClassifier(nn.Module):
         if any(not ids for ids in self.word_ids):
             raise InputError(f"objective.label_words has an empty entry: {list(words)}.")
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """Log-likelihoods (B, K) float32 of one right-padded micro-batch."""
-        return torch.stack([self._log_likelihood(batch, ids) for ids in self.word_ids], dim=1)
+    def forward(self, batch: Batch) -> Outputs:
+        """Log-likelihoods (B, K) float32 of one right-padded micro-batch, as logits."""
+        scores = [self._log_likelihood(batch, ids) for ids in self.word_ids]
+        return Outputs(torch.stack(scores, dim=1))
 
     def _log_likelihood(self, batch: Batch, words: list[int]) -> torch.Tensor:
         rows = torch.arange(len(batch.lengths), device=batch.lengths.device)[:, None]

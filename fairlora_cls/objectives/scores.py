@@ -1,6 +1,6 @@
 """All that an objective may see, and all that it may say.
 
-B examples of the effective batch, K classes, G groups.
+B examples of the effective batch, K classes, G groups of an attribute, S tapped states, D hidden size.
 """
 
 from __future__ import annotations
@@ -12,14 +12,20 @@ import torch
 from torch.nn import functional
 
 
+class NonFiniteScoresError(FloatingPointError):
+    """The model's output holds NaN or infinity: no loss of it means anything."""
+
+
 @dataclass(frozen=True)
 class Scores:
-    """What the model says of one optimizer step's examples."""
+    """What the model says of one optimizer step's examples, and what is known of them."""
 
     logits: torch.Tensor  # (B, K) float32
     labels: torch.Tensor  # (B,) int64 in [0, K)
-    groups: torch.Tensor  # (B,) int64 in [0, G)
-    group_count: int  # G, groups that may be absent from this batch included
+    groups: Mapping[str, torch.Tensor]  # protected attribute → (B,) int64 codes in [0, G)
+    recorded: Mapping[str, torch.Tensor] = field(default_factory=dict)  # attribute whose dependence
+    # is measured → (B,) int64 codes, −1 where the attribute is not recorded
+    hidden: torch.Tensor | None = None  # (B, S, D) float32, tapped and pooled over tokens
 
     def example_losses(self) -> torch.Tensor:
         """Cross-entropy of each example, (B,), in nats (glaucoma paper eq. 3)."""
@@ -30,10 +36,35 @@ class Scores:
         probabilities = self.logits.softmax(dim=-1)
         return probabilities.gather(1, self.labels[:, None]).squeeze(1)
 
+    def part(self, places: torch.Tensor) -> Scores:
+        """The examples at `places` (b,) only."""
+        return Scores(
+            self.logits[places],
+            self.labels[places],
+            {name: codes[places] for name, codes in self.groups.items()},
+            {name: codes[places] for name, codes in self.recorded.items()},
+            None if self.hidden is None else self.hidden[places],
+        )
+
+    def refuse_non_finite(self) -> None:
+        """Raises NonFiniteScoresError, saying where and how many."""
+        for name in ("logits", "hidden"):
+            tensor = getattr(self, name)
+            if tensor is not None and not torch.isfinite(tensor).all():
+                bad = int((~torch.isfinite(tensor)).flatten(1).any(dim=1).sum())
+                what = "logits" if name == "logits" else "tapped hidden states"
+                raise NonFiniteScoresError(
+                    f"the {what} of {bad} of {len(tensor)} examples are NaN or infinite"
+                )
+
+
+State = Mapping[str, torch.Tensor]  # what an objective remembers between steps, all float32
+
 
 @dataclass(frozen=True)
 class ObjectiveOutput:
-    """The number to minimise, and the numbers to log."""
+    """The number to minimise, the numbers to log, and what to remember for the next step."""
 
     loss: torch.Tensor  # scalar
     terms: Mapping[str, torch.Tensor] = field(default_factory=dict)  # scalars, detached, unweighted
+    state: State = field(default_factory=dict)

@@ -16,6 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fairlora_cls.files import write_atomically
+from fairlora_cls.objectives.objectives import Objective
+from fairlora_cls.objectives.scores import State
 
 KEEP = 2  # newest step checkpoints; an older one stays until a newer one is whole
 
@@ -39,6 +41,7 @@ class Checkpoint:
 
     weights: dict[str, torch.Tensor]
     optimizer: dict[str, torch.Tensor]  # "parameter name/exp_avg" …
+    objective: dict[str, torch.Tensor]  # attribute classifiers, and what the objective remembers
     extra: dict[str, Any]  # scheduler and gradient scaler, plain numbers
     progress: Progress
 
@@ -47,6 +50,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     """Write `step-<n>.safetensors` atomically, then drop all but the newest KEEP."""
     tensors = {f"weights/{n}": t for n, t in checkpoint.weights.items()}
     tensors |= {f"optimizer/{n}": t for n, t in checkpoint.optimizer.items()}
+    tensors |= {f"objective/{n}": t for n, t in checkpoint.objective.items()}
     metadata = {
         "progress": json.dumps(asdict(checkpoint.progress)),
         "extra": json.dumps(checkpoint.extra),
@@ -81,6 +85,7 @@ def load_latest(folder: Path) -> Checkpoint | None:
             return Checkpoint(
                 weights=_part(tensors, "weights/"),
                 optimizer=_part(tensors, "optimizer/"),
+                objective=_part(tensors, "objective/"),
                 extra=json.loads(metadata["extra"]),
                 progress=replace(Progress(), **json.loads(metadata["progress"])),
             )
@@ -123,3 +128,22 @@ def restore_optimizer(
             optimizer.state[parameter] = {
                 field: value.to(parameter.device, copy=True) for field, value in state.items()
             }
+
+
+def objective_tensors(objective: Objective, state: State) -> dict[str, torch.Tensor]:
+    """The attribute classifiers, frozen ones included, and the objective's memory, on the CPU."""
+    saved = {f"state/{name}": tensor for name, tensor in state.items()}
+    for dependence in objective.dependences:
+        for name, tensor in dependence.classifier.state_dict().items():
+            saved[f"classifier/{dependence.kind}/{dependence.attribute}/{name}"] = tensor
+    return {name: tensor.detach().cpu().clone() for name, tensor in saved.items()}
+
+
+def restore_objective(
+    objective: Objective, saved: dict[str, torch.Tensor], device: torch.device
+) -> State:
+    """Copy saved attribute classifiers back in place; returns the objective's memory."""
+    for dependence in objective.dependences:
+        prefix = f"classifier/{dependence.kind}/{dependence.attribute}/"
+        dependence.classifier.load_state_dict(_part(saved, prefix))
+    return {name: tensor.to(device) for name, tensor in _part(saved, "state/").items()}

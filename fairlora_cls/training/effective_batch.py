@@ -1,13 +1,14 @@
 """The exact gradient of a whole effective batch, in micro-batches and over processes.
 
-B examples of one optimizer step, K classes, G groups. Micro-batch j of a step belongs to process
-j mod P, and its dropout masks are drawn from (seed, step, j): they are the same in both passes,
-after a resume, and whatever the number of processes.
+B examples of one optimizer step, b of one micro-batch, K classes, S tapped states, D hidden size.
+Micro-batch j of a step belongs to process j mod P, and its dropout masks are drawn from
+(seed, step, j): they are the same in both passes, after a resume, and whatever the number of
+processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.batching import Batch
+from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.objectives.objectives import Objective
-from fairlora_cls.objectives.scores import ObjectiveOutput, Scores
+from fairlora_cls.objectives.scores import ObjectiveOutput, Scores, State
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class MicroBatch:
     batch: Batch
 
 
+@dataclass(frozen=True)
+class Step:
+    """What every process knows of a step before any forward pass."""
+
+    labels: torch.Tensor  # (B,) int64
+    groups: Mapping[str, torch.Tensor]  # protected attribute → (B,) int64 codes
+    recorded: Mapping[str, torch.Tensor]  # attribute → (B,) int64 codes, −1 where not recorded
+    parts: Sequence[torch.Tensor]  # positions (b,) of every micro-batch, all processes'
+
+
 def mask_seed(seed: int, step: int, micro_batch: int) -> int:
     """A seed for one micro-batch's dropout masks, well mixed."""
     return int(
@@ -36,54 +48,82 @@ def mask_seed(seed: int, step: int, micro_batch: int) -> int:
 
 
 def backward_effective_batch(
-    forward: Callable[[Batch], torch.Tensor],
+    forward: Callable[[Batch], Outputs],
     backward: Callable[[torch.Tensor], None],
     sum_over_processes: Callable[[torch.Tensor], torch.Tensor],
     objective: Objective,
+    state: State,
     micro_batches: Sequence[MicroBatch],
-    labels: torch.Tensor,
-    groups: torch.Tensor,
+    step: Step,
     class_count: int,
+    hidden_shape: tuple[int, int] | None = None,
 ) -> tuple[ObjectiveOutput, torch.Tensor]:
     """Add the gradient of objective(all B examples) to the parameters' `.grad`, this process's part.
 
-    `labels` and `groups` (B,) are the whole step's, `micro_batches` this process's share of it.
-    The caller sums the gradients over processes. Returns the objective's output and the logits
+    `micro_batches` are this process's share of the step; `hidden_shape` (S, D) where the objective
+    reads tapped states. The caller sums the model's gradients over processes; those of the
+    objective's own parameters are whole already. Returns the objective's output and the logits
     (B, K), both of the whole step and detached.
 
-    An objective that couples examples only through labels takes one pass. Otherwise: forward
-    without graph, the objective and its gradient with respect to every example's logits, then
-    forward and backward per micro-batch with those gradients (gradient caching, Gao et al. 2021).
-    A process whose share is one micro-batch keeps its graph and needs no second forward.
+    A separable objective takes one pass. Otherwise: forward without graph, the objective and its
+    gradient with respect to every example's logits and tapped states, then forward and backward per
+    micro-batch with those gradients (gradient caching, Gao et al. 2021). A process whose share is
+    one micro-batch keeps its graph and needs no second forward.
     """
-    coefficients = objective.base_coefficients(groups)
-    couples = objective.couples_examples
-    keep_graph = not couples or len(micro_batches) <= 1
-    logits = torch.zeros(len(labels), class_count, device=labels.device)
+    separable = objective.is_separable
+    keep_graph = separable or len(micro_batches) <= 1
+    device, size = step.labels.device, len(step.labels)
+    logits = torch.zeros(size, class_count, device=device)
+    hidden = torch.zeros(size, *hidden_shape, device=device) if hidden_shape else None
     kept = None
     for micro in micro_batches:
         with torch.set_grad_enabled(keep_graph):
             own = _forward(forward, micro)
-        logits[micro.places] = own.detach()
-        if not couples:
-            share = Scores(own, labels[micro.places], groups[micro.places], objective.group_count)
-            backward((coefficients[micro.places] * share.example_losses()).sum())
+        logits[micro.places] = own.logits.detach()
+        if hidden is not None:
+            hidden[micro.places] = own.hidden.detach()
+        if separable:
+            scores = Scores(
+                own.logits,
+                step.labels[micro.places],
+                {name: codes[micro.places] for name, codes in step.groups.items()},
+            )
+            backward(objective.separable_share(scores, micro.places, step.labels, step.groups))
         kept = own
-    logits = sum_over_processes(logits)
-    leaf = logits.clone().requires_grad_(couples)
-    with torch.set_grad_enabled(couples):
-        output = objective(Scores(leaf, labels, groups, objective.group_count))
-    if couples:
-        (upstream,) = torch.autograd.grad(output.loss, leaf)
+    logits = sum_over_processes(logits).requires_grad_(not separable)
+    leaves = [logits]
+    if hidden is not None:
+        hidden = sum_over_processes(hidden).requires_grad_(not separable)
+        leaves.append(hidden)
+    with torch.set_grad_enabled(not separable):
+        scores = Scores(logits, step.labels, step.groups, step.recorded, hidden)
+        output = objective(scores, state, step.parts)
+    if not separable:
+        parameters = [p for _, p in objective.named_parameters()]
+        gradients = torch.autograd.grad(output.loss, [*leaves, *parameters], allow_unused=True)
+        upstream = gradients[: len(leaves)]
         for micro in micro_batches:
             own = kept if keep_graph else _forward(forward, micro)
-            backward((own * upstream[micro.places]).sum())
-    return ObjectiveOutput(output.loss.detach(), output.terms), logits
+            outputs = [own.logits, own.hidden][: len(leaves)]
+            backward(_with_gradients(outputs, [g[micro.places] for g in upstream]))
+        if parameters:
+            backward(_with_gradients(parameters, gradients[len(leaves) :]))
+    detached = ObjectiveOutput(
+        output.loss.detach(), output.terms, {n: t.detach() for n, t in output.state.items()}
+    )
+    return detached, logits.detach()
 
 
-def _forward(forward: Callable[[Batch], torch.Tensor], micro: MicroBatch) -> torch.Tensor:
+def _with_gradients(
+    tensors: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """A scalar whose gradient with respect to each tensor is the given one."""
+    return sum((t * g).sum() for t, g in zip(tensors, gradients, strict=True))
+
+
+def _forward(forward: Callable[[Batch], Outputs], micro: MicroBatch) -> Outputs:
     _generator(micro.places.device).manual_seed(micro.seed)
-    return forward(micro.batch).float()
+    return forward(micro.batch)
 
 
 def _generator(device: torch.device) -> torch.Generator:

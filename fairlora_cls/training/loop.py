@@ -21,19 +21,24 @@ from fairlora_cls.data.batching import Batch, micro_batches
 from fairlora_cls.errors import RunError
 from fairlora_cls.models.adapters import restore_trainable_state, trainable_state
 from fairlora_cls.models.classifier import Classifier
+from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.objectives.objectives import Objective
+from fairlora_cls.objectives.scores import NonFiniteScoresError
 from fairlora_cls.training.checkpoints import (
     Checkpoint,
     Progress,
     load_best,
     load_latest,
+    objective_tensors,
     optimizer_tensors,
+    restore_objective,
     restore_optimizer,
     save_best,
     save_checkpoint,
 )
 from fairlora_cls.training.effective_batch import (
     MicroBatch,
+    Step,
     backward_effective_batch,
     mask_seed,
     sum_gradients,
@@ -48,6 +53,9 @@ class LoopSettings:
     micro_batch_size: int  # examples in one forward pass
     learning_rate: float  # of the LoRA matrices, at its peak
     head_learning_rate: float  # of the classification head, at its peak
+    attribute_learning_rates: Mapping[
+        str, float
+    ]  # of the attribute classifiers by kind, at the peak
     weight_decay: float
     warmup_steps: int  # optimizer steps from 0 to the peak
     schedule: str  # of SCHEDULES, after the warm-up
@@ -95,12 +103,13 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, schedul
 
 def fine_tune(
     classifier: Classifier,
-    forward: Callable[[Batch], torch.Tensor],
+    forward: Callable[[Batch], Outputs],
     objective: Objective,
     plan_epoch: Callable[[int], Sequence[np.ndarray]],
     make_batch: Callable[[np.ndarray], Batch],
     labels: np.ndarray,
-    groups: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    recorded: Mapping[str, np.ndarray],
     settings: LoopSettings,
     accelerator: Any,
     folder: Path,
@@ -110,22 +119,34 @@ def fine_tune(
     """Train, resuming from `folder/checkpoints` where there are any; end with the best epoch's weights.
 
     `forward` is the classifier under accelerate's autocast. `plan_epoch` gives an epoch's
-    effective batches as arrays of indices into `labels` and `groups` (N,). `validate` returns
-    metrics with the key `score`: the epoch with the highest score is kept, the earlier one on a
-    tie. Raises RunError on a non-finite loss or gradient, before the weights take the step.
+    effective batches as arrays of indices into `labels` (N,) and the codes (N,) of each attribute
+    in `groups` (the protected ones) and `recorded` (−1 where not recorded). `validate` returns metrics with the key `score`: the epoch with the highest score
+    is kept, the earlier one on a tie. Raises RunError on a non-finite loss or gradient, before the
+    weights take the step.
     """
     parameters = {n: p for n, p in classifier.named_parameters() if p.requires_grad}
-    names = {id(p): n for n, p in parameters.items()}
+    attribute_parameters = dict(objective.named_parameters())
+    names = {id(p): n for n, p in (parameters | attribute_parameters).items()}
     trained = list(parameters.values())
-    optimizer, peaks = build_optimizer(parameters, settings, accelerator)
+    optimizer, peaks = build_optimizer(parameters, attribute_parameters, settings, accelerator)
     label_tensor = torch.from_numpy(labels).to(accelerator.device)
-    group_tensor = torch.from_numpy(groups).to(accelerator.device)
+    group_tensors, recorded_tensors = (
+        {name: torch.from_numpy(c).to(accelerator.device) for name, c in codes.items()}
+        for codes in (groups, recorded)
+    )
+    state = objective.initial_state(accelerator.device)
+    hidden_shape = (
+        (len(classifier.taps.settings), classifier.backbone.hidden_size)
+        if objective.dependences
+        else None
+    )
     checkpoints = folder / "checkpoints"
     found = load_latest(checkpoints)
     progress = found.progress if found else Progress()
     if found:
         restore_trainable_state(classifier, found.weights)
         restore_optimizer(optimizer.optimizer, found.optimizer, names)
+        state = restore_objective(objective, found.objective, accelerator.device)
         if accelerator.scaler is not None:
             accelerator.scaler.load_state_dict(found.extra["scaler"])
     plans = [plan_epoch(epoch) for epoch in range(settings.epochs)]
@@ -138,9 +159,15 @@ def fine_tune(
         if accelerator.is_main_process:
             progress = replace(progress, log_bytes=_flush(log))
             extra = {"scaler": accelerator.scaler.state_dict()} if accelerator.scaler else {}
-            state = optimizer_tensors(optimizer.optimizer, names)
             save_checkpoint(
-                checkpoints, Checkpoint(trainable_state(classifier), state, extra, progress)
+                checkpoints,
+                Checkpoint(
+                    trainable_state(classifier),
+                    optimizer_tensors(optimizer.optimizer, names),
+                    objective_tensors(objective, state),
+                    extra,
+                    progress,
+                ),
             )
         accelerator.wait_for_everyone()
 
@@ -155,28 +182,50 @@ def fine_tune(
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * rate
             chosen = torch.from_numpy(indices).to(accelerator.device)
-            output, logits = backward_effective_batch(
-                forward,
-                accelerator.backward,
-                lambda tensor: accelerator.reduce(tensor, "sum"),
-                objective,
-                _own_share(indices, step, settings, make_batch, accelerator),
-                label_tensor[chosen],
-                group_tensor[chosen],
-                classifier.head.out_features,
+            share, parts = _share_of_step(
+                indices,
+                step,
+                settings,
+                make_batch,
+                accelerator,
+                draw_tokens=hidden_shape is not None,
             )
+            try:
+                output, logits = backward_effective_batch(
+                    forward,
+                    accelerator.backward,
+                    lambda tensor: accelerator.reduce(tensor, "sum"),
+                    objective,
+                    state,
+                    share,
+                    Step(
+                        label_tensor[chosen],
+                        {name: codes[chosen] for name, codes in group_tensors.items()},
+                        {name: codes[chosen] for name, codes in recorded_tensors.items()},
+                        parts,
+                    ),
+                    classifier.head.out_features,
+                    hidden_shape,
+                )
+            except NonFiniteScoresError as error:
+                raise _stopped(str(error), step, checkpoints) from error
             if accelerator.num_processes > 1:
                 sum_gradients(trained, lambda tensor: accelerator.reduce(tensor, "sum"))
             norm = accelerator.clip_grad_norm_(trained, settings.gradient_clip)
+            if (
+                attribute_parameters
+            ):  # apart: the classifiers' loss must not shrink the model's step
+                accelerator.clip_grad_norm_(
+                    list(attribute_parameters.values()), settings.gradient_clip
+                )
             hits = (logits.argmax(1) == label_tensor[chosen]).float().mean()
             numbers = _numbers(
                 {"loss": output.loss, "gradient_norm": norm, **output.terms, "accuracy": hits}
             )
-            _stop_unless_finite(
-                numbers, step, progress, checkpoints, accelerator.scaler is not None
-            )
+            _stop_unless_finite(numbers, step, checkpoints, accelerator.scaler is not None)
             optimizer.step()
             optimizer.zero_grad()
+            state = output.state
             seconds = time.perf_counter() - started
             progress = replace(
                 progress,
@@ -189,9 +238,10 @@ def fine_tune(
                 "epoch": epoch + 1,
                 **numbers,
                 "learning_rate": settings.learning_rate * rate,
-                "group_counts": np.bincount(
-                    groups[indices], minlength=objective.group_count
-                ).tolist(),
+                "group_counts": {
+                    name: np.bincount(groups[name][indices], minlength=count).tolist()
+                    for name, count in objective.group_counts.items()
+                },
                 "images_per_second": round(len(indices) / seconds, 2),
             }
             log.write(json.dumps(record) + "\n")
@@ -224,31 +274,46 @@ def fine_tune(
 
 
 def build_optimizer(
-    parameters: Mapping[str, torch.nn.Parameter], settings: LoopSettings, accelerator: Any
-) -> tuple[Any, tuple[float, float]]:
-    """AdamW under accelerate with a group for the LoRA matrices and one for the head; peak rates."""
-    head = [p for n, p in parameters.items() if n.startswith("head.")]
-    adapter = [p for n, p in parameters.items() if not n.startswith("head.")]
-    peaks = (settings.learning_rate, settings.head_learning_rate)
-    groups = [{"params": adapter, "lr": peaks[0]}, {"params": head, "lr": peaks[1]}]
+    parameters: Mapping[str, torch.nn.Parameter],
+    attribute_parameters: Mapping[str, torch.nn.Parameter],
+    settings: LoopSettings,
+    accelerator: Any,
+) -> tuple[Any, list[float]]:
+    """AdamW under accelerate, a group each for LoRA matrices, head and attribute classifiers; peak rates."""
+    parts = [
+        ([p for n, p in parameters.items() if not n.startswith("head.")], settings.learning_rate),
+        ([p for n, p in parameters.items() if n.startswith("head.")], settings.head_learning_rate),
+    ]
+    for kind, rate in settings.attribute_learning_rates.items():
+        own = [p for n, p in attribute_parameters.items() if n.startswith(f"{kind}/")]
+        parts.append((own, rate))
+    groups = [{"params": part, "lr": peak} for part, peak in parts if part]
     optimizer = torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
-    return accelerator.prepare_optimizer(optimizer), peaks
+    return accelerator.prepare_optimizer(optimizer), [peak for part, peak in parts if part]
 
 
-def _own_share(
+def _share_of_step(
     indices: np.ndarray,
     step: int,
     settings: LoopSettings,
     make_batch: Callable[[np.ndarray], Batch],
     accelerator: Any,
-) -> list[MicroBatch]:
+    *,
+    draw_tokens: bool,
+) -> tuple[list[MicroBatch], list[torch.Tensor]]:
+    """This process's micro-batches, and the positions (b,) of every micro-batch of the step."""
+    parts = micro_batches(indices, settings.micro_batch_size)
+    draws = np.random.default_rng([settings.seed, step, 0, 1]).random(len(indices))
     share = []
-    for number, places in enumerate(micro_batches(indices, settings.micro_batch_size)):
+    for number, places in enumerate(parts):
         if number % accelerator.num_processes == accelerator.process_index:
-            batch = make_batch(indices[places]).to(accelerator.device)
+            batch = make_batch(indices[places])
+            if draw_tokens:
+                batch = replace(batch, draws=torch.from_numpy(draws[places]).float())
             seed = mask_seed(settings.seed, step, number)
-            share.append(MicroBatch(torch.from_numpy(places).to(accelerator.device), seed, batch))
-    return share
+            place_tensor = torch.from_numpy(places).to(accelerator.device)
+            share.append(MicroBatch(place_tensor, seed, batch.to(accelerator.device)))
+    return share, [torch.from_numpy(places).to(accelerator.device) for places in parts]
 
 
 def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
@@ -260,22 +325,25 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _stop_unless_finite(
-    numbers: Mapping[str, float], step: int, progress: Progress, checkpoints: Path, scaled: bool
+    numbers: Mapping[str, float], step: int, checkpoints: Path, scaled: bool
 ) -> None:
     # Under fp16 an infinite gradient is the loss scaler's business: it skips the step.
     watched = {n: v for n, v in numbers.items() if not (scaled and n == "gradient_norm")}
     bad = next((n for n, v in watched.items() if not math.isfinite(v)), None)
-    if bad is None:
-        return
+    if bad is not None:
+        raise _stopped(f"the {bad.replace('_', ' ')} is {numbers[bad]}", step, checkpoints)
+
+
+def _stopped(reason: str, step: int, checkpoints: Path) -> RunError:
     newest = load_latest(checkpoints)
     kept = (
         f"the checkpoint of step {newest.progress.step} is intact"
         if newest
         else "no checkpoint was due yet"
     )
-    raise RunError(
-        f"Step {step + 1} gave a {bad.replace('_', ' ')} of {numbers[bad]}; training stopped before that step and {kept}. "
-        "Lower training.learning_rate or objective.gap_weight, or use training.precision=bf16 or fp32."
+    return RunError(
+        f"In step {step + 1} {reason}; training stopped before the weights took that step and {kept}. "
+        "Lower training.learning_rate or the objective's λ, or use training.precision=bf16 or fp32."
     )
 
 
