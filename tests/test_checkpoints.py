@@ -19,6 +19,7 @@ def checkpoint(step):
     return Checkpoint(
         weights,
         {"a.b/step": torch.tensor(1.0)},
+        {"state/group_dro/sex": torch.tensor([0.25, 0.75])},
         {"scaler": {"scale": 4.0}},
         Progress(step=step, best_score=0.5),
     )
@@ -32,6 +33,7 @@ def test_round_trip_and_the_newest_wins(tmp_path):
     assert found.extra == {"scaler": {"scale": 4.0}}
     assert torch.equal(found.weights["a.b"], torch.full((2, 3), 15.0))
     assert set(found.optimizer) == {"a.b/step"}
+    assert found.objective["state/group_dro/sex"].tolist() == [0.25, 0.75]
     assert len(list(tmp_path.glob("step-*"))) == 2
 
 

@@ -49,7 +49,7 @@ def test_no_verb_shows_the_help(cli):
 
 BAD_INPUT = [
     (["train", "nowhere.yaml"], "no recipe 'nowhere.yaml'"),
-    (["train", "--method", "hybird"], "'hybird' is not a choice; did you mean 'hybrid'"),
+    (["train", "--method", "hybird"], "there is no method 'hybird'; did you mean 'hybrid'"),
     (["train", "--set", "training.epoch=1"], "training.epoch: unknown key; did you mean 'epochs'"),
     (["train", "--data", "ham10000:nowhere"], "no folder 'nowhere'"),
     (["train", "--data", "ham10000"], "needs its folder or file"),

@@ -4,7 +4,12 @@ import math
 
 import pytest
 
-from fairlora_cls.data.groups import age_band, apply_missing_policy, encode_groups
+from fairlora_cls.data.groups import (
+    age_band,
+    apply_missing_policy,
+    encode_groups,
+    encode_recorded,
+)
 from fairlora_cls.errors import InputError
 from tests.test_examples import GOOD, example
 
@@ -13,7 +18,7 @@ def test_keep_makes_unknown_a_group():
     kept, touched = apply_missing_policy(GOOD, ["sex"], "keep")
     assert touched == 1
     assert kept.test[1].attributes["sex"] == "Unknown"
-    groups = encode_groups(kept, ["sex"])
+    groups = encode_groups(kept, "sex")
     assert groups.names == ("F", "M", "Unknown")
     assert groups.counts == (1, 2, 0)
     assert groups.codes["test"].tolist() == [0, 2]
@@ -43,12 +48,42 @@ def test_intersections():
         example(name, 0, sex=sex, race=race)
         for name, sex, race in [("p", "F", "B"), ("q", "M", "B"), ("r", "F", "W")]
     )
-    groups = encode_groups(
-        replace(GOOD, train=both, validation=both[:1], test=both[1:2]), ["sex", "race"]
+    splits = replace(
+        GOOD, attributes=("sex", "race"), train=both, validation=both[:1], test=both[1:2]
     )
+    groups = encode_groups(splits, "sex×race")
     assert groups.attribute == "sex×race"
     assert groups.names == ("F×B", "F×W", "M×B")
     assert groups.counts == (1, 1, 1)
+    with pytest.raises(InputError, match="no attribute 'rac'; did you mean 'race'"):
+        encode_groups(splits, "sex×rac")
+
+
+def test_rare_cells_of_an_intersection_become_one():
+    from dataclasses import replace
+
+    cells = [("F", "B"), ("F", "B"), ("M", "B"), ("M", "W"), ("F", "B")]
+    train = tuple(example(f"p{i}", 0, sex=s, race=r) for i, (s, r) in enumerate(cells))
+    test = (example("q", 0, sex="F", race="W"),)
+    splits = replace(GOOD, attributes=("sex", "race"), train=train, validation=train[:1], test=test)
+    groups = encode_groups(splits, "sex×race", merge_below=2)
+    assert groups.names == ("F×B", "Other")
+    assert groups.counts == (3, 2)
+    assert groups.codes["test"].tolist() == [1]  # a cell that training never saw
+    assert encode_groups(splits, "race", merge_below=4).names == ("B", "W")  # not an intersection
+
+
+def test_what_is_not_recorded_gets_no_code():
+    from dataclasses import replace
+
+    people = [("F", None), ("M", "B"), (None, "W"), ("Unknown", "B")]
+    train = tuple(example(f"p{i}", 0, sex=s, race=r) for i, (s, r) in enumerate(people))
+    splits = replace(GOOD, attributes=("sex", "race"), train=train, validation=(), test=())
+    sex = encode_recorded(splits, "sex")
+    assert sex.names == ("F", "M")
+    assert sex.codes["train"].tolist() == [0, 1, -1, -1]
+    assert sex.counts == (1, 1)
+    assert encode_recorded(splits, "sex×race").codes["train"].tolist() == [-1, 0, -1, -1]
 
 
 @pytest.mark.parametrize(

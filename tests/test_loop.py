@@ -45,7 +45,7 @@ def test_schedules_by_hand():
 
 
 def test_best_epoch_rule():
-    labels, groups = np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1])
+    labels, groups = np.array([0, 1, 0, 1]), {"sex": np.array([0, 0, 1, 1])}
     logits = np.array([[2.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
     found = validation_metrics(logits, labels, groups, "auroc")
     loss = (
@@ -57,16 +57,18 @@ def test_best_epoch_rule():
     assert found["loss"] == pytest.approx(loss)
     assert found["accuracy"] == 0.75
     assert found["auroc"] == 1.0 == found["score"]
-    assert found["max_acc_gap"] == 0.5
+    assert found["max_acc_gap/sex"] == 0.5
     assert validation_metrics(logits, labels, groups, "loss")["score"] == -found["loss"]
     assert validation_metrics(logits, labels, groups, "accuracy")["score"] == 0.75
 
 
 def test_one_class_in_validation_falls_back_to_the_loss():
-    found = validation_metrics(np.zeros((2, 2)), np.zeros(2, int), np.zeros(2, int), "auroc")
+    found = validation_metrics(
+        np.zeros((2, 2)), np.zeros(2, int), {"sex": np.zeros(2, int)}, "auroc"
+    )
     assert found["score"] == pytest.approx(-math.log(2))
     assert "auroc" not in found
-    assert "max_acc_gap" not in found
+    assert "max_acc_gap/sex" not in found
 
 
 def test_a_non_finite_loss_stops_the_run_and_leaves_the_last_checkpoint(
@@ -78,12 +80,15 @@ def test_a_non_finite_loss_stops_the_run_and_leaves_the_last_checkpoint(
 
     def poisoned(self, batch):
         calls.append(1)
-        logits = forward(self, batch)
-        return logits * math.nan if len(calls) > 4 else logits
+        outputs = forward(self, batch)
+        if len(calls) <= 4:
+            return outputs
+        return outputs._replace(logits=outputs.logits * math.nan)
 
     monkeypatch.setattr(Classifier, "forward", poisoned)
     with pytest.raises(
-        RunError, match=r"Step 5 gave a loss of nan.*checkpoint of step 4 is intact"
+        RunError,
+        match=r"In step 5 the logits of 8 of 8 examples are NaN.*checkpoint of step 4 is intact",
     ):
         run.train(recipe(cohort, checkpoint_every=2), tmp_path / "r", display)
     kept = load_latest(tmp_path / "r" / "checkpoints")
@@ -101,13 +106,16 @@ def test_the_log_has_one_line_per_step_and_counts_groups(small_run):
     records = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     steps = [r for r in records if "loss" in r]
     assert [r["step"] for r in steps] == [1, 2, 3, 4, 5, 6]
-    assert all(sum(r["group_counts"]) == 8 for r in steps)
-    assert {"gradient_norm", "base_loss", "soft_max_acc_gap", "learning_rate"} <= steps[0].keys()
+    assert all(sum(counts) == 8 for r in steps for counts in r["group_counts"].values())
+    assert {"gradient_norm", "base_loss", "soft_max_acc_gap/sex", "learning_rate"} <= steps[
+        0
+    ].keys()
     assert [r["epoch"] for r in records if "validation" in r] == [1]
     training = outcome.state["training"]
-    active = sum(r["soft_max_acc_gap"] > 0 for r in steps) / 6
-    assert training["penalty_active_in_steps"] == pytest.approx(active, abs=1e-4)
-    assert set(training["group_present_in_steps"]) == {"Female", "Male"}
+    active = sum(min(r["group_counts"]["sex"]) > 0 for r in steps) / 6
+    assert training["penalty_active"]["soft_max_acc_gap/sex"] == pytest.approx(active, abs=1e-4)
+    assert set(training["group_present_in_steps"]) == {"sex", "ethnicity"}
+    assert set(training["group_present_in_steps"]["sex"]) == {"Female", "Male"}
 
 
 def test_tensorboard_gets_the_curves(cohort, tmp_path, display):

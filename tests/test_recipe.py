@@ -29,7 +29,7 @@ def test_the_miniature_brings_its_own_rates_and_the_user_wins():
 def test_the_source_brings_its_question_and_attributes():
     recipe = build_recipe({"data": {"source": "ham10000", "path": "x"}})
     assert recipe.data.sensitive == ["sex", "age_group"]
-    assert recipe.objective.protect == ["sex"]
+    assert recipe.objective.protect == ["sex", "age_group"]
     assert "malignant" in recipe.data.prompt
     assert recipe.name == "ham10000-gr"
 
@@ -51,7 +51,7 @@ def test_every_error_at_once():
         "data.source: there is no data source 'ham1000'; did you mean 'ham10000'?",
         "model.lora.rnk: unknown key; did you mean 'rank'?",
         "model.lora.dropout:",
-        "objective.method: 'hybird' is not a choice; did you mean 'hybrid'?",
+        "objective.method: there is no method 'hybird'; did you mean 'hybrid'?",
         "objective.gap_weight:",
         "training.learning_rate:",
         "training.epochs:",

@@ -42,8 +42,8 @@ def test_run_json(small_run):
     assert state["status"] == "complete"
     assert state["seed"] == 42
     assert state["examples"] == {"train": 48, "validation": 24, "test": 40}
-    assert state["protected"]["attribute"] == "sex"
-    assert sum(state["protected"]["training_counts"].values()) == 48
+    assert set(state["protected"]) == {"sex", "ethnicity"}
+    assert sum(state["protected"]["sex"].values()) == 48
     assert {"torch", "transformers", "peft", "fairlora-cls"} <= state["versions"].keys()
     assert {"data", "model", "vision_features", "training", "prediction", "report"} == state[
         "timings"
@@ -178,11 +178,15 @@ def test_first_token_pooling_collapses_and_the_report_says_so(cohort, tmp_path, 
     assert "collapsed" in warnings.lower() or "same" in warnings.lower()
 
 
-def test_several_protected_attributes_are_crossed(cohort, tmp_path, display):
-    chosen = recipe(cohort, "data.sensitive=[sex, ethnicity]", "objective.protect=[sex, ethnicity]")
+def test_an_intersection_is_protected_and_reported(cohort, tmp_path, display):
+    chosen = recipe(cohort, "data.sensitive=[sex×ethnicity]", "objective.merge_cells_below=3")
     outcome = run.train(chosen, tmp_path / "r", display)
-    assert outcome.state["protected"]["attribute"] == "sex×ethnicity"
-    assert "sex×ethnicity" in outcome.report.to_dict()["attributes"]
+    cells = outcome.state["protected"]["sex×ethnicity"]
+    assert "Other" in cells
+    assert all(count >= 3 for name, count in cells.items() if name != "Other")
+    reported = outcome.report.to_dict()["attributes"]
+    assert list(reported) == ["sex×ethnicity"]
+    assert "Other" not in reported["sex×ethnicity"]["groups"]
 
 
 def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
@@ -193,7 +197,7 @@ def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
         "report": {"bootstrap": 20},
     }
     outcome = run.train(build_recipe(values), tmp_path / "r", display)
-    assert outcome.state["protected"] is None
+    assert outcome.state["protected"] == {}
     assert load_recipe(tmp_path / "r" / "recipe.yaml").objective.protect == []
 
 
