@@ -1,0 +1,225 @@
+"""Every method on the simulated fundus cohort, over seeds: does it help, and how sure is that?
+
+    python benchmarks/objectives.py run --output benchmarks/results/objectives.csv --seeds 5
+    python benchmarks/objectives.py table benchmarks/results/objectives.csv
+
+A seed draws its own cohort (2,000 / 500 / 2,000 eyes) and decides all of training, so that an
+interval over seeds covers both; methods are compared within seeds. Rows that the CSV holds are not
+run again; `--share 0/2` and `--share 1/2` divide the work between two processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import math
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ATTRIBUTE = "ethnicity"  # the planted bias
+MICRO = ["objective.statistics=micro_batch", "training.micro_batch_size=2"]
+MUTUAL = f"objective.mutual_information.weights={{{ATTRIBUTE}: 0.6}}"
+RELEASED = "objective.mutual_information.variant=released"
+
+# Label → recipe keys. Every method at its default λ; the papers' values where they give one.
+METHODS: Mapping[str, Sequence[str]] = {
+    "vanilla": ["objective.method=vanilla"],
+    "fr": ["objective.method=fr"],
+    "gr": ["objective.method=gr"],
+    "hybrid": ["objective.method=hybrid"],
+    "reweighting": ["objective.method=reweighting"],
+    "resampling": ["objective.method=resampling"],
+    "group-dro": ["objective.method=group-dro"],
+    "loss-variance": ["objective.method=loss-variance"],
+    "smooth-range": ["objective.method=smooth-range"],
+    "worst-group": ["objective.method=worst-group"],
+    "score-distance": ["objective.method=score-distance"],
+    "adversarial": ["objective.method=adversarial"],
+    "adversarial, pretrained": [
+        "objective.method=adversarial",
+        "objective.adversary.training=pretrained",
+    ],
+    "mutual information, paper": ["objective.method=vanilla", MUTUAL],
+    "mutual information, released": ["objective.method=vanilla", MUTUAL, RELEASED],
+}
+COUPLED = [  # those whose loss depends on what shares a batch
+    "fr",
+    "gr",
+    "hybrid",
+    "mutual information, paper",
+    "mutual information, released",
+    "group-dro",
+    "loss-variance",
+    "smooth-range",
+    "worst-group",
+    "score-distance",
+]
+WHY = {  # what would have to change for `fr` to work
+    "fr, λ 2": ["objective.method=fr", "objective.gap_weight=2"],
+    "fr, λ 5": ["objective.method=fr", "objective.gap_weight=5"],
+    "fr, running": ["objective.method=fr", "objective.statistics=running"],
+    "fr, stratified": ["objective.method=fr", "training.sampler=stratified"],
+    "fr, λ 2, batch of 64": [
+        "objective.method=fr",
+        "objective.gap_weight=2",
+        "training.batch_size=64",
+        "training.learning_rate=1e-3",
+        "training.head_learning_rate=3e-3",
+        "training.warmup_steps=12",
+    ],
+    "fr, λ 2, balanced": [
+        "objective.method=fr",
+        "objective.gap_weight=2",
+        "training.sampler=balanced",
+    ],
+}
+SETTINGS: Mapping[str, Sequence[str]] = {
+    **METHODS,
+    **{f"{name} | micro-batch": [*METHODS[name], *MICRO] for name in COUPLED},
+    **WHY,
+}
+COLUMNS = (
+    "setting",
+    "seed",
+    "accuracy",
+    "auroc",
+    "max_acc_gap",
+    "gap_by_chance",
+    "equalized_odds_difference",
+    "worst_group_accuracy",
+    "penalty_active",
+    "best_epoch",
+    "probe_before",
+    "probe_after",
+    "training_seconds",
+)
+SHOWN = ("accuracy", "auroc", "max_acc_gap", "equalized_odds_difference", "worst_group_accuracy")
+
+
+def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
+    """One whole run through the package's own `train`, as a row of COLUMNS."""
+    from fairlora_cls import run
+    from fairlora_cls.recipe import build_recipe
+
+    probed = setting.split(" |")[0] in ("vanilla", *(m for m in METHODS if "," in m), "adversarial")
+    keys = [
+        f"seed={seed}",
+        f"data.options.seed={seed}",
+        f"data.sensitive=[{ATTRIBUTE}]",
+        "report.bootstrap=100",
+        f"report.probes={str(probed).lower()}",
+        *SETTINGS[setting],
+    ]
+    outcome = run.train(build_recipe({}, keys), folder)
+    report, training = outcome.report.to_dict(), outcome.state["training"]
+    attribute = report["attributes"][ATTRIBUTE]
+    gaps = attribute["gaps"]
+    probe = outcome.state.get("probes", {}).get(ATTRIBUTE, {}).get("head_input")
+    active = training["penalty_active"].values()
+    return {
+        "setting": setting,
+        "seed": seed,
+        "accuracy": report["overall"]["accuracy"]["value"],
+        "auroc": report["overall"]["auroc"]["value"],
+        "max_acc_gap": gaps["max_acc_gap"]["value"],
+        "gap_by_chance": gaps["max_acc_gap"]["null_mean"],
+        "equalized_odds_difference": gaps["equalized_odds_difference"]["value"],
+        "worst_group_accuracy": min(g["accuracy"]["value"] for g in attribute["groups"].values()),
+        "penalty_active": max(active) if active else "",
+        "best_epoch": training["best_epoch"],
+        "probe_before": probe["before"]["auroc"] if probe else "",
+        "probe_after": probe["after"]["auroc"] if probe else "",
+        "training_seconds": outcome.state["timings"]["seconds"]["training"],
+    }
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def run_all(path: Path, seeds: int, share: int, shares: int, only: Sequence[str]) -> None:
+    """Seed by seed, so that a stopped benchmark has every setting the same number of times."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file():
+        path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
+    jobs = [(name, seed) for seed in range(1, seeds + 1) for name in only or SETTINGS]
+    for name, seed in jobs[share::shares]:
+        if any(r["setting"] == name and r["seed"] == str(seed) for r in read_rows(path)):
+            continue
+        started = time.perf_counter()
+        folder = Path(tempfile.mkdtemp()) / "run"
+        row = run_one(name, seed, folder)
+        shutil.rmtree(folder.parent)
+        with path.open("a", encoding="utf-8", newline="") as file:
+            csv.DictWriter(file, COLUMNS).writerow(row)
+        print(f"{name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
+
+
+def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and half width of the 95 % t-interval."""
+    from scipy import stats
+
+    n = len(values)
+    if n < 2:
+        return float(np.mean(values)), math.nan
+    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n)
+    return float(np.mean(values)), float(half)
+
+
+def table(path: Path) -> str:
+    """Markdown: mean ± half of the 95 % interval over seeds, and the paired difference of the gap."""
+    rows = read_rows(path)
+    by_setting: dict[str, dict[str, dict[str, str]]] = {}
+    for row in rows:
+        by_setting.setdefault(row["setting"], {})[row["seed"]] = row
+    base = by_setting["vanilla"]
+    head = ["setting", "seeds", *SHOWN, "gap − vanilla's, same seeds", "penalty active"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for name in [s for s in SETTINGS if s in by_setting]:
+        found = by_setting[name]
+        cells = [name, str(len(found))]
+        for column in SHOWN:
+            mean, half = mean_and_interval([float(r[column]) for r in found.values()])
+            cells.append(f"{mean:.3f} ± {half:.3f}")
+        paired = [
+            float(found[seed]["max_acc_gap"]) - float(base[seed]["max_acc_gap"])
+            for seed in found
+            if seed in base
+        ]
+        mean, half = mean_and_interval(paired)
+        cells.append("" if name == "vanilla" else f"{mean:+.3f} ± {half:.3f}")
+        active = [float(r["penalty_active"]) for r in found.values() if r["penalty_active"]]
+        cells.append(f"{np.mean(active):.2f}" if active else "")
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    runner = verbs.add_parser("run")
+    runner.add_argument("--output", type=Path, required=True)
+    runner.add_argument("--seeds", type=int, default=5)
+    runner.add_argument("--share", default="0/1", help="this process's part, such as 0/2")
+    runner.add_argument("--only", nargs="*", default=[], choices=list(SETTINGS))
+    teller = verbs.add_parser("table")
+    teller.add_argument("results", type=Path)
+    arguments = parser.parse_args()
+    if arguments.verb == "table":
+        print(table(arguments.results))
+        return
+    share, shares = map(int, arguments.share.split("/"))
+    run_all(arguments.output, arguments.seeds, share, shares, arguments.only)
+
+
+if __name__ == "__main__":
+    main()
