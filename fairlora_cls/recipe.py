@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest
@@ -24,6 +24,20 @@ if TYPE_CHECKING:
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, lt=float("inf"))]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf"))]
+
+
+TAPS = ("first", "middle", "last", "mean")
+
+
+def _known_tap(tap: str | list[int]) -> str | list[int]:
+    if isinstance(tap, str) and tap not in TAPS:
+        raise ValueError(f"there is no tap '{tap}'{nearest(tap, TAPS)}, or layers such as [14, 16]")
+    if isinstance(tap, list) and (not tap or min(tap) < 1):
+        raise ValueError("layers are counted from 1, and at least one is needed")
+    return tap
+
+
+Tap = Annotated[str | list[int], AfterValidator(_known_tap)]
 
 
 class Section(BaseModel):
@@ -78,7 +92,7 @@ class DependenceSection(Section):
     classifier_weight: NotNegative = 1.0  # of the classifier's loss in the total
     scale: NotNegative = 1.0  # multiplies every λ_a and the classifier's loss
     learning_rate: Rate | None = None  # of the classifiers, at its peak; null: head_learning_rate
-    tap: Literal["first", "middle", "last", "mean"] | list[Positive] = "middle"  # layers, from 1
+    tap: Tap = "middle"  # layers, counted from 1
     tokens: Literal["image", "text", "all"] = "image"
     token_pooling: Literal["mean", "random", "last"] | None = None
     normalise: bool | None = None  # to L2 norm 1

@@ -64,7 +64,9 @@ def test_unrecorded_examples_and_rare_values_are_left_out():
     "codes", [np.zeros(40, int), np.full(40, -1), np.r_[np.zeros(38, int), 1, 1]]
 )
 def test_one_value_cannot_be_probed(codes):
-    found = probe_attribute(np.random.default_rng(0).random((40, 3)), codes, names(40), resamples=10, seed=1)
+    found = probe_attribute(
+        np.random.default_rng(0).random((40, 3)), codes, names(40), resamples=10, seed=1
+    )
     assert found.auroc is None
     assert found.interval is None
 

@@ -72,7 +72,35 @@ def test_every_error_at_once():
         ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
         ({"name": "a/b"}, "name:"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate:"),
-        ({"objective": {"mutual_information": {"race": 0.2}}}, "objective.mutual_information"),
+        ({"objective": {"mutual_information": {"wieghts": {}}}}, "did you mean 'weights'"),
+        ({"objective": {"mutual_information": {"weights": {"race": -1}}}}, "weights.race"),
+        (
+            {"objective": {"mutual_information": {"tap": "midle"}}},
+            "objective.mutual_information.tap",
+        ),
+        (
+            {"objective": {"penalties": {"worst": 1}}},
+            "no penalty 'worst'; did you mean 'worst_group'",
+        ),
+        (
+            {"objective": {"method": "zero-shot", "adversary": {"weights": {"race": 1}}}},
+            "trains nothing",
+        ),
+        (
+            {
+                "data": {"source": "table", "path": "x"},
+                "objective": {"method": "vanilla", "mutual_information": {}},
+            },
+            "objective.mutual_information without weights needs a sensitive attribute",
+        ),
+        (
+            {
+                "data": {"source": "table", "path": "x"},
+                "objective": {"method": "vanilla"},
+                "training": {"sampler": "balanced"},
+            },
+            "training.sampler 'balanced' needs a sensitive attribute",
+        ),
         ({"data": 3}, "data:"),
         ({"training": None}, "training:"),
     ],
@@ -149,7 +177,7 @@ def test_first_difference_names_the_key():
 def test_every_key_is_documented():
     from pathlib import Path
 
-    from fairlora_cls.recipe import Recipe
+    from fairlora_cls.recipe import MutualInformationSection, Recipe
 
     text = (Path(__file__).parent.parent / "docs" / "recipe.md").read_text(encoding="utf-8")
     for section, field in Recipe.model_fields.items():
@@ -157,3 +185,54 @@ def test_every_key_is_documented():
         names = [section] if keys is None else [f"{section}.{key}" for key in keys]
         for name in names:
             assert f"`{name}" in text, name
+    for key in MutualInformationSection.model_fields:
+        assert f"| `{key}` |" in text, key
+
+
+def test_every_method_is_documented():
+    from pathlib import Path
+
+    from fairlora_cls.objectives.objectives import OBJECTIVES
+
+    text = (Path(__file__).parent.parent / "docs" / "objectives.md").read_text(encoding="utf-8")
+    for method in OBJECTIVES:
+        assert f"| `{method}` |" in text, method
+
+
+def test_the_variant_settles_what_is_not_given():
+    def section(*overrides):
+        return build_recipe(
+            {}, ["objective.mutual_information.weights={race: 0.2}", *overrides]
+        ).objective.mutual_information
+
+    paper = section()
+    assert (paper.classifier, paper.class_weighting, paper.punish) == ("mlp", "frequency", "plain")
+    assert (paper.token_pooling, paper.normalise, paper.tap) == ("mean", False, "middle")
+    assert paper.learning_rate == build_recipe({}).training.head_learning_rate
+    released = section("objective.mutual_information.variant=released")
+    assert (released.classifier, released.class_weighting) == ("linear", "none")
+    assert (released.punish, released.token_pooling) == ("smoothed_absolute", "random")
+    assert released.normalise is True
+    mixed = section(
+        "objective.mutual_information.variant=released",
+        "objective.mutual_information.normalise=false",
+        "objective.mutual_information.tap=[1, 3]",
+    )
+    assert mixed.normalise is False
+    assert mixed.tap == [1, 3]
+
+
+def test_methods_bring_their_sampler_and_their_dependence():
+    assert build_recipe({}).training.sampler == "shuffle"
+    assert build_recipe({}, ["objective.method=resampling"]).training.sampler == "balanced"
+    chosen = build_recipe({}, ["objective.method=adversarial", "objective.gap_weight=0.3"])
+    assert chosen.objective.adversary.weights == {"ethnicity": 0.3}
+    assert chosen.report.probes is True
+    assert build_recipe({}).report.probes is False
+
+
+def test_what_the_loss_protects():
+    assert build_recipe({}).objective.protect == ["ethnicity"]  # where the bias is planted
+    assert build_recipe({}, ["data.sensitive=[sex, race]"]).objective.protect == ["sex", "race"]
+    crossed = build_recipe({}, ["data.sensitive=[sex×race]", "objective.protect=[sex]"])
+    assert crossed.objective.protect == ["sex"]
