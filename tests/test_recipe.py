@@ -76,8 +76,9 @@ def test_every_error_at_once():
         ({"objective": {"mutual_information": {"weights": {"race": -1}}}}, "weights.race"),
         (
             {"objective": {"mutual_information": {"tap": "midle"}}},
-            "objective.mutual_information.tap",
+            "mutual_information.tap: there is no tap 'midle'; did you mean 'middle'",
         ),
+        ({"objective": {"mutual_information": {"tap": [0]}}}, "layers are counted from 1"),
         (
             {"objective": {"penalties": {"worst": 1}}},
             "no penalty 'worst'; did you mean 'worst_group'",

@@ -8,6 +8,7 @@ import pytest
 
 from fairlora_cls import run
 from fairlora_cls.errors import InputError
+from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
 from tests.test_loop import recipe
 
@@ -187,6 +188,57 @@ def test_an_intersection_is_protected_and_reported(cohort, tmp_path, display):
     reported = outcome.report.to_dict()["attributes"]
     assert list(reported) == ["sex×ethnicity"]
     assert "Other" not in reported["sex×ethnicity"]["groups"]
+
+
+METHODS = [
+    *((f"objective.method={name}",) for name, preset in OBJECTIVES.items() if preset.trains),
+    ("objective.method=adversarial", "objective.adversary.training=pretrained"),
+    (
+        "objective.method=gr",
+        "objective.mutual_information={weights: {sex: 0.2, race: 0.6}, tap: mean, tokens: all}",
+        "objective.adversary={weights: {sex: 0.1}, tap: [1, 3], token_pooling: last}",
+        "objective.penalties={worst_group: 0.2, loss_variance: 0.1}",
+    ),
+    (
+        "objective.method=vanilla",
+        "objective.mutual_information={weights: {sex: 0.2}, variant: released, training: pretrained}",
+        "training.sampler=stratified",
+    ),
+]
+
+
+@pytest.mark.parametrize("statistics", STATISTICS)
+@pytest.mark.parametrize("keys", METHODS, ids=lambda keys: " ".join(keys)[:60])
+def test_every_method_runs_whole(cohort, tmp_path, display, keys, statistics):
+    chosen = recipe(
+        cohort,
+        "data.options.attributes=[ethnicity, sex, race, age_group]",
+        "training.batch_size=16",
+        "training.micro_batch_size=8",
+        f"objective.statistics={statistics}",
+        *keys,
+    )
+    outcome = run.train(chosen, tmp_path / "r", display)
+    assert outcome.state["status"] == "complete"
+    steps = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").open()]
+    assert sum("loss" in record for record in steps) == 3
+    for penalty in chosen.objective.penalties:
+        assert f"{penalty}/ethnicity" in steps[0]
+    for key in ("mutual_information", "adversary"):
+        section = getattr(chosen.objective, key)
+        for attribute in section.weights if section else ():
+            assert steps[0][f"{key}_examples/{attribute}"] == 16
+            probe = outcome.state["probes"][attribute][key]
+            assert 0 <= probe["before"]["auroc"] <= 1
+            assert probe["after"]["n"] == 64
+            assert steps[-1]["probes"][attribute][key] == probe
+    assert load_recipe(tmp_path / "r" / "recipe.yaml") == chosen
+
+
+def test_an_attribute_with_one_value_has_no_dependence(cohort, tmp_path, display):
+    chosen = recipe(cohort, "data.limit=2", "objective.mutual_information.weights={sex: 1}")
+    with pytest.raises(InputError, match=r"'sex' has 1 recorded value.*needs at least two"):
+        run.train(chosen, tmp_path / "r", display)
 
 
 def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
