@@ -207,8 +207,18 @@ METHODS = [
 ]
 
 
-@pytest.mark.parametrize("statistics", STATISTICS)
-@pytest.mark.parametrize("keys", METHODS, ids=lambda keys: " ".join(keys)[:60])
+# All with statistics of the effective batch; what combines most, with the other two as well.
+WHOLE_RUNS = [
+    *((keys, "effective_batch") for keys in METHODS),
+    *((keys, statistics) for keys in METHODS[-2:] for statistics in STATISTICS[1:]),
+]
+
+
+@pytest.mark.parametrize(
+    ("keys", "statistics"),
+    WHOLE_RUNS,
+    ids=lambda value: " ".join(value)[:60] * (type(value) is tuple),
+)
 def test_every_method_runs_whole(cohort, tmp_path, display, keys, statistics):
     chosen = recipe(
         cohort,
