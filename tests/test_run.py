@@ -237,7 +237,7 @@ def test_every_method_runs_whole(cohort, tmp_path, display, keys, statistics):
     for key in ("mutual_information", "adversary"):
         section = getattr(chosen.objective, key)
         for attribute in section.weights if section else ():
-            assert steps[0][f"{key}_examples/{attribute}"] == 16
+            assert 2 <= steps[0][f"{key}_examples/{attribute}"] <= 16
             probe = outcome.state["probes"][attribute][key]
             assert 0 <= probe["before"]["auroc"] <= 1
             assert probe["after"]["n"] == 64
