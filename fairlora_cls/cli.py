@@ -373,7 +373,7 @@ def _data_values(data: str | None) -> dict[str, Any]:
 
 
 def _headline(recipe: Recipe, folder: Path) -> str:
-    protected = "×".join(recipe.objective.protect or []) or "none"
+    protected = ", ".join(recipe.objective.protect or []) or "none"
     return (
         f"{recipe.objective.method} on {recipe.data.source} with {recipe.model.backbone} "
         f"(protected groups: {protected}) → {folder}"
