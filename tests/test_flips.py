@@ -41,9 +41,10 @@ def decide(first, second, gap="max_acc_gap"):
 def test_table_1_gr_against_vanilla_is_two_hispanic_images():
     decision = decide("vanilla", "gr")
     assert decision.examples == 2
-    assert (decision.run, decision.changes) == ("gr", {"Hispanic": 2})
+    assert (decision.run, decision.changes) == ("gr", {"accuracy": {"Hispanic": 2}})
+    assert decision.groups == ("Hispanic",)
     assert decide("gr", "vanilla").examples == 2
-    assert decide("gr", "vanilla").changes == {"Hispanic": -2}
+    assert decide("gr", "vanilla").changes == {"accuracy": {"Hispanic": -2}}
 
 
 def test_equal_gaps_need_no_flip():
@@ -100,18 +101,42 @@ def test_rates_are_the_metrics(name):
     assert hits / sizes == pytest.approx(counted_metrics(confusion, 1)[name])
 
 
-def test_equalized_odds_counts_both_kinds_of_image():
-    """One run has gaps 0 and 0; the other 2/4 in sensitivity and 1/4 in false alarms: to narrow it
-    takes three flips, to widen the first two."""
+def odds_gap(found, alarms, positives, negatives):
+    return max(
+        max(f / n for f, n in zip(hits, sizes, strict=True))
+        - min(f / n for f, n in zip(hits, sizes, strict=True))
+        for hits, sizes in ((found, positives), (alarms, negatives))
+    )
 
-    def table(*groups):  # (found of 4 positives, alarms of 4 negatives) each
-        return np.array([[[4 - alarms, alarms], [4 - found, found]] for found, alarms in groups])
 
-    runs = {"even": table((2, 2), (2, 2)), "odd": table((3, 2), (1, 1))}
-    decision = fewest_deciding(GAPS["equalized_odds_difference"], runs, ("x", "y"), 1)
-    assert (decision.examples, decision.run) == (2, "even")
-    spread = {"even": table((2, 2), (2, 2)), "odd": table((3, 2), (3, 1))}
-    assert fewest_deciding(GAPS["equalized_odds_difference"], spread, ("x", "y"), 1).examples == 1
+@pytest.mark.parametrize("seed", range(20))
+def test_equalized_odds_are_searched_over_both_kinds_of_image(seed):
+    """Against every possible table of either run."""
+    generator = np.random.default_rng(seed)
+    sizes = generator.integers(1, 5, (2, 2))  # positives of both groups, negatives of both
+    hits = {run: generator.integers(0, sizes + 1) for run in ("one", "two")}
+    tables = {
+        run: np.array(
+            [
+                [[negative - a, a], [positive - f, f]]
+                for f, a, positive, negative in zip(*h, *sizes, strict=True)
+            ]
+        )
+        for run, h in hits.items()
+    }
+    gaps = {run: odds_gap(*h, *sizes) for run, h in hits.items()}
+    expected = 0
+    if abs(gaps["one"] - gaps["two"]) > 1e-9:
+        expected = min(
+            np.abs(np.array(other).reshape(2, 2) - hits[run]).sum()
+            for run, target in (("one", gaps["two"]), ("two", gaps["one"]))
+            for other in product(*(range(size + 1) for size in sizes.ravel()))
+            if (odds_gap(other[:2], other[2:], *sizes) - target) * (gaps[run] - target) <= 1e-9
+        )
+    decision = fewest_deciding(GAPS["equalized_odds_difference"], tables, ("x", "y"), 1)
+    assert decision.examples == expected
+    told = [abs(k) for groups in decision.changes.values() for k in groups.values()]
+    assert sum(told) == expected
 
 
 def test_what_can_be_decided():

@@ -24,11 +24,11 @@ class Decision:
 
     examples: int  # 0 where the gaps are equal already
     run: str  # whose answers change
-    changes: dict[str, int]  # group -> +k: k more hits, -k: k fewer
+    changes: dict[str, dict[str, int]]  # metric -> group -> +k: k more hits, -k: k fewer
 
     @property
     def groups(self) -> tuple[str, ...]:
-        return tuple(self.changes)
+        return tuple(dict.fromkeys(group for changes in self.changes.values() for group in changes))
 
 
 def _right(confusion: np.ndarray, positive: int) -> Counts:
@@ -94,19 +94,23 @@ def fewest_deciding(
         return Decision(0, second, {})
     ways = []
     for run, target in ((second, widths[first]), (first, widths[second])):
-        if widths[run] > target:  # the rates of a pair of metrics lie on different images
-            change = sum(flips_to_narrow(*pair, target) for pair in counts[run])
+        if widths[run] > target:  # every metric must come down; they count different images
+            changes = [flips_to_narrow(*pair, target) for pair in counts[run]]
+            ways.append((run, dict(zip(gap.metrics, changes, strict=True))))
         else:
-            change = min(
-                (flips_to_widen(*pair, target) for pair in counts[run]),
-                key=lambda flips: np.abs(flips).sum(),
-            )
-        ways.append((run, change))
-    run, change = min(ways, key=lambda way: np.abs(way[1]).sum())
+            ways += [
+                (run, {metric: flips_to_widen(*pair, target)})
+                for metric, pair in zip(gap.metrics, counts[run], strict=True)
+            ]
+    run, changes = min(ways, key=lambda way: _flipped(way[1]))
     return Decision(
-        examples=int(np.abs(change).sum()),
+        examples=_flipped(changes),
         run=run,
-        changes={names[code]: int(change[code]) for code in np.flatnonzero(change)},
+        changes={
+            metric: {names[code]: int(change[code]) for code in np.flatnonzero(change)}
+            for metric, change in changes.items()
+            if change.any()
+        },
     )
 
 
@@ -161,6 +165,10 @@ def flips_to_widen(hits: np.ndarray, sizes: np.ndarray, target: float) -> np.nda
     wide[present[raised]] += up
     wide[present[lowered]] -= down
     return wide
+
+
+def _flipped(changes: dict[str, np.ndarray]) -> int:
+    return int(sum(np.abs(change).sum() for change in changes.values()))
 
 
 def _width(hits: np.ndarray, sizes: np.ndarray) -> float:
