@@ -23,6 +23,9 @@ _PUBLIC = {
     "FairnessReport": "fairlora_cls.evaluation.results",
     "fairness_report": "fairlora_cls.evaluation.report",
     "write_report": "fairlora_cls.evaluation.report",
+    "Comparison": "fairlora_cls.evaluation.comparison_results",
+    "compare_predictions": "fairlora_cls.evaluation.comparison",
+    "write_comparison": "fairlora_cls.evaluation.comparison_files",
     "InputError": "fairlora_cls.errors",
     "RunError": "fairlora_cls.errors",
 }

@@ -225,6 +225,55 @@ def report(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
+    ],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
+    with _exit_codes(debug):
+        from fairlora_cls.compared_runs import load_compared_runs
+        from fairlora_cls.evaluation.comparison import compare_predictions
+        from fairlora_cls.evaluation.comparison_files import (
+            COMPARISON_FILES,
+            describe_comparison,
+            write_comparison,
+        )
+        from fairlora_cls.run_folder import claim_report_folder
+
+        folder = output or Path("runs/comparison")
+        claim_report_folder(folder, COMPARISON_FILES)
+        given = load_compared_runs(runs, positive)
+        found = compare_predictions(
+            given.tables,
+            attribute or given.attributes,
+            recipes=given.recipes,
+            bootstrap=bootstrap,
+            seed=seed,
+        )
+        write_comparison(found, folder)
+        for text in describe_comparison(found):
+            terminal.print(text, markup=False)
+        terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+
+
+@app.command()
 def doctor(debug: Debug = False) -> None:
     """Versions, devices, and what a run would use."""
     with _exit_codes(debug):

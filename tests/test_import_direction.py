@@ -18,7 +18,7 @@ ORDER = [
     ["evaluation"],
     ["recipe"],
     ["run_folder", "model_card"],
-    ["run_state", "engine"],
+    ["run_state", "engine", "compared_runs"],
     ["run"],
     ["ablation"],
     ["cli", "__main__"],

@@ -54,10 +54,15 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> None:
             old.unlink()
 
 
+def describe_comparison(comparison: Comparison) -> list[str]:
+    """What the first paragraphs of the files say, and the notes."""
+    return [*_sentences(comparison), *comparison.notes]
+
+
 def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) -> str:
     """One HTML file that needs nothing else."""
-    lead, *others = _lead(comparison)
-    more = "".join(f"<p>{escape(text)}</p>\n" for text in others)
+    lead = "".join(f'<p class="lead">{escape(text)}</p>\n' for text in _over_seeds(comparison))
+    accuracy = "".join(f"<p>{escape(text)}</p>\n" for text in _accuracy(comparison))
     verdicts = "".join(
         f"""<section class="verdict {kind}">
 <h3>{escape(title)} <span class="badge">{badge}</span></h3>
@@ -95,8 +100,7 @@ def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) 
 <p class="facts">{escape(_facts(comparison))}</p>
 </header>
 <section aria-label="In short">
-<p class="lead">{escape(lead)}</p>
-{more}{verdicts}</section>
+{lead}{verdicts}{accuracy}</section>
 {warnings if comparison.notes else ""}
 <section>
 <h2>Paired differences</h2>
@@ -118,8 +122,7 @@ def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) 
 def render_comparison_markdown(comparison: Comparison, figures: list[ReportFigure]) -> str:
     """The same content as Markdown; figures are linked from figures/."""
     parts = ["# Comparison of runs", markdown_text(_facts(comparison))]
-    parts += map(markdown_text, _lead(comparison))
-    parts += [markdown_text(text) for *_, text in _verdicts(comparison)]
+    parts += map(markdown_text, _sentences(comparison))
     if comparison.notes:
         notes = "\n".join(f"- {markdown_text(note)}" for note in comparison.notes)
         parts += [f"## {NOTES}", notes]
@@ -141,10 +144,18 @@ def _facts(comparison: Comparison) -> str:
     )
 
 
-def _lead(comparison: Comparison) -> list[str]:
-    """What methods show over their seeds; where none has several, what each pair shows."""
-    over_seeds = [text for contest in comparison.contests for text in describe_contest(contest)]
-    return over_seeds or [describe_accuracy(comparison, pair) for pair in comparison.pairs]
+def _sentences(comparison: Comparison) -> list[str]:
+    """What methods show over their seeds, then each pair's gaps, then its accuracy."""
+    verdicts = [text for *_, text in _verdicts(comparison)]
+    return [*_over_seeds(comparison), *verdicts, *_accuracy(comparison)]
+
+
+def _over_seeds(comparison: Comparison) -> list[str]:
+    return [text for contest in comparison.contests for text in describe_contest(contest)]
+
+
+def _accuracy(comparison: Comparison) -> list[str]:
+    return [describe_accuracy(comparison, pair) for pair in comparison.pairs]
 
 
 def _verdicts(comparison: Comparison) -> list[tuple[str, str, str, str]]:

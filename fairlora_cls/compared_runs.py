@@ -1,0 +1,99 @@
+"""Run folders and prediction tables given by path → named predictions, with method and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, read_predictions
+from fairlora_cls.files import read_json
+from fairlora_cls.recipe import Recipe, load_recipe
+from fairlora_cls.run_folder import is_run_folder
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """What `compare_predictions` needs to know of the paths a user gave."""
+
+    tables: dict[str, Predictions]
+    recipes: dict[str, tuple[str, int]]  # run -> (method, seed); tables have none
+    attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
+
+
+def load_compared_runs(paths: Sequence[Path], positive: str | None = None) -> ComparedRuns:
+    """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
+
+    Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
+    a path that is neither, a run without predictions, and a path given twice.
+    """
+    names = run_names(paths)
+    tables, found = {}, {}
+    for path, name in zip(paths, names, strict=True):
+        tables[name] = read_predictions(predictions_of(path), positive=positive)
+        if path.is_dir():
+            found[name] = load_recipe(path / "recipe.yaml")
+    first = found.get(names[0])
+    return ComparedRuns(tables, _methods(found), report_attributes(first) if first else None)
+
+
+def predictions_of(path: Path) -> Path:
+    """The table of a run's test predictions, or the table that was given. Raises InputError."""
+    return split_predictions(path, "test") if path.is_dir() else path
+
+
+def split_predictions(run: Path, split: str) -> Path:
+    """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
+    if not is_run_folder(run):
+        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+    table = run / "predictions" / f"{split}.csv"
+    if not table.is_file():
+        status = read_json(run / "run.json").get("status", "unknown")
+        raise InputError(
+            f"The run '{run}' has no predictions/{split}.csv (its status is '{status}'); finish it "
+            "with `fairlora-cls train … --resume`."
+        )
+    return table
+
+
+def report_attributes(recipe: Recipe) -> tuple[str, ...]:
+    """The sensitive attributes, and the intersection that the objective protects, if any."""
+    protected = [a for a in recipe.objective.protect or [] if a in recipe.data.sensitive]
+    crossed = [INTERSECTION.join(protected)] if len(protected) > 1 else []
+    return (*recipe.data.sensitive, *crossed)
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """A short name of each path: its last part, with as many parts before it as tell it apart."""
+    resolved = [path.resolve() for path in paths]
+    for place, path in enumerate(resolved):
+        if path in resolved[:place]:
+            raise InputError(f"'{paths[place]}' is given twice; name each run once.")
+    parts = [(*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in resolved]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def _methods(recipes: dict[str, Recipe]) -> dict[str, tuple[str, int]]:
+    """Recipes that differ in nothing but seed and name share a method: called by its objective
+    where no other recipe here has that one, else by its first run. Of two runs of one recipe and
+    one seed (other machines, other threads) the second is a method of its own."""
+    kinds: list[tuple[dict, str, dict[int, str]]] = []  # content, objective, seed -> run
+    for name, recipe in recipes.items():
+        content = recipe.model_dump(exclude={"seed", "name"})
+        same = (runs for other, _, runs in kinds if other == content and recipe.seed not in runs)
+        runs = next(same, None)
+        if runs is None:
+            kinds.append((content, recipe.objective.method, {recipe.seed: name}))
+        else:
+            runs[recipe.seed] = name
+    objectives = [objective for _, objective, _ in kinds]
+    return {
+        run: (objective if objectives.count(objective) == 1 else next(iter(runs.values())), seed)
+        for _, objective, runs in kinds
+        for seed, run in runs.items()
+    }
