@@ -53,6 +53,20 @@ SkipUnreadable = Annotated[
         "--skip-unreadable", help="Leave out images that cannot be read; the report counts them."
     ),
 ]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="When an image is called positive: argmax, 0.3, youden or sensitivity=0.9; the last two "
+        "are chosen on validation predictions.",
+    ),
+]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
@@ -124,6 +138,7 @@ def evaluate(
         Path | None,
         typer.Option("--output", help="Folder to write (default RUN/evaluations/<split>)."),
     ] = None,
+    threshold: Threshold = None,
     no_vision_cache: NoCache = False,
     skip_unreadable: SkipUnreadable = False,
     debug: Debug = False,
@@ -141,6 +156,7 @@ def evaluate(
                 split=split,
                 data=section,
                 output=output,
+                threshold=threshold,
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
             )
@@ -202,6 +218,8 @@ def report(
         int, typer.Option(min=1, help="Smaller groups are named in a warning.")
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    threshold: Threshold = None,
+    validation: Validation = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
     ] = None,
@@ -211,15 +229,24 @@ def report(
     with _exit_codes(debug):
         from fairlora_cls.evaluation.prediction_table import read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
+        from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.run_folder import claim_report_folder
 
         folder = output or Path("runs") / predictions.stem
         claim_report_folder(folder)
         columns = [part for name in attribute or [] for part in name.split("×")]
         table = read_predictions(predictions, attributes=columns or None, positive=positive)
+        sections = []
+        if threshold:
+            from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
+
+            known = load_validation(predictions, validation)
+            table, section = judge_by_rule(table, threshold, known)
+            sections.append(section)
         found = fairness_report(
             table, attribute, bootstrap=bootstrap, minimum_group_size=minimum_group_size, seed=seed
         )
+        found = add_sections(found, sections)
         write_report(found, folder)
         _show_report(predictions.stem, found, folder)
 
@@ -271,6 +298,55 @@ def compare(
         for text in describe_comparison(found):
             terminal.print(text, markup=False)
         terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+
+
+@app.command()
+def postprocess(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_CSV", help="A run folder or a prediction table.")
+    ],
+    attribute: Annotated[
+        str, typer.Option(help="The sensitive column, or several joined: sex×race.")
+    ],
+    constraint: Annotated[
+        str, typer.Option(help="Of fairlearn's ThresholdOptimizer, e.g. demographic_parity.")
+    ] = "equalized_odds",
+    objective: Annotated[
+        str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
+    ] = "accuracy_score",
+    validation: Validation = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
+    with _exit_codes(debug):
+        from fairlora_cls.compared_runs import predictions_of
+        from fairlora_cls.evaluation.postprocessing import postprocess_predictions
+        from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
+        from fairlora_cls.evaluation.thresholds import load_validation
+
+        table = predictions_of(run)
+        known = load_validation(table, validation, positive)
+        if known is None:
+            raise InputError("Name the table of validation predictions with --validation.")
+        chosen = postprocess_predictions(
+            read_predictions(table, positive=positive),
+            known,
+            attribute,
+            constraint,
+            objective=objective,
+            seed=seed,
+        )
+        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
+        write_predictions(chosen, target)
+        terminal.print(f"Wrote {target}", markup=False)
 
 
 @app.command()

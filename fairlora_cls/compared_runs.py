@@ -8,9 +8,8 @@ from pathlib import Path
 
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, read_predictions
-from fairlora_cls.files import read_json
 from fairlora_cls.recipe import Recipe, load_recipe
-from fairlora_cls.run_folder import is_run_folder
+from fairlora_cls.run_folder import split_predictions
 
 
 @dataclass(frozen=True)
@@ -41,20 +40,6 @@ def load_compared_runs(paths: Sequence[Path], positive: str | None = None) -> Co
 def predictions_of(path: Path) -> Path:
     """The table of a run's test predictions, or the table that was given. Raises InputError."""
     return split_predictions(path, "test") if path.is_dir() else path
-
-
-def split_predictions(run: Path, split: str) -> Path:
-    """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
-    if not is_run_folder(run):
-        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
-    table = run / "predictions" / f"{split}.csv"
-    if not table.is_file():
-        status = read_json(run / "run.json").get("status", "unknown")
-        raise InputError(
-            f"The run '{run}' has no predictions/{split}.csv (its status is '{status}'); finish it "
-            "with `fairlora-cls train … --resume`."
-        )
-    return table
 
 
 def report_attributes(recipe: Recipe) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fairlora_cls.errors import InputError, nearest
 
@@ -96,6 +96,15 @@ class TrainingSection(Section):
 class ReportSection(Section):
     bootstrap: Annotated[int, Field(ge=0)] = 1000  # resamples
     minimum_group_size: Positive = 20  # smaller groups are named in a warning
+    threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
+
+    @field_validator("threshold")
+    @classmethod
+    def _readable_threshold(cls, value: str | float) -> str:
+        from fairlora_cls.evaluation.thresholds import parse_threshold
+
+        parse_threshold(str(value))
+        return str(value)
 
 
 class Recipe(Section):

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import (
@@ -41,8 +42,14 @@ from fairlora_cls.engine import (
 )
 from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.prediction import predict_logits, softmax, validation_metrics
-from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, write_predictions
+from fairlora_cls.evaluation.prediction_table import (
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report, write_report
+from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
 from fairlora_cls.files import read_json, remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
@@ -63,6 +70,7 @@ from fairlora_cls.run_folder import (
     hold_run_folder,
     inspect_run_folder,
     is_run_folder,
+    split_predictions,
     update_state,
 )
 from fairlora_cls.run_state import initial_state, training_state
@@ -155,12 +163,14 @@ def evaluate(
     split: str = "test",
     data: Mapping[str, Any] | None = None,
     output: Path | None = None,
+    threshold: str | None = None,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
 ) -> Outcome:
     """Predict a split again, of the run's own data or of another source, and report on it.
 
-    `data` replaces keys of the recipe's data section. Writes `predictions.csv` and `report/` into
+    `data` replaces keys of the recipe's data section, `threshold` its report.threshold, which is
+    chosen on the run's own validation predictions. Writes `predictions.csv` and `report/` into
     `output` (default `<run>/evaluations/<split>`). Raises InputError when classes differ from those
     trained on.
     """
@@ -181,6 +191,10 @@ def evaluate(
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
     only = replace(loaded, **{name: examples if name == split else () for name in SPLIT_NAMES})
     only = limit_splits(only, recipe.data.limit)
+    if threshold:
+        report_section = recipe.report.model_copy(update={"threshold": threshold})
+        recipe = recipe.model_copy(update={"report": report_section})
+    validation = _validation_of(run, recipe, loaded.classes)
     only, touched = apply_missing_policy(only, recipe.data.sensitive, recipe.data.missing_groups)
     notes = _missing_notes(recipe, touched)
     accelerator = start_accelerator(settings.precision, [], folder)
@@ -198,7 +212,7 @@ def evaluate(
     if not accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
     write_predictions(predictions, folder / "predictions.csv")
-    report = _report_on(predictions, recipe, notes)
+    report = _report_on(predictions, recipe, notes, validation)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
@@ -261,6 +275,7 @@ def _load_data(recipe: Recipe) -> tuple[Splits, Groups | None, tuple[str, ...]]:
         splits, recipe.data.sensitive, recipe.data.missing_groups
     )
     validate_splits(splits)
+    require_two_classes(parse_threshold(recipe.report.threshold), splits.classes)
     notes = _missing_notes(recipe, touched)
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
@@ -350,7 +365,7 @@ def _carry_out(
         write_predictions(predictions, folder / "predictions" / f"{name}.csv")
     with _timed(timings, "report"):
         display.stage("Report", 1)
-        report = _report_on(predicted["test"], recipe, notes)
+        report = _report_on(predicted["test"], recipe, notes, predicted["validation"])
         write_report(report, folder / "report")
         display.advance(1)
     state = update_state(
@@ -431,18 +446,31 @@ def _train(
     )
 
 
-def _report_on(predictions: Predictions, recipe: Recipe, notes: Sequence[str]) -> FairnessReport:
-    """On the sensitive attributes, and on the intersection that the objective protects, if any."""
-    protected = [a for a in recipe.objective.protect or [] if a in recipe.data.sensitive]
-    crossed = [INTERSECTION.join(protected)] if len(protected) > 1 else []
-    return fairness_report(
-        predictions,
-        [*recipe.data.sensitive, *crossed],
+def _validation_of(run: Path, recipe: Recipe, classes: tuple[str, ...]) -> Predictions | None:
+    """The run's validation predictions, where its threshold is chosen on them."""
+    rule = parse_threshold(recipe.report.threshold)
+    require_two_classes(rule, classes)
+    if not rule.needs_validation:
+        return None
+    return read_predictions(split_predictions(run, "validation"))
+
+
+def _report_on(
+    predictions: Predictions,
+    recipe: Recipe,
+    notes: Sequence[str],
+    validation: Predictions | None,
+) -> FairnessReport:
+    judged, operating_point = judge_by_rule(predictions, recipe.report.threshold, validation)
+    report = fairness_report(
+        judged,
+        report_attributes(recipe),
         bootstrap=recipe.report.bootstrap,
         minimum_group_size=recipe.report.minimum_group_size,
         seed=recipe.seed,
         notes=notes,
     )
+    return add_sections(report, [operating_point])
 
 
 def _skipped_note(dropped: Sequence[Path]) -> str:

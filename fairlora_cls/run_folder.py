@@ -136,6 +136,20 @@ def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
     return state
 
 
+def split_predictions(run: Path, split: str) -> Path:
+    """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
+    if not is_run_folder(run):
+        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+    table = run / "predictions" / f"{split}.csv"
+    if not table.is_file():
+        status = read_json(run / "run.json").get("status", "unknown")
+        raise InputError(
+            f"The run '{run}' has no predictions/{split}.csv (its status is '{status}'); finish it "
+            "with `fairlora-cls train … --resume`."
+        )
+    return table
+
+
 def claim_report_folder(folder: Path, own: Collection[str] = REPORT_FILES) -> None:
     """Refuse a report folder that holds anything but a report, since it will be replaced.
 
