@@ -19,6 +19,8 @@ from fairlora_cls import __version__
 from fairlora_cls.errors import InputError, RunError
 
 if TYPE_CHECKING:
+    from fairlora_cls.evaluation.features import Features
+    from fairlora_cls.evaluation.prediction_table import Predictions
     from fairlora_cls.recipe import Recipe
     from fairlora_cls.run import Outcome
 
@@ -220,6 +222,17 @@ def report(
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
     threshold: Threshold = None,
     validation: Validation = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE_OR_RUN",
+            help="Match images of different groups by features: a CSV (id, numbers), an .npz (ids, "
+            "features), or the run folder whose vision tower gives them.",
+        ),
+    ] = None,
+    minimum_similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
+    ] = 0.5,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
     ] = None,
@@ -243,6 +256,20 @@ def report(
             known = load_validation(predictions, validation)
             table, section = judge_by_rule(table, threshold, known)
             sections.append(section)
+        if features:
+            from fairlora_cls.evaluation.matching import counterfactual_gaps
+            from fairlora_cls.evaluation.matching_section import counterfactual_section
+
+            given = _features(features, table)
+            gaps = counterfactual_gaps(
+                table,
+                given,
+                attribute or table.attributes,
+                minimum_similarity=minimum_similarity,
+                bootstrap=bootstrap,
+                seed=seed,
+            )
+            sections.append(counterfactual_section(gaps, given.source))
         found = fairness_report(
             table, attribute, bootstrap=bootstrap, minimum_group_size=minimum_group_size, seed=seed
         )
@@ -333,11 +360,12 @@ def postprocess(
         from fairlora_cls.evaluation.thresholds import load_validation
 
         table = predictions_of(run)
+        test = read_predictions(table, positive=positive)
         known = load_validation(table, validation, positive)
         if known is None:
             raise InputError("Name the table of validation predictions with --validation.")
         chosen = postprocess_predictions(
-            read_predictions(table, positive=positive),
+            test,
             known,
             attribute,
             constraint,
@@ -467,6 +495,17 @@ def _data_values(data: str | None) -> dict[str, Any]:
         return {}
     source, _, path = data.partition(":")
     return {"data": {"source": source, **({"path": path} if path else {})}}
+
+
+def _features(path: Path, table: Predictions) -> Features:
+    if path.is_dir():
+        from fairlora_cls.image_features import visual_features
+
+        with _display() as display:
+            return visual_features(path, table.ids, display)
+    from fairlora_cls.evaluation.features import read_features
+
+    return read_features(path)
 
 
 def _headline(recipe: Recipe, folder: Path) -> str:

@@ -20,6 +20,7 @@ ORDER = [
     ["run_folder", "model_card"],
     ["run_state", "engine", "compared_runs"],
     ["run"],
+    ["image_features"],
     ["ablation"],
     ["cli", "__main__"],
 ]
