@@ -182,7 +182,7 @@ def _compare(
     if clusters > 1:
         found["interval"] = interval((weights @ sums) / (weights @ sizes))
     found["p_value"] = swap_p_value(found["difference"], flipped)
-    return found, flipped
+    return {**empty, **found}, flipped
 
 
 def _summary(
