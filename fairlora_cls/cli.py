@@ -232,7 +232,7 @@ def report(
     ] = None,
     minimum_similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
-    ] = 0.5,
+    ] = 0.7,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
     ] = None,

@@ -66,7 +66,7 @@ def counterfactual_gaps(
     features: Features,
     attributes: Iterable[str],
     *,
-    minimum_similarity: float = 0.5,
+    minimum_similarity: float = 0.7,
     bootstrap: int = 1000,
     seed: int = 42,
 ) -> tuple[CounterfactualGaps, ...]:
