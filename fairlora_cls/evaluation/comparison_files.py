@@ -55,8 +55,9 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> None:
 
 
 def describe_comparison(comparison: Comparison) -> list[str]:
-    """What the first paragraphs of the files say, and the notes."""
-    return [*_sentences(comparison), *comparison.notes]
+    """What the first paragraphs of the files say, and the notes; of methods with several seeds
+    what they show over the seeds, without each seed's pair."""
+    return [*(_over_seeds(comparison) or _sentences(comparison)), *comparison.notes]
 
 
 def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) -> str:
