@@ -295,6 +295,7 @@ def compare(
         int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    threshold: Threshold = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
     ] = None,
@@ -313,13 +314,14 @@ def compare(
 
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
-        given = load_compared_runs(runs, positive)
+        given = load_compared_runs(runs, positive, threshold)
         found = compare_predictions(
             given.tables,
             attribute or given.attributes,
             recipes=given.recipes,
             bootstrap=bootstrap,
             seed=seed,
+            notes=given.notes,
         )
         write_comparison(found, folder)
         for text in describe_comparison(found):
