@@ -23,6 +23,12 @@ _PUBLIC = {
     "FairnessReport": "fairlora_cls.evaluation.results",
     "fairness_report": "fairlora_cls.evaluation.report",
     "write_report": "fairlora_cls.evaluation.report",
+    "Comparison": "fairlora_cls.evaluation.comparison_results",
+    "compare_predictions": "fairlora_cls.evaluation.comparison",
+    "counterfactual_gaps": "fairlora_cls.evaluation.matching",
+    "postprocess_predictions": "fairlora_cls.evaluation.postprocessing",
+    "read_features": "fairlora_cls.evaluation.features",
+    "write_comparison": "fairlora_cls.evaluation.comparison_files",
     "InputError": "fairlora_cls.errors",
     "RunError": "fairlora_cls.errors",
 }

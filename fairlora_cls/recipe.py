@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest
@@ -170,6 +178,15 @@ class ReportSection(Section):
     probes: bool | None = (
         None  # what a fresh probe reads of each attribute, before and after; null: with a tap
     )
+    threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
+
+    @field_validator("threshold")
+    @classmethod
+    def _readable_threshold(cls, value: str | float) -> str:
+        from fairlora_cls.evaluation.thresholds import parse_threshold
+
+        parse_threshold(str(value))
+        return str(value)
 
 
 class Recipe(Section):

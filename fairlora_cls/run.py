@@ -24,6 +24,7 @@ from fairlora_cls.assembly import (
     dependence_sections,
     encode_run_groups,
 )
+from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import (
@@ -50,8 +51,15 @@ from fairlora_cls.engine import (
 )
 from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.prediction import softmax, validation_metrics
-from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
+from fairlora_cls.evaluation.prediction_table import (
+    Predictions,
+    read_predictions,
+    write_predictions,
+)
+from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report, write_report
+from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
 from fairlora_cls.files import read_json, remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.models.classifier import (
@@ -69,6 +77,7 @@ from fairlora_cls.run_folder import (
     hold_run_folder,
     inspect_run_folder,
     is_run_folder,
+    split_predictions,
     update_state,
 )
 from fairlora_cls.run_state import append_to_log, initial_state, training_state
@@ -161,12 +170,14 @@ def evaluate(
     split: str = "test",
     data: Mapping[str, Any] | None = None,
     output: Path | None = None,
+    threshold: str | None = None,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
 ) -> Outcome:
     """Predict a split again, of the run's own data or of another source, and report on it.
 
-    `data` replaces keys of the recipe's data section. Writes `predictions.csv` and `report/` into
+    `data` replaces keys of the recipe's data section, `threshold` its report.threshold, which is
+    chosen on the run's own validation predictions. Writes `predictions.csv` and `report/` into
     `output` (default `<run>/evaluations/<split>`). Raises InputError when classes differ from those
     trained on.
     """
@@ -187,6 +198,10 @@ def evaluate(
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
     only = replace(loaded, **{name: examples if name == split else () for name in SPLIT_NAMES})
     only = limit_splits(only, recipe.data.limit)
+    if threshold:
+        report_section = recipe.report.model_copy(update={"threshold": threshold})
+        recipe = recipe.model_copy(update={"report": report_section})
+    validation = _validation_of(run, recipe, loaded.classes)
     only, touched = apply_missing_policy(
         only, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
     )
@@ -206,7 +221,7 @@ def evaluate(
     if not accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
     write_predictions(predictions, folder / "predictions.csv")
-    report = _report_on(predictions, recipe, notes)
+    report = _report_on(predictions, recipe, notes, validation)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
@@ -263,6 +278,7 @@ def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
         splits, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
     )
     validate_splits(splits)
+    require_two_classes(parse_threshold(recipe.report.threshold), splits.classes)
     notes = _missing_notes(recipe, touched)
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
@@ -333,7 +349,9 @@ def _carry_out(
         write_predictions(predictions, folder / "predictions" / f"{name}.csv")
     with _timed(timings, "report"):
         display.stage("Report", 1)
-        report = _report_on(predicted["test"], recipe, notes)
+        report = _report_on(predicted["test"], recipe, notes, predicted["validation"])
+        if probes:
+            report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
         display.advance(1)
     state = update_state(
@@ -445,16 +463,31 @@ def _pretrain_attribute_classifiers(
         )
 
 
-def _report_on(predictions: Predictions, recipe: Recipe, notes: Sequence[str]) -> FairnessReport:
-    """On the sensitive attributes, and on intersections that the objective protects."""
-    return fairness_report(
-        predictions,
-        list(dict.fromkeys([*recipe.data.sensitive, *recipe.objective.protect])),
+def _validation_of(run: Path, recipe: Recipe, classes: tuple[str, ...]) -> Predictions | None:
+    """The run's validation predictions, where its threshold is chosen on them."""
+    rule = parse_threshold(recipe.report.threshold)
+    require_two_classes(rule, classes)
+    if not rule.needs_validation:
+        return None
+    return read_predictions(split_predictions(run, "validation"))
+
+
+def _report_on(
+    predictions: Predictions,
+    recipe: Recipe,
+    notes: Sequence[str],
+    validation: Predictions | None,
+) -> FairnessReport:
+    judged, operating_point = judge_by_rule(predictions, recipe.report.threshold, validation)
+    report = fairness_report(
+        judged,
+        report_attributes(recipe),
         bootstrap=recipe.report.bootstrap,
         minimum_group_size=recipe.report.minimum_group_size,
         seed=recipe.seed,
         notes=notes,
     )
+    return add_sections(report, [operating_point])
 
 
 def _skipped_note(dropped: Sequence[Path]) -> str:

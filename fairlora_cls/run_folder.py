@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -136,13 +136,30 @@ def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
     return state
 
 
-def claim_report_folder(folder: Path) -> None:
-    """Refuse a report folder that holds anything but a report, since it will be replaced."""
+def split_predictions(run: Path, split: str) -> Path:
+    """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
+    if not is_run_folder(run):
+        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+    table = run / "predictions" / f"{split}.csv"
+    if not table.is_file():
+        status = read_json(run / "run.json").get("status", "unknown")
+        raise InputError(
+            f"The run '{run}' has no predictions/{split}.csv (its status is '{status}'); finish it "
+            "with `fairlora-cls train … --resume`."
+        )
+    return table
+
+
+def claim_report_folder(folder: Path, own: Collection[str] = REPORT_FILES) -> None:
+    """Refuse a report folder that holds anything but a report, since it will be replaced.
+
+    own: names of the files that such a report consists of
+    """
     if not folder.exists():
         return
     if not folder.is_dir():
         raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in REPORT_FILES)
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in own)
     if foreign:
         raise InputError(
             f"'{folder}' holds '{foreign[0]}', which is not part of a report; name another folder with --output."

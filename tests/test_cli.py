@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fairlora_cls.cli import app
 
-VERBS = ["train", "evaluate", "predict", "report", "doctor", "recipes"]
+VERBS = ["train", "evaluate", "predict", "report", "compare", "postprocess", "doctor", "recipes"]
 
 
 @pytest.fixture
@@ -64,6 +64,10 @@ BAD_INPUT = [
     (["predict", "nowhere", "x.png"], "not a run folder"),
     (["predict", "nowhere"], "one of the two"),
     (["report", "nowhere.csv"], "nowhere.csv"),
+    (["compare", "nowhere.csv"], "nowhere.csv"),
+    (["postprocess", "nowhere.csv", "--attribute", "sex"], "nowhere.csv"),
+    (["train", "--set", "report.threshold=yoden"], "did you mean 'youden'"),
+    (["compare", "."], "not a run folder"),
     (["recipes", "copy", "quickstrat"], "did you mean 'quickstart'"),
 ]
 

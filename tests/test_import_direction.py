@@ -18,9 +18,10 @@ ORDER = [
     ["evaluation"],
     ["recipe"],
     ["run_folder", "model_card"],
-    ["assembly", "engine"],
+    ["assembly", "engine", "compared_runs"],
     ["run_state", "probing"],
     ["run"],
+    ["image_features"],
     ["ablation"],
     ["cli", "__main__"],
 ]

@@ -21,6 +21,10 @@ def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
     if report.warnings:
         warnings = "\n".join(f"- {_text(warning)}" for warning in report.warnings)
         parts += ["## Before you trust these numbers", warnings]
+    for section in report.sections:
+        parts += [f"## {_text(section.title)}", *map(_text, section.sentences)]
+        for made in section.tables:
+            parts += [f"### {_text(made.caption)}", _table(made)]
     parts += ["## All examples", _table(overall_table(report))]
     for name, result in report.attributes.items():
         parts.append(f"## {_text(name)}")

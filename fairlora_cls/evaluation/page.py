@@ -5,6 +5,7 @@ from html import escape
 from fairlora_cls.evaluation.figures import ReportFigure
 from fairlora_cls.evaluation.page_style import STYLE
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
+from fairlora_cls.evaluation.sections import Section
 from fairlora_cls.evaluation.tables import (
     Cell,
     Table,
@@ -46,6 +47,7 @@ def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
 </section>
 {_warnings(report.warnings)}
 {pictures}
+{"".join(map(_section, report.sections))}
 <section>
 <h2>All examples: all numbers</h2>
 {_table(overall_table(report))}
@@ -108,6 +110,12 @@ def _figures(attribute: str, figures: list[ReportFigure]) -> str:
 </div>
 </section>
 """
+
+
+def _section(section: Section) -> str:
+    sentences = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
+    tables = "\n".join(map(_table, section.tables))
+    return f"<section>\n<h2>{escape(section.title)}</h2>\n{sentences}\n{tables}\n</section>\n"
 
 
 def _tables(attribute: str, result: AttributeResult) -> str:

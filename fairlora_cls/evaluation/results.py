@@ -1,6 +1,10 @@
 """What a fairness report holds: every number and sentence, and its form in report.json."""
 
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fairlora_cls.evaluation.sections import Section
 
 SCHEMA = 1
 
@@ -58,6 +62,7 @@ class FairnessReport:
     bootstrap: int  # resamples behind each interval
     minimum_group_size: int
     seed: int
+    sections: tuple["Section", ...] = ()  # parts that joined it
 
     def to_dict(self) -> dict:
         """The contents of report.json: schema 1, null where a value is undefined."""
@@ -83,4 +88,5 @@ class FairnessReport:
             "overall": {name: asdict(estimate) for name, estimate in self.overall.items()},
             "attributes": attributes,
             "warnings": list(self.warnings),
+            **{section.key: section.values for section in self.sections},
         }

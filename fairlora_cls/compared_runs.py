@@ -1,0 +1,97 @@
+"""Run folders and prediction tables given by path → named predictions, with method and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
+from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
+from fairlora_cls.recipe import Recipe, load_recipe
+from fairlora_cls.run_folder import split_predictions
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """What `compare_predictions` needs to know of the paths a user gave."""
+
+    tables: dict[str, Predictions]
+    recipes: dict[str, tuple[str, int]]  # run -> (method, seed); tables have none
+    attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
+    notes: tuple[str, ...]  # the operating points, where one is not argmax
+
+
+def load_compared_runs(
+    paths: Sequence[Path], positive: str | None = None, threshold: str | None = None
+) -> ComparedRuns:
+    """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
+
+    threshold: a rule for all (see `thresholds.py`), chosen on each one's own validation; None: of a
+        run its recipe's report.threshold, so that its report and the comparison agree, of a table
+        the predictions that it holds
+    Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
+    a path that is neither, a run without predictions, and a path given twice.
+    """
+    names = run_names(paths)
+    tables, found, notes = {}, {}, []
+    for path, name in zip(paths, names, strict=True):
+        file = predictions_of(path)
+        table = read_predictions(file, positive=positive)
+        if path.is_dir():
+            found[name] = load_recipe(path / "recipe.yaml")
+        rule = threshold or (found[name].report.threshold if name in found else None)
+        if rule is not None:
+            table, section = judge_by_rule(table, rule, load_validation(file))
+            notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
+        tables[name] = table
+    first = found.get(names[0])
+    return ComparedRuns(
+        tables, _methods(found), report_attributes(first) if first else None, tuple(notes)
+    )
+
+
+def predictions_of(path: Path) -> Path:
+    """The table of a run's test predictions, or the table that was given. Raises InputError."""
+    return split_predictions(path, "test") if path.is_dir() else path
+
+
+def report_attributes(recipe: Recipe) -> tuple[str, ...]:
+    """The sensitive attributes, and intersections that the objective protects."""
+    return tuple(dict.fromkeys([*recipe.data.sensitive, *recipe.objective.protect]))
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """A short name of each path: its last part, with as many parts before it as tell it apart."""
+    resolved = [path.resolve() for path in paths]
+    for place, path in enumerate(resolved):
+        if path in resolved[:place]:
+            raise InputError(f"'{paths[place]}' is given twice; name each run once.")
+    parts = [(*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in resolved]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def _methods(recipes: dict[str, Recipe]) -> dict[str, tuple[str, int]]:
+    """Recipes that differ in nothing but seed and name share a method: called by its objective
+    where no other recipe here has that one, else by its first run. Of two runs of one recipe and
+    one seed (other machines, other threads) the second is a method of its own."""
+    kinds: list[tuple[dict, str, dict[int, str]]] = []  # content, objective, seed -> run
+    for name, recipe in recipes.items():
+        content = recipe.model_dump(exclude={"seed", "name"})
+        same = (runs for other, _, runs in kinds if other == content and recipe.seed not in runs)
+        runs = next(same, None)
+        if runs is None:
+            kinds.append((content, recipe.objective.method, {recipe.seed: name}))
+        else:
+            runs[recipe.seed] = name
+    objectives = [objective for _, objective, _ in kinds]
+    return {
+        run: (objective if objectives.count(objective) == 1 else next(iter(runs.values())), seed)
+        for _, objective, runs in kinds
+        for seed, run in runs.items()
+    }

@@ -1,0 +1,87 @@
+"""Where does each image lie in a feature space? One vector per id, from a file or a model.
+
+N examples, D features.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fairlora_cls.errors import InputError
+
+
+@dataclass(frozen=True)
+class Features:
+    """A vector per image. Raises InputError when built of repeated ids, values that are not finite
+    numbers, or shapes that do not fit."""
+
+    ids: tuple[str, ...]
+    values: np.ndarray  # (N, D) float64
+    source: str  # what they are, in words
+
+    def __post_init__(self):
+        object.__setattr__(self, "ids", tuple(map(str, self.ids)))
+        values = np.asarray(self.values, dtype=np.float64)
+        object.__setattr__(self, "values", values)
+        if values.ndim != 2 or len(values) != len(self.ids) or values.shape[1] == 0:
+            raise InputError(
+                f"{self.source}: {len(self.ids)} ids need features of shape (N, D), not {values.shape}"
+            )
+        if len(set(self.ids)) < len(self.ids):
+            seen: set[str] = set()
+            repeated = next(i for i in self.ids if i in seen or seen.add(i))
+            raise InputError(f"{self.source}: the id '{repeated}' appears more than once")
+        bad = ~np.isfinite(values).all(axis=1)
+        if bad.any():
+            raise InputError(
+                f"{self.source}: the features of {int(bad.sum())} ids hold NaN or infinity, the first "
+                f"is the id '{self.ids[int(bad.argmax())]}'"
+            )
+
+    def of(self, ids: tuple[str, ...]) -> np.ndarray:
+        """The features of these images, (len(ids), D). Raises InputError where some have none."""
+        row_of = {identity: row for row, identity in enumerate(self.ids)}
+        missing = [identity for identity in ids if identity not in row_of]
+        if missing:
+            raise InputError(
+                f"{self.source}: {len(missing)} of {len(ids)} images have no features, the first is "
+                f"the id '{missing[0]}'"
+            )
+        return self.values[[row_of[identity] for identity in ids]]
+
+
+def read_features(path: Path) -> Features:
+    """Reads a CSV with a column `id` and a number per other column, or an .npz with the arrays
+    `ids` (N,) and `features` (N, D). Pickled content is refused. Raises InputError."""
+    if path.suffix.lower() == ".npz":
+        return _read_npz(path)
+    try:
+        table = pd.read_csv(path, dtype={"id": str}, encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise InputError(f"cannot read {path} as a CSV table: {error}") from error
+    if "id" not in table:
+        raise InputError(f"{path} has no column 'id'; it has: {', '.join(table.columns)}")
+    numbers = table.drop(columns="id")
+    words = [name for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
+    if words:
+        raise InputError(f"{path}: the column '{words[0]}' holds words; features are numbers")
+    return Features(tuple(table["id"]), numbers.to_numpy(np.float64), str(path))
+
+
+def _read_npz(path: Path) -> Features:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = {"ids", "features"} - set(archive.files)
+            if missing:
+                raise InputError(
+                    f"{path} has no array '{min(missing)}'; it has: {', '.join(archive.files)}"
+                )
+            return Features(tuple(archive["ids"].tolist()), archive["features"], str(path))
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise InputError(
+            f"cannot read {path} as .npz of plain arrays (ids as text, features as numbers): {error}"
+        ) from error

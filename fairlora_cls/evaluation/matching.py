@@ -1,0 +1,215 @@
+"""Would the model have been right, had the same finding come from another group? Matched pairs.
+
+N examples, D features, G groups, P pairs, C clusters, R resamples. After FairLLaVA's
+counterfactual analysis: an image of one group is matched with the image of another group that has
+the same label and lies nearest in feature space, if it is similar enough. Similarity is the cosine
+of features from which the mean over all images was taken away: without that, pooled features of
+one kind of image all point almost the same way.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import permutations
+
+import numpy as np
+from sklearn.neighbors import NearestNeighbors
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.comparison import holm
+from fairlora_cls.evaluation.features import Features
+from fairlora_cls.evaluation.paired import swap_p_value
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.uncertainty import interval
+
+MOST_MATCHED_GROUPS = 12  # each is matched with each other one
+FEWEST_PAIRS = 20  # that a pair of groups needs to be called the worst
+
+
+@dataclass(frozen=True)
+class MatchedGroups:
+    """The images of `group`, each beside its nearest image of `other` with the same label.
+
+    difference: accuracy of the group's images minus that of their matches; interval: 95 %
+    bootstrap, p_value: signs flipped at random, two-sided; both keep together the pairs that share
+    a match; None where there are no pairs, or pairs of one match only
+    """
+
+    group: str
+    other: str
+    images: int  # of the group
+    pairs: int  # that were similar enough
+    similarity: float | None  # mean over the pairs
+    accuracy: float | None  # of the group's images in the pairs
+    other_accuracy: float | None  # of their matches
+    difference: float | None
+    interval: tuple[float, float] | None
+    p_value: float | None
+    p_holm: float | None  # corrected for all pairs of groups of the attribute
+
+
+@dataclass(frozen=True)
+class CounterfactualGaps:
+    """All ordered pairs of groups of one attribute; none of more than MOST_MATCHED_GROUPS."""
+
+    attribute: str
+    minimum_similarity: float
+    group_count: int
+    pairs: int
+    weighted_gap: float | None  # mean |difference|, weighted by pairs
+    chance_gap: float | None  # its mean with the signs flipped at random
+    worst: tuple[str, str] | None  # largest |difference| of FEWEST_PAIRS pairs or more
+    groups: tuple[MatchedGroups, ...]
+
+
+def counterfactual_gaps(
+    predictions: Predictions,
+    features: Features,
+    attributes: Iterable[str],
+    *,
+    minimum_similarity: float = 0.7,
+    bootstrap: int = 1000,
+    seed: int = 42,
+) -> tuple[CounterfactualGaps, ...]:
+    """The accuracy gaps inside matched pairs, one result per attribute.
+
+    features: of all images of `predictions`, matched by id
+    minimum_similarity: cosine in [-1, 1] that a pair needs
+    bootstrap: resamples and sign flips; 0 leaves intervals, p-values and chance out
+    Raises InputError for images without features and for unknown attributes.
+    """
+    if not -1 <= minimum_similarity <= 1:
+        raise InputError(
+            f"minimum similarity is {minimum_similarity}; a cosine lies between -1 and 1"
+        )
+    values = features.of(predictions.ids)
+    directions = _directions(values)
+    right = (predictions.predictions == predictions.labels).astype(float)
+    results = []
+    for place, attribute in enumerate(attributes):
+        names, codes = np.unique(predictions.group_names(attribute), return_inverse=True)
+        if len(names) > MOST_MATCHED_GROUPS:
+            results.append(_summary(attribute, minimum_similarity, len(names), [], []))
+            continue
+        generator = np.random.default_rng([seed, place])
+        found, chance = [], []
+        for group, other in permutations(range(len(names)), 2):
+            anchors, matches, similarity = match_groups(
+                directions, predictions.labels, codes, group, other, minimum_similarity
+            )
+            matched, flipped = _compare(right, anchors, matches, bootstrap, generator)
+            chance.append(flipped)
+            found.append(
+                MatchedGroups(
+                    str(names[group]),
+                    str(names[other]),
+                    images=int((codes == group).sum()),
+                    pairs=len(anchors),
+                    similarity=float(similarity.mean()) if len(anchors) else None,
+                    **matched,
+                    p_holm=None,
+                )
+            )
+        results.append(_summary(attribute, minimum_similarity, len(names), found, chance))
+    return tuple(results)
+
+
+def match_groups(
+    directions: np.ndarray,
+    labels: np.ndarray,
+    codes: np.ndarray,
+    group: int,
+    other: int,
+    minimum_similarity: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows of the images of `group` that have a match, rows of their matches in `other`, and the
+    cosines, (P,) each. An image may be the match of several.
+
+    directions: (N, D) of length 1; labels, codes: (N,)
+    """
+    anchors, matches, similarities = [], [], []
+    for label in np.unique(labels):
+        own = np.flatnonzero((codes == group) & (labels == label))
+        pool = np.flatnonzero((codes == other) & (labels == label))
+        if len(own) == 0 or len(pool) == 0:
+            continue
+        search = NearestNeighbors(n_neighbors=1, metric="cosine").fit(directions[pool])
+        distance, place = search.kneighbors(directions[own])
+        similarity = 1 - distance[:, 0]
+        near = similarity >= minimum_similarity
+        anchors.append(own[near])
+        matches.append(pool[place[near, 0]])
+        similarities.append(similarity[near])
+    if not anchors:
+        return np.empty(0, int), np.empty(0, int), np.empty(0)
+    return np.concatenate(anchors), np.concatenate(matches), np.concatenate(similarities)
+
+
+def _directions(values: np.ndarray) -> np.ndarray:
+    """(N, D) -> (N, D) of length 1, around the mean; an image at the mean stays 0 (similarity 0)."""
+    centred = values - values.mean(axis=0)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+
+
+def _compare(
+    right: np.ndarray,
+    anchors: np.ndarray,
+    matches: np.ndarray,
+    draws: int,
+    generator: np.random.Generator,
+) -> tuple[dict, np.ndarray]:
+    """The numbers of one ordered pair of groups, and its differences with signs flipped, (R,).
+
+    Each anchor is in one pair, a match may be in several: pairs of one match are a cluster.
+    """
+    empty = dict.fromkeys(("accuracy", "other_accuracy", "difference", "interval", "p_value"), None)
+    if len(anchors) == 0:
+        return empty, np.zeros(draws)
+    differences = right[anchors] - right[matches]
+    _, cluster = np.unique(matches, return_inverse=True)
+    sums, sizes = np.bincount(cluster, differences), np.bincount(cluster)
+    found = {
+        "accuracy": float(right[anchors].mean()),
+        "other_accuracy": float(right[matches].mean()),
+        "difference": float(differences.mean()),
+    }
+    if not draws:
+        return {**empty, **found}, np.zeros(0)
+    clusters = len(sizes)
+    weights = generator.multinomial(clusters, np.full(clusters, 1 / clusters), draws)
+    signs = 2 * generator.integers(0, 2, (draws, clusters)) - 1
+    flipped = signs @ sums / len(anchors)
+    if clusters > 1:
+        found["interval"] = interval((weights @ sums) / (weights @ sizes))
+    found["p_value"] = swap_p_value(found["difference"], flipped)
+    return {**empty, **found}, flipped
+
+
+def _summary(
+    attribute: str,
+    minimum_similarity: float,
+    group_count: int,
+    found: list[MatchedGroups],
+    chance: list[np.ndarray],
+) -> CounterfactualGaps:
+    corrected = holm([matched.p_value for matched in found])
+    groups = tuple(replace(m, p_holm=p) for m, p in zip(found, corrected, strict=True))
+    pairs = sum(matched.pairs for matched in groups)
+    gap = chance_gap = None
+    if pairs:
+        gap = sum(m.pairs * abs(m.difference) for m in groups if m.pairs) / pairs
+        if len(chance[0]):
+            shares = [m.pairs / pairs for m in groups]
+            chance_gap = float(np.abs(np.array(chance)).mean(axis=1) @ shares)
+    large = [m for m in groups if m.pairs >= FEWEST_PAIRS]
+    worst = max(large, key=lambda m: abs(m.difference), default=None)
+    return CounterfactualGaps(
+        attribute=attribute,
+        minimum_similarity=minimum_similarity,
+        group_count=group_count,
+        pairs=pairs,
+        weighted_gap=gap,
+        chance_gap=chance_gap,
+        worst=(worst.group, worst.other) if worst else None,
+        groups=groups,
+    )

@@ -1,0 +1,158 @@
+"""Several seeds of one recipe: which runs belong together, and what do the methods show over seeds?
+
+S seeds. An interval over seeds is mean ± t · s / sqrt(S), with the t of S - 1 degrees of freedom:
+it says how far training anew would move the number on this test set, not how far another test set
+would.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from fairlora_cls.evaluation.comparison_results import (
+    ComparedRun,
+    MethodSeeds,
+    SeedContest,
+    SeedDifference,
+    SeedValues,
+)
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
+
+CONFIDENCE = 0.95
+ROUNDING = 1e-9  # equal numbers reached by different sums must count as a tie
+OVERALL = ""  # stands for all examples where an attribute could stand
+
+Values = Mapping[str, Mapping[str, float]]  # attribute or OVERALL -> quantity -> value
+
+
+def pair_runs(runs: Sequence[ComparedRun]) -> tuple[list[tuple[str, str]], list[str]]:
+    """Which run is compared with which, reference first, and what a reader must know of it.
+
+    The first run's method is the reference. Each other method is paired with it seed by seed; where
+    they have no seed in common, their first runs are paired. Of one method only, each run is
+    paired with the first.
+    """
+    methods = list(dict.fromkeys(run.method for run in runs))
+    if len(methods) == 1:
+        return [(runs[0].name, run.name) for run in runs[1:]], []
+    references = [run for run in runs if run.method == methods[0]]
+    pairs, notes = [], []
+    for method in methods[1:]:
+        others = [run for run in runs if run.method == method]
+        seeds = _common_seeds(references, others)
+        if seeds:
+            pairs += [(_of_seed(references, s).name, _of_seed(others, s).name) for s in seeds]
+            alone = [r.name for r in (*references, *others) if r.seed not in seeds]
+            if alone:
+                notes.append(
+                    f"{methods[0]} and {method} are paired by the seeds that both have "
+                    f"({', '.join(map(str, seeds))}); without a partner: {', '.join(alone)}."
+                )
+            continue
+        pairs.append((references[0].name, others[0].name))
+        left = [run.name for run in (*references[1:], *others[1:])]
+        if left:
+            notes.append(
+                f"{methods[0]} and {method} have no seed in common: {references[0].name} is paired "
+                f"with {others[0].name}; without a partner: {', '.join(left)}."
+            )
+    return pairs, notes
+
+
+def summarise_methods(
+    runs: Sequence[ComparedRun], values: Mapping[str, Values]
+) -> tuple[MethodSeeds, ...]:
+    """Every number of each method that has two seeds or more. `values`: of each run by name."""
+    found = []
+    for method in dict.fromkeys(run.method for run in runs):
+        own = [run for run in runs if run.method == method and run.seed is not None]
+        if len(own) > 1:
+            table = _over_seeds([values[run.name] for run in own], _seed_values)
+            seeds = tuple(run.seed for run in own)
+            found.append(MethodSeeds(method, seeds, table.pop(OVERALL), table))
+    return tuple(found)
+
+
+def contest_methods(
+    runs: Sequence[ComparedRun], values: Mapping[str, Values]
+) -> tuple[SeedContest, ...]:
+    """The first run's method against each other one, where both have two seeds or more in common."""
+    first, *others = dict.fromkeys(run.method for run in runs)
+    references = [run for run in runs if run.method == first]
+    found = []
+    for method in others:
+        own = [run for run in runs if run.method == method]
+        seeds = _common_seeds(references, own)
+        if len(seeds) < 2:
+            continue
+        differences = [
+            _subtract(values[_of_seed(own, s).name], values[_of_seed(references, s).name])
+            for s in seeds
+        ]
+        table = _over_seeds(differences, _seed_difference)
+        found.append(SeedContest(first, method, tuple(seeds), table.pop(OVERALL), table))
+    return tuple(found)
+
+
+def higher_is_better(quantity: str) -> bool | None:
+    """Of a metric, gap or equity-scaled score; None where neither way is better."""
+    if quantity in METRICS:
+        return {"higher": True, "lower": False, "neither": None}[METRICS[quantity].better]
+    return GAPS[quantity].kind == "ratio" if quantity in GAPS else True
+
+
+def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """The 95 % t-interval of the mean; None of fewer than two values."""
+    if len(values) < 2:
+        return None
+    error = float(stats.sem(values))
+    if error == 0:
+        return float(values[0]), float(values[0])
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, values.mean(), error)
+    return float(low), float(high)
+
+
+def _seed_values(quantity: str, values: np.ndarray) -> SeedValues:
+    defined = values[~np.isnan(values)]
+    told = tuple(None if np.isnan(value) else float(value) for value in values)
+    if len(defined) < len(values):  # a mean over some of the seeds would be of another question
+        return SeedValues(None, None, told)
+    return SeedValues(float(values.mean()), seed_interval(values), told)
+
+
+def _seed_difference(quantity: str, values: np.ndarray) -> SeedDifference:
+    plain = _seed_values(quantity, values)
+    higher = higher_is_better(quantity)
+    if plain.mean is None or higher is None:
+        return SeedDifference(plain.mean, plain.interval, plain.values, None, None, None)
+    gains = values if higher else -values
+    wins, ties = int((gains > ROUNDING).sum()), int((np.abs(gains) <= ROUNDING).sum())
+    share = (wins + ties / 2) / len(values)
+    return SeedDifference(plain.mean, plain.interval, plain.values, wins, ties, share)
+
+
+def _over_seeds(tables: Sequence[Values], summarise) -> dict[str, dict[str, SeedValues]]:
+    return {
+        place: {
+            quantity: summarise(quantity, np.array([table[place][quantity] for table in tables]))
+            for quantity in quantities
+        }
+        for place, quantities in tables[0].items()
+    }
+
+
+def _subtract(other: Values, reference: Values) -> dict[str, dict[str, float]]:
+    return {
+        place: {name: value - reference[place][name] for name, value in quantities.items()}
+        for place, quantities in other.items()
+    }
+
+
+def _common_seeds(first: Sequence[ComparedRun], second: Sequence[ComparedRun]) -> list[int]:
+    there = {run.seed for run in second}
+    return [run.seed for run in first if run.seed is not None and run.seed in there]
+
+
+def _of_seed(runs: Sequence[ComparedRun], seed: int) -> ComparedRun:
+    return next(run for run in runs if run.seed == seed)

@@ -1,0 +1,58 @@
+"""What the frozen vision tower of a run sees in each image, as one vector per id.
+
+N images, V visual tokens, D hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.engine import prepare_features, start_accelerator
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.features import Features
+from fairlora_cls.models.backbones import load_backbone
+from fairlora_cls.recipe import load_recipe
+from fairlora_cls.run import DTYPES
+from fairlora_cls.run_folder import is_run_folder
+from fairlora_cls.training.loop import Display
+
+READ_AT_ONCE = 64  # images whose tokens are held together
+
+
+def visual_features(run: Path, ids: Collection[str], display: Display) -> Features:
+    """The mean over an image's V visual tokens, for the images of the run's data that have these
+    ids: (N, D). Tokens come from the vision cache; images that are not in it pass the tower once.
+
+    The tower is frozen, so the features are those of the backbone: training changed only what is
+    made of them. Raises InputError where `run` is no run folder or none of the ids is in its data.
+    """
+    if not is_run_folder(run):
+        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+    recipe = load_recipe(run / "recipe.yaml")
+    path = Path(recipe.data.path).expanduser() if recipe.data.path else None
+    splits = load_splits(recipe.data.source, path, recipe.data.options)
+    wanted = set(ids)
+    examples = tuple(e for e in splits.everything() if e.id in wanted)
+    if not examples:
+        raise InputError(
+            f"None of the {len(wanted)} ids is in the data of '{run}' ({recipe.data.source}); name "
+            "the run that made these predictions, or a file of features."
+        )
+    accelerator = start_accelerator(recipe.training.precision, [], run)
+    backbone = load_backbone(
+        recipe.model.backbone, DTYPES[recipe.training.precision], recipe.model.max_pixels
+    )
+    backbone.model.to(accelerator.device)
+    only = replace(splits, train=(), validation=(), test=examples)
+    _, _, features = prepare_features(only, backbone, True, False, accelerator, display)
+    means = []
+    for start in range(0, len(examples), READ_AT_ONCE):
+        rows = range(start, min(start + READ_AT_ONCE, len(examples)))
+        means += [tokens.float().mean(dim=0).numpy() for tokens, _ in features["test"](rows)]
+    source = f"mean visual tokens of {recipe.model.backbone}"
+    return Features(tuple(e.id for e in examples), np.stack(means), source)
