@@ -242,6 +242,7 @@ def test_every_method_runs_whole(cohort, tmp_path, display, keys, statistics):
             assert 0 <= probe["before"]["auroc"] <= 1
             assert probe["after"]["n"] == 64
             assert steps[-1]["probes"][attribute][key] == probe
+            assert outcome.report.to_dict()["probes"][attribute][key] == probe
     assert load_recipe(tmp_path / "r" / "recipe.yaml") == chosen
 
 
