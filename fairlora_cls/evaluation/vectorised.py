@@ -25,6 +25,24 @@ COUNTED = (
 SCORED = ("auroc", "average_precision", "brier", "ece")
 
 
+def denominators(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
+    """How many examples each metric rests on, by `Metric.rests_on`: (..., K, K) -> (...) each.
+
+    `rarer` are those outside the commonest class: none where only one class is present.
+    """
+    of_class = confusion.sum(axis=-1)
+    total, positives = of_class.sum(axis=-1), of_class[..., positive]
+    selected = confusion[..., :, positive].sum(axis=-1)
+    return {
+        "examples": total,
+        "positives": positives,
+        "negatives": total - positives,
+        "selected": selected,
+        "rejected": total - selected,
+        "rarer": total - of_class.max(axis=-1),
+    }
+
+
 def counted_metrics(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
     """Every metric of COUNTED from confusion tables: (..., K label, K prediction) -> (...) each."""
     total = confusion.sum(axis=(-2, -1))
@@ -64,7 +82,7 @@ class Ranking:
 class ScoredRows:
     """What the metrics of SCORED need to know of N examples, computed once for all resamples."""
 
-    rankings: tuple[Ranking, ...]  # the positive class if K = 2, else every class present
+    rankings: tuple[Ranking, ...]  # the positive class if K = 2, else every class
     error_columns: np.ndarray  # (N, 1 + bins): Brier term, then the calibration term in its bin
 
 
@@ -76,22 +94,31 @@ def prepare_scores(predictions: Predictions, rows: np.ndarray) -> ScoredRows:
     columns = np.zeros((len(rows), 1 + CALIBRATION_BINS))
     columns[:, 0] = squared_errors(labels, probabilities, positive)
     columns[np.arange(len(rows)), 1 + bins] = residuals
-    codes = [positive] if probabilities.shape[1] == 2 else np.unique(labels)
+    classes = probabilities.shape[1]
+    codes = [positive] if classes == 2 else range(classes)
     return ScoredRows(
         rankings=tuple(_rank(probabilities[:, code], labels == code) for code in codes),
         error_columns=columns,
     )
 
 
-def ranking_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
-    """AUROC and average precision of weighted examples: (R, N) int32 weights -> (R,) each.
-
-    Exact with ties (mid-ranks). K > 2: the mean over the classes that the resample has.
-    """
+def ranking_by_class(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
+    """AUROC and average precision of weighted examples, each ranked class against the rest:
+    (R, N) int32 weights -> (R, rankings). Exact with ties (mid-ranks)."""
     each = np.array([_area_and_precision(weights, ranking) for ranking in scored.rankings])
-    defined = ~np.isnan(each)
-    mean = _divide(np.where(defined, each, 0).sum(axis=0), defined.sum(axis=0))
-    return {"auroc": mean[0], "average_precision": mean[1]}
+    return {"auroc": each[:, 0].T, "average_precision": each[:, 1].T}
+
+
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """(..., K) -> (...): the mean over the classes where it is defined, NaN where none is."""
+    defined = ~np.isnan(values)
+    return _divide(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def ranking_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
+    """The means of `ranking_by_class` over the classes that the resample has: (R, N) -> (R,)."""
+    by_class = ranking_by_class(weights, scored)
+    return {name: mean_over_classes(values) for name, values in by_class.items()}
 
 
 def error_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
