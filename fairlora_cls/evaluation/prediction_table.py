@@ -59,6 +59,18 @@ class Predictions:
         _check_shapes(self)
         _check_values(self)
 
+    def rows(self, rows: np.ndarray) -> "Predictions":
+        """The examples at `rows`, an int array, without their attributes."""
+        return Predictions(
+            ids=tuple(self.ids[row] for row in rows),
+            labels=self.labels[rows],
+            predictions=self.predictions[rows],
+            probabilities=self.probabilities[rows],
+            classes=self.classes,
+            positive=self.positive,
+            units=None if self.units is None else tuple(self.units[row] for row in rows),
+        )
+
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
 

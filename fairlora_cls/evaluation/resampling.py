@@ -11,7 +11,7 @@ import numpy as np
 
 from fairlora_cls.evaluation.prediction_table import Predictions
 
-CHUNK = 1 << 16  # numbers held at once: small enough to stay in cache
+CHUNK = 1 << 18  # numbers held at once: small enough to stay in cache
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,12 @@ from fairlora_cls.evaluation.vectorised import (
     COUNTED,
     ScoredRows,
     counted_metrics,
+    error_by_group,
     error_metrics,
     mean_over_classes,
     prepare_scores,
     ranking_by_class,
+    ranking_by_group,
 )
 
 CONFIDENCE = 0.95
@@ -42,13 +44,15 @@ COUNT_CHUNK = 1 << 20  # counts held at once: large enough that each call draws 
 COUNT_WORK = 1_000_000  # counts drawn per null at most, beyond what `resamples` asks for
 SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or null at most
 BY_CLASS = "by class: "  # marks, among draws, the arrays of one class against the rest
+SHIFT = "shift"  # among them: predicted minus reference share
 
 
 @dataclass(frozen=True)
 class Resamples:
     """Values of every metric in R bootstrap resamples; R may differ between metrics.
 
-    Of K > 2 classes also each class against the rest, for the metrics of ONE_VS_REST.
+    `classes` holds the prevalence shift (SHIFT: predicted minus reference share) of each class and,
+    if K > 2, each class against the rest for the metrics of ONE_VS_REST.
     """
 
     overall: dict[str, np.ndarray]  # metric -> (R,), of the pooled groups
@@ -97,7 +101,8 @@ def bootstrap_metrics(
     """
     if resamples == 0:
         classes = len(predictions.classes)
-        several = dict.fromkeys(ONE_VS_REST if classes > 2 else (), np.empty((0, classes)))
+        by_class = [SHIFT, *(ONE_VS_REST if classes > 2 else ())]
+        several = dict.fromkeys(by_class, np.empty((0, classes)))
         return Resamples(
             dict.fromkeys(METRICS, np.empty(0)),
             dict.fromkeys(METRICS, np.empty((0, groups))),
@@ -125,13 +130,26 @@ def null_draws(
     where units are known; fewer, but no fewer than `resamples` or FEWEST_DRAWS, where groups ×
     classes or groups × examples are many.
     """
-    if predictions.units is None:
-        counted = _null_counted(predictions, codes, groups, resamples, generator)
-    else:
-        counted = _null_counted_units(predictions, codes, groups, resamples, generator)
+    cells = groups * len(predictions.classes) ** 2
+    exact = max(resamples, min(COUNTED_NULL_DRAWS, COUNT_WORK // cells))
+    counted_draws = resamples if predictions.units else exact
+    counted = counted_null_draws(predictions, codes, groups, counted_draws, generator)
     draws = affordable_draws(resamples, len(codes) * groups)
     scored = _null_scored(predictions, codes, groups, draws, generator)
     return NullDraws(*_by_class_apart(counted | scored))
+
+
+def counted_null_draws(
+    predictions: Predictions,
+    codes: np.ndarray,
+    groups: int,
+    draws: int,
+    generator: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """The metrics of COUNTED under `null_draws`: metric -> (draws, G)."""
+    if predictions.units is None:
+        return _null_counted(predictions, codes, groups, draws, generator)
+    return _null_counted_units(predictions, codes, groups, draws, generator)
 
 
 def null_gaps(
@@ -176,7 +194,7 @@ def _bootstrap_counted(predictions, codes, groups, resamples, generator):
         draw = _drawn_tables if predictions.units is None else _drawn_unit_tables
         tables = draw(predictions, codes, groups, size, generator)
         overall.append(_counted(tables.sum(axis=1), predictions.positive))
-        by_group.append(_counted(tables, predictions.positive))
+        by_group.append(_counted(tables, predictions.positive) | _shift(tables))
     return joined(overall), joined(by_group)
 
 
@@ -201,14 +219,18 @@ def _drawn_unit_tables(predictions, codes, groups, size, generator) -> np.ndarra
 
 def _bootstrap_scored(predictions, codes, groups, resamples, generator):
     """Metric -> (R,) pooled, and metric -> (R, G), for the metrics of SCORED."""
+    predictions, codes = _in_order_of_score(predictions, codes)
     blocks = bootstrap_blocks(predictions, codes, groups)
     rows = [np.flatnonzero(codes == code) for code in range(groups)]
-    scored = [prepare_scores(predictions, members) for members in rows]
     pooled = prepare_scores(predictions, np.arange(len(codes)))
+    scored = [pooled] if groups == 1 else [prepare_scores(predictions, members) for members in rows]
     overall, by_group = [], []
     for size in chunks(resamples, len(codes)):
         weights = blocks.to_examples(drawn_weights(blocks, size, generator))
         overall.append(_scored(weights, pooled))
+        if groups == 1:
+            by_group.append(_stacked(overall[-1:]))
+            continue
         values = [
             _scored(weights.take(members, axis=1), group)
             for members, group in zip(rows, scored, strict=True)
@@ -217,10 +239,16 @@ def _bootstrap_scored(predictions, codes, groups, resamples, generator):
     return joined(overall), joined(by_group)
 
 
-def _null_counted(predictions, codes, groups, resamples, generator) -> dict[str, np.ndarray]:
-    """Metric -> (R, G), for the metrics of COUNTED."""
+def _in_order_of_score(
+    predictions: Predictions, codes: np.ndarray
+) -> tuple[Predictions, np.ndarray]:
+    """The same examples, sorted by the positive class's probability: no resample sorts again."""
+    order = np.argsort(predictions.probabilities[:, predictions.positive], kind="stable")
+    return predictions.rows(order), codes[order]
+
+
+def _null_counted(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
     confusion = confusion_by_group(predictions, codes, groups)
-    draws = max(resamples, min(COUNTED_NULL_DRAWS, COUNT_WORK // confusion.size))
     parts = []
     for size in chunks(draws, confusion.size, COUNT_CHUNK):
         part = {}
@@ -263,15 +291,22 @@ def _permuted_confusion(confusion, scheme, draws, generator) -> np.ndarray:
 
 def _null_scored(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
     """Metric -> (R, G), for the metrics of SCORED."""
+    predictions, codes = _in_order_of_score(predictions, codes)
+    codes = codes.astype(np.min_scalar_type(groups))  # of one byte they are sorted the fastest
     scored = prepare_scores(predictions, np.arange(len(codes)))
     by_label, own = null_blocks(predictions, codes, "label")
     among_all, owner = null_blocks(predictions, codes, "all")
+    sizes = np.bincount(codes, minlength=groups)
     parts = []
     for size in chunks(draws, len(codes)):
         ranked = by_label.to_examples(dealt_codes(by_label, own, size, generator))
         erring = among_all.to_examples(dealt_codes(among_all, owner, size, generator))
+        if predictions.units is None:
+            by_class = ranking_by_group(ranked, sizes, scored)
+            parts.append(_with_means(by_class) | error_by_group(erring, sizes, scored))
+            continue
         values = [
-            _ranked((ranked == code).astype(np.int32), scored)
+            _with_means(ranking_by_class((ranked == code).astype(np.int32), scored))
             | error_metrics((erring == code).astype(float), scored)
             for code in range(groups)
         ]
@@ -290,16 +325,22 @@ def _counted(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
     return values
 
 
-def _ranked(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
-    by_class = ranking_by_class(weights, scored)
+def _shift(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """(..., K, K) -> (..., K)."""
+    total = np.maximum(confusion.sum(axis=(-2, -1)), 1)[..., None]
+    return {BY_CLASS + SHIFT: (confusion.sum(axis=-2) - confusion.sum(axis=-1)) / total}
+
+
+def _with_means(by_class: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """(..., rankings) -> the means over them, and if they are several, these beside them."""
     values = {name: mean_over_classes(each) for name, each in by_class.items()}
-    if len(scored.rankings) > 1:
+    if next(iter(by_class.values())).shape[-1] > 1:
         values |= {BY_CLASS + name: each for name, each in by_class.items()}
     return values
 
 
 def _scored(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
-    return _ranked(weights, scored) | error_metrics(weights, scored)
+    return _with_means(ranking_by_class(weights, scored)) | error_metrics(weights, scored)
 
 
 def _stacked(values: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
