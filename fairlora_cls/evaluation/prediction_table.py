@@ -22,6 +22,7 @@ SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed ta
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
 RESERVED = ("id", "label", "prediction", "score", UNIT)
 SEPARATORS = ",;\t"
+SPLITS = ("train", "validation", "test")
 
 
 class PredictionTableError(InputError):
@@ -177,6 +178,29 @@ def read_predictions(
         positive=positive_code,
         units=_read_units(table, unit or UNIT),
     )
+
+
+def other_splits(path: str | Path, unit: str | None = None) -> dict[str, set[str]]:
+    """Ids and units of the tables of other splits that lie beside `path`, by the split's name, if
+    `path` is called after a split itself: as a run's predictions/ holds validation.csv beside
+    test.csv. A table without ids is passed over."""
+    path, found = Path(path), {}
+    for split in SPLITS if path.stem in SPLITS else ():
+        other = path.with_name(f"{split}.csv")
+        if other == path or not other.is_file():
+            continue
+        wanted = ("id", unit or UNIT)
+        table = pd.read_csv(
+            other,
+            dtype=str,
+            na_filter=False,
+            encoding="utf-8-sig",
+            sep=_separator(other),
+            usecols=lambda name, wanted=wanted: name in wanted,
+        )
+        if "id" in table:
+            found[split] = {name for column in table for name in table[column] if name}
+    return found
 
 
 def _separator(path: str | Path) -> str:

@@ -124,9 +124,10 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
 
 
 def _write_files(report: FairnessReport, folder: Path) -> None:
-    from fairlora_cls.evaluation.figures import draw_figures, write_figures
+    from fairlora_cls.evaluation.figures import draw_figures
     from fairlora_cls.evaluation.markdown import render_markdown
     from fairlora_cls.evaluation.page import render_page
+    from fairlora_cls.evaluation.plotting import write_figures
 
     figures = draw_figures(report)
     write_figures(figures, folder / "figures")
@@ -287,17 +288,20 @@ def _correct_for_many(
 
     raw: dict[tuple, float] = {}
 
+    def test_of(place: tuple) -> tuple:
+        *view, name = place
+        return (*view, SAME_TEST.get(name, name)) if view[1] == "all" else place
+
     def collect(place: tuple, gap):
-        if gap.p_value is not None and place[-1] not in SAME_TEST:
-            raw[place] = gap.p_value
+        if gap.p_value is not None:
+            raw[test_of(place)] = gap.p_value
         return gap
 
     _map_gaps(results, collect)
     corrected = holm(raw)
 
     def correct(place: tuple, gap):
-        known = corrected.get((*place[:-1], SAME_TEST.get(place[-1], place[-1])))
-        return replace(gap, p_value_holm=known)
+        return replace(gap, p_value_holm=corrected.get(test_of(place)))
 
     return _map_gaps(results, correct), len(raw)
 

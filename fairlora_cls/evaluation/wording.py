@@ -237,15 +237,16 @@ def _tell_evidence(report: FairnessReport, chosen: dict, judged: dict) -> list[s
     name, result = max(chosen.items(), key=lambda item: item[1].gaps["max_acc_gap"].value)
     gap = result.gaps["max_acc_gap"]
     others = [n for n in chosen if n != name]
-    also = f" So are the gaps of {enumerate_names(others)}." if others else ""
+    also = f" (so are the gaps of {enumerate_names(others)})" if others else ""
     limits = format_range("max_acc_gap", gap.interval_bias_corrected or gap.interval)
+    low, high = limits.split(" to ")
     return [
         f"Accuracy differs between the groups of {name} by "
         f"{format_gap('max_acc_gap', gap.value)} ({_extremes(result)}), where equally well served "
         f"groups of these sizes would differ by {format_gap('max_acc_gap', gap.null_mean)} on "
-        f"average: this is evidence that the model serves {gap.worst} worse.{also}",
-        f"The true gap plausibly lies between {limits.replace(' to ', ' and ')} points (95% "
-        f"interval). {describe_power('max_acc_gap', gap)}".strip(),
+        f"average: this is evidence that the model serves {gap.worst} worse{also}.",
+        f"The true gap plausibly lies between {low} and {high} points (95% interval), so ask what "
+        f"such a gap would do to {gap.worst} before the model is used.",
     ]
 
 
@@ -257,7 +258,7 @@ def _tell_lead(report: FairnessReport, chosen: dict, judged: dict) -> list[str]:
         f"{'itself' if one else 'themselves'}, but not among the {report.gaps_tested} gaps that "
         f"this report tests: {'it is a lead' if one else 'they are leads'} to be tested on new "
         "data, not evidence that the model treats the groups differently.",
-        _least_power(chosen),
+        *filter(None, [_least_power(chosen)]),
     ]
 
 
@@ -278,7 +279,8 @@ def _tell_chance(report: FairnessReport, chosen: dict, judged: dict) -> list[str
             "they are not evidence that the model treats any group differently."
         )
     unseen = _least_power(chosen)
-    return [sentence, f"Nor {'is it' if one else 'are they'} evidence of equal treatment. {unseen}"]
+    equal = f"Nor {'is it' if one else 'are they'} evidence of equal treatment"
+    return [sentence, f"{equal}: {unseen[0].lower()}{unseen[1:]}" if unseen else f"{equal}."]
 
 
 def _beside_chance(chosen: dict[str, AttributeResult]) -> str:
@@ -302,7 +304,7 @@ def _least_power(chosen: dict[str, AttributeResult]) -> str:
 
     name, result = max(chosen.items(), key=lambda item: detectable(item[1]))
     text = describe_power("max_acc_gap", result.gaps["max_acc_gap"])
-    return text if len(chosen) == 1 or not text else f"For {name}: {text[0].lower()}{text[1:]}"
+    return text if len(chosen) == 1 or not text else f"For {name}, {text[0].lower()}{text[1:]}"
 
 
 def _extremes(result: AttributeResult) -> str:
