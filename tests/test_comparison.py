@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.comparison import compare_predictions, holm
+from fairlora_cls.evaluation.comparison import compare_predictions
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from tests.test_flips import NAMES, SIZES, TABLE_1
@@ -125,17 +125,6 @@ def test_the_other_runs_do_not_change_a_pair():
         assert found.interval == alone.overall[name].interval
         assert found.p_value == alone.overall[name].p_value
         assert found.p_holm >= found.p_value
-
-
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, None, 0.03]) == [
-        pytest.approx(0.03),
-        pytest.approx(0.06),
-        None,
-        pytest.approx(0.06),
-    ]
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
 
 
 def test_without_bootstrap_there_are_values_only():

@@ -7,7 +7,7 @@ N examples, G groups, R resamples. `compare_predictions` computes; `write_compar
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from fairlora_cls.evaluation.comparison_results import (
     Pair,
 )
 from fairlora_cls.evaluation.flips import DECIDABLE_GAPS, fewest_deciding
+from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
 from fairlora_cls.evaluation.paired import (
     PairedDraws,
@@ -104,17 +105,6 @@ def compare_predictions(
         bootstrap=bootstrap,
         seed=seed,
     )
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's step-down correction: the i-th smallest of m times (m - i + 1), never falling."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, place) in enumerate(known):
-        highest = min(1.0, max(highest, p * (len(known) - rank)))
-        corrected[place] = highest
-    return corrected
 
 
 def _view(tables: Mapping[str, Predictions], attribute: str) -> View:
@@ -244,12 +234,11 @@ def _correct(
             for name in found:
                 places.setdefault(name, []).append((row, column))
     for name, cells in places.items():
-        p_values = holm([pairs[row][column][name].p_value for row, column in cells])
-        for (row, column), p in zip(cells, p_values, strict=True):
+        raw = {cell: pairs[cell[0]][cell[1]][name].p_value for cell in cells}
+        p_values = holm({cell: p for cell, p in raw.items() if p is not None})
+        for row, column in cells:
             old = pairs[row][column][name]
-            corrected[row][column][name] = Difference(
-                old.reference, old.other, old.difference, old.interval, old.p_value, p
-            )
+            corrected[row][column][name] = replace(old, p_holm=p_values.get((row, column)))
     return corrected
 
 

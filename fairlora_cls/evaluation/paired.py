@@ -14,12 +14,13 @@ from scipy.stats import rankdata
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.resampling import drawn_counts
 from fairlora_cls.evaluation.vectorised import (
-    Ranking,
     ScoredRows,
     counted_metrics,
     error_metrics,
     prepare_scores,
+    rank_scores,
     ranking_metrics,
 )
 
@@ -64,7 +65,7 @@ def paired_bootstrap(
     pooled = [prepare_rows(model, np.concatenate(members)) for model in models]
     found = [[] for _ in models]
     for size in _sizes(resamples, len(codes)):
-        weights = [_drawn_counts(len(rows), size, generator) for rows in members]
+        weights = [drawn_counts(len(rows), size, generator) for rows in members]
         everyone = np.concatenate(weights, axis=1)
         for place, parts in enumerate(prepared):
             of_groups = [measure_rows(w, rows) for w, rows in zip(weights, parts, strict=True)]
@@ -130,7 +131,7 @@ def prepare_both(first: Predictions, second: Predictions, rows: np.ndarray) -> R
     rankings = []
     for code in present:
         ranks = [rankdata(model.probabilities[:, code])[rows] for model in (first, second)]
-        rankings.append(_ranking(np.concatenate(ranks), np.tile(labels == code, 2)))
+        rankings.append(rank_scores(np.concatenate(ranks), np.tile(labels == code, 2)))
     errors = [prepare_scores(model, rows).error_columns for model in (first, second)]
     cells = [_cells(model, rows) for model in (first, second)]
     return Rows(
@@ -155,25 +156,10 @@ def _cells(model: Predictions, rows: np.ndarray) -> csr_array:
     return csr_array((ones, (cell, np.arange(count))), shape=(classes**2, count))
 
 
-def _ranking(scores: np.ndarray, is_class: np.ndarray) -> Ranking:
-    order = np.argsort(scores, kind="stable")
-    changes = np.flatnonzero(np.diff(scores[order])) + 1
-    boundaries = np.concatenate([[0], changes, [len(order)]])
-    return Ranking(order, is_class[order].astype(np.int32), boundaries)
-
-
 def _sides(mask: np.ndarray, place: int) -> np.ndarray:
     """(R, rows) 0 or 1: swapped -> (R, 2 rows) weights of the answers that model `place` is given."""
     own, others = (1 - mask, mask)
     return np.concatenate([own, others] if place == 0 else [others, own], axis=1)
-
-
-def _drawn_counts(count: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(R, count) int32: how often each of `count` examples is drawn in `count` draws."""
-    drawn = generator.integers(0, count, (resamples, count))
-    drawn += count * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * count)
-    return counts.reshape(resamples, count).astype(np.int32)
 
 
 def _sizes(total: int, width: int) -> list[int]:

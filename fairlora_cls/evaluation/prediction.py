@@ -76,6 +76,7 @@ def collect_predictions(
             for a in attributes
         },
         positive=len(classes) - 1,
+        units=tuple(e.unit for e in examples),
     )
 
 
