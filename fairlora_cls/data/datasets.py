@@ -8,30 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.data.examples import Example, Splits
-from fairlora_cls.data.groups import age_band
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.fairvlmed import load_fairvlmed
+from fairlora_cls.data.ham10000 import load_ham10000
+from fairlora_cls.data.mimic_cxr import load_mimic_cxr
+from fairlora_cls.data.padchest import load_padchest
+from fairlora_cls.data.saved_datasets import load_saved_dataset
 from fairlora_cls.data.simulation import write_fundus_cohort
-from fairlora_cls.data.tables import (
-    gather_splits,
-    load_table,
-    read_table,
-    require_columns,
-    split_by_unit,
-)
+from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import cache_folder
 
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
-
-HAM10000_DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-HAM10000_MALIGNANT = ("mel", "bcc", "akiec")
-HAM10000_METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata")
-HAM10000_FOLDERS = (
-    "HAM10000_images",
-    "HAM10000_images_part_1",
-    "HAM10000_images_part_2",
-    "ISIC2018_Task3_Training_Input",
-)
 
 
 def load_simulated_fundus(
@@ -58,68 +46,6 @@ def load_simulated_fundus(
     )
 
 
-def load_ham10000(path: Path, *, task: str = "malignant", seed: int = 42) -> Splits:
-    """HAM10000 dermoscopy (Tschandl et al. 2018) in its own layout, split 80/10/10 by lesion.
-
-    `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
-    sex, age_group (FairLLaVA's bands). Raises InputError for a missing folder or image, an
-    unknown diagnosis or sex.
-    """
-    if task not in ("malignant", "diagnosis"):
-        raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
-    if not path.is_dir():
-        raise InputError(f"There is no folder '{path}'.")
-    file = next((path / n for n in HAM10000_METADATA if (path / n).is_file()), None)
-    if file is None:
-        raise InputError(f"'{path}' holds no HAM10000_metadata.csv; point at the folder that does.")
-    frame = read_table(file)
-    require_columns(frame, ["lesion_id", "image_id", "dx", "age", "sex"], file)
-    images = {p.stem: p for f in HAM10000_FOLDERS for p in sorted((path / f).glob("*.jpg"))}
-    classes = HAM10000_DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
-    examples = []
-    for i, row in enumerate(frame.itertuples(index=False)):
-        diagnosis = str(row.dx).strip().lower()
-        if diagnosis not in HAM10000_DIAGNOSES:
-            raise InputError(
-                f"'{file}' row {i + 2} has dx '{row.dx}'{nearest(diagnosis, HAM10000_DIAGNOSES)}"
-            )
-        if row.image_id not in images:
-            raise InputError(
-                f"'{file}' row {i + 2} names image '{row.image_id}', which is in none of its image folders."
-            )
-        label = (
-            HAM10000_DIAGNOSES.index(diagnosis)
-            if task == "diagnosis"
-            else int(diagnosis in HAM10000_MALIGNANT)
-        )
-        attributes = {"sex": _ham_sex(row.sex, file, i), "age_group": _ham_age(row.age, file, i)}
-        examples.append(
-            Example(row.image_id, images[row.image_id], label, attributes, row.lesion_id)
-        )
-    homes = split_by_unit([e.unit for e in examples], [classes[e.label] for e in examples], seed)
-    return gather_splits(str(path), classes, ("sex", "age_group"), examples, homes)
-
-
-def _ham_sex(value: Any, file: Path, row: int) -> str | None:
-    text = "unknown" if value != value else str(value).strip().lower()
-    if text in ("male", "female"):
-        return text
-    if text in ("unknown", ""):
-        return None
-    raise InputError(f"'{file}' row {row + 2} has sex '{value}'; expected male, female or unknown.")
-
-
-def _ham_age(value: Any, file: Path, row: int) -> str | None:
-    if value != value or str(value).strip().lower() in ("", "unknown"):
-        return None
-    try:
-        return age_band(float(value))
-    except ValueError as error:
-        raise InputError(
-            f"'{file}' row {row + 2} has age '{value}', which is not a number."
-        ) from error
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A source: how to load it, and the recipe values that suit it unless the user says others."""
@@ -138,12 +64,37 @@ DATASETS: dict[str, Dataset] = {
             "prompt": "Does the patient have glaucoma?",
         },
     ),
+    "fairvlmed": Dataset(
+        load_fairvlmed,
+        needs_path=True,
+        defaults={
+            "sensitive": ["ethnicity", "race", "sex"],
+            "prompt": "Does the patient have glaucoma?",
+        },
+    ),
     "ham10000": Dataset(
         load_ham10000,
         needs_path=True,
         defaults={"sensitive": ["sex", "age_group"], "prompt": "Is this lesion malignant?"},
     ),
+    "mimic-cxr": Dataset(
+        load_mimic_cxr,
+        needs_path=True,
+        defaults={
+            "sensitive": ["race", "sex", "age_group"],
+            "prompt": "Does the chest X-ray show a pleural effusion?",
+        },
+    ),
+    "padchest": Dataset(
+        load_padchest,
+        needs_path=True,
+        defaults={
+            "sensitive": ["sex", "age_group"],
+            "prompt": "Does the chest X-ray show a pleural effusion?",
+        },
+    ),
     "table": Dataset(load_table, needs_path=True, defaults={}),
+    "datasets": Dataset(load_saved_dataset, needs_path=True, defaults={}),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,11 +16,7 @@ from fairlora_cls.errors import InputError, nearest
 
 UNKNOWN = "Unknown"  # the group that `keep` gives to an example whose attribute is not recorded
 
-AGE_BANDS = (
-    (44.0, "(0,44]"),
-    (65.0, "(44,65]"),
-    (float("inf"), "(65,∞)"),
-)  # FairLLaVA's cuts, years
+AGE_CUTS = (44.0, 65.0)  # FairLLaVA's, years; its comparison in Table 3 cuts at 65 only
 
 
 @dataclass(frozen=True)
@@ -36,11 +33,20 @@ class Groups:
         return tuple(n for n, count in zip(self.names, self.counts, strict=True) if count == 0)
 
 
-def age_band(age: float | None) -> str | None:
-    """FairLLaVA's age groups (0,44], (44,65], (65,∞), in years; None where age is not recorded."""
+def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
+    """The age group of an age in years: (0,44], (44,65], (65,∞) for the cuts 44 and 65.
+
+    None where age is not recorded. Raises InputError for cuts that do not rise from above 0.
+    """
     if age is None or not np.isfinite(age):
         return None
-    return next(name for upper, name in AGE_BANDS if age <= upper)
+    bounds = (0.0, *cuts)
+    if not cuts or any(not low < high for low, high in pairwise(bounds)):
+        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
+    for low, high in pairwise(bounds):
+        if age <= high:
+            return f"({low:g},{high:g}]"
+    return f"({bounds[-1]:g},∞)"
 
 
 def apply_missing_policy(

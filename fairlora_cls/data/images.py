@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from fairlora_cls.data.archives import read_archive_image
+from fairlora_cls.data.dicom import is_dicom, read_dicom
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+PERCENTILES = (0.5, 99.5)
+# How pixels deeper than 8 bits become 8 bits: `percentile` (0.5th to 99.5th of the image), `range`
+# (its least to its greatest value), or (low, high), a window in the file's own values.
+Rescaling = str | tuple[float, float]
 
 
 class UnreadableImageError(InputError):
@@ -37,20 +45,31 @@ def content_digest(path: Path) -> str:
         raise UnreadableImageError(path, error.strerror or str(error)) from error
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decode a whole image as 8-bit RGB, upright by its EXIF orientation.
+def read_image(path: Path, rescaling: Rescaling = "percentile") -> Image.Image:
+    """Decode a whole image as 8-bit RGB, upright by its EXIF orientation, transparency as white.
 
-    16-bit and float greyscale (PadChest) is rescaled between its 0.5th and 99.5th percentile,
-    because a plain conversion clips it to white without a word. Raises UnreadableImageError.
+    Whatever Pillow opens, DICOM (with pydicom: its rescale slope, VOI window and photometric
+    interpretation) and npz. Pixels deeper than 8 bits (PadChest) are rescaled by `rescaling`,
+    because a plain conversion clips them to white without a word; a DICOM's own window goes
+    before a percentile. Raises UnreadableImageError, also for a file of more than 179 million
+    pixels (Pillow's guard against decompression bombs).
     """
     try:
+        if path.suffix.lower() == ".npz":
+            return _from_array(read_archive_image(path), rescaling)
+        if is_dicom(path):
+            pixels, turned_over = read_dicom(path, use_window=rescaling == "percentile")
+            picture = _from_array(pixels, rescaling)
+            return ImageOps.invert(picture) if turned_over else picture
         with Image.open(path) as image:
             image.load()
             upright = ImageOps.exif_transpose(image)
+    except InputError:
+        raise
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(path, str(error) or type(error).__name__) from error
     if upright.mode.startswith(("I", "F")):
-        return _percentile_window(np.asarray(upright, dtype=np.float32)).convert("RGB")
+        return _from_array(np.asarray(upright, dtype=np.float32), rescaling)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layered = upright.convert("RGBA")
         white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
@@ -58,10 +77,41 @@ def read_image(path: Path) -> Image.Image:
     return upright.convert("RGB")
 
 
-def _percentile_window(pixels: np.ndarray) -> Image.Image:
-    low, high = np.percentile(pixels, (0.5, 99.5))
-    scaled = np.clip((pixels - low) / max(float(high - low), 1e-6), 0.0, 1.0)
-    return Image.fromarray((scaled * 255.0 + 0.5).astype(np.uint8), mode="L")
+def _from_array(pixels: np.ndarray, rescaling: Rescaling) -> Image.Image:
+    """8-bit pixels as they are, deeper ones rescaled; (H, W) or (H, W, 3) → RGB."""
+    if pixels.dtype == np.uint8:
+        return Image.fromarray(pixels).convert("RGB")
+    pixels = pixels.astype(np.float32)
+    finite = np.isfinite(pixels)
+    if not finite.all():
+        raise ValueError("pixels that are not finite")
+    low, high = rescaling_window(pixels, rescaling)
+    scaled = np.clip((pixels - low) / max(high - low, 1e-6), 0.0, 1.0)
+    return Image.fromarray((scaled * 255.0 + 0.5).astype(np.uint8)).convert("RGB")
+
+
+def rescaling_window(pixels: np.ndarray, rescaling: Rescaling) -> tuple[float, float]:
+    """The values that become black and white. Raises InputError for an unknown rescaling."""
+    if rescaling == "percentile":
+        low, high = np.percentile(pixels, PERCENTILES)
+    elif rescaling == "range":
+        low, high = pixels.min(), pixels.max()
+    else:
+        low, high = check_rescaling(rescaling)
+    return float(low), float(high)
+
+
+def check_rescaling(rescaling: object) -> tuple[float, float]:
+    """A window (low, high). Raises InputError for anything else."""
+    try:
+        low, high = (float(value) for value in rescaling)
+    except (TypeError, ValueError):
+        low = high = math.nan
+    if not low < high or math.isinf(low) or math.isinf(high):
+        raise InputError(
+            f"model.rescaling is {rescaling!r}; choose percentile, range, or two rising numbers such as [0, 4095]."
+        )
+    return low, high
 
 
 def fit_to_budget(image: Image.Image, minimum_pixels: int, maximum_pixels: int) -> Image.Image:
