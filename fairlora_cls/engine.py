@@ -80,7 +80,11 @@ def make_batch(
 
 def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
     return LiveFeatures(
-        paths, backbone.encode_images, backbone.minimum_pixels, backbone.maximum_pixels
+        paths,
+        backbone.encode_images,
+        backbone.minimum_pixels,
+        backbone.maximum_pixels,
+        backbone.rescaling,
     )
 
 
@@ -140,6 +144,7 @@ def _cached_entries(
             backbone.minimum_pixels,
             backbone.maximum_pixels,
             lambda count: display.advance(count * accelerator.num_processes),
+            backbone.rescaling,
         )
     accelerator.wait_for_everyone()
     if new:

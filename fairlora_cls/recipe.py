@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fairlora_cls.errors import InputError, nearest
 
@@ -34,7 +34,11 @@ class DataSection(Section):
     path: str | None = None  # folder or file; simulated sources need none
     options: dict[str, Any] = {}  # of the source's own loader, e.g. seed or task
     sensitive: list[str] = []  # attributes that the report covers
-    missing_groups: Literal["keep", "drop", "error"] = "keep"
+    missing_groups: Literal["keep", "drop", "error", "predict"] = "keep"
+    predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = (
+        0.9  # least probability of `predict`
+    )
+    merge_groups_below: Annotated[int, Field(ge=0)] = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
 
@@ -57,8 +61,16 @@ class LoraSection(Section):
 class ModelSection(Section):
     backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
     max_pixels: Positive = 200704  # px² of a resized image; 784 px² are one visual token
+    rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
     lora: LoraSection = LoraSection()
+
+    @field_validator("rescaling", mode="before")
+    @classmethod
+    def _known_rescaling(cls, value: Any) -> Any:
+        from fairlora_cls.data.images import check_rescaling
+
+        return check_rescaling(value)
 
 
 class ObjectiveSection(Section):
@@ -150,7 +162,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     Raises InputError listing every error at once, each with its key's path and the nearest valid
     name.
     """
-    from fairlora_cls.data.datasets import DATASETS, dataset_options
+    from fairlora_cls.data.datasets import DATASETS, option_problems
 
     given = merge(dict(values), _parse_overrides(overrides))
     problems = []
@@ -162,11 +174,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
         )
     else:
         options = data.get("options") if isinstance(data.get("options"), dict) else {}
-        problems += [
-            f"data.options.{key}: '{source}' has no such option{nearest(key, dataset_options(source))}"
-            for key in options
-            if key not in dataset_options(source)
-        ]
+        problems += option_problems(source, options)
     model = given.get("model") if isinstance(given.get("model"), dict) else {}
     backbone = model.get("backbone", ModelSection().backbone)
     layers: dict[str, Any] = {}

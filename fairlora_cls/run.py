@@ -25,8 +25,15 @@ from fairlora_cls.data.examples import (
     limit_splits,
     validate_splits,
 )
-from fairlora_cls.data.groups import Groups, apply_missing_policy, encode_groups
+from fairlora_cls.data.groups import (
+    Groups,
+    apply_missing_policy,
+    encode_groups,
+    merge_rare_groups,
+)
 from fairlora_cls.data.images import find_unreadable
+from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
+from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.engine import (
     PREDICTION_BATCH,
@@ -115,6 +122,7 @@ def train(
         splits, groups, notes = _load_data(recipe)
     with _timed(timings, "model"):
         classifier, settings = _build_classifier(recipe, splits)
+        classifier.backbone = replace(classifier.backbone, rescaling=settings.rescaling)
         classifier.to(accelerator.device)
     backbone = classifier.backbone
     with _timed(timings, "vision_features"):
@@ -123,9 +131,15 @@ def train(
         )
         if dropped:
             validate_splits(splits)
-            groups = encode_groups(splits, recipe.objective.protect) if groups else None
             notes = (*notes, _skipped_note(dropped))
     data = fingerprint(splits)
+    if recipe.data.missing_groups == "predict":
+        with _timed(timings, "missing_groups"):
+            splits, filled = _predict_missing_groups(recipe, splits, features["train"])
+            notes = (*notes, *filled)
+    if groups and (dropped or recipe.data.missing_groups == "predict"):
+        groups = encode_groups(splits, recipe.objective.protect)
+    notes = (*notes, *_absent_notes(groups))
     if going_on and read_json(folder / "run.json")["data_fingerprint"] != data:
         raise InputError(
             f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
@@ -179,8 +193,10 @@ def evaluate(
         )
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    only = replace(loaded, **{name: examples if name == split else () for name in SPLIT_NAMES})
-    only = limit_splits(only, recipe.data.limit)
+    loaded = limit_splits(loaded, recipe.data.limit)
+    if loaded.train:  # which values are rare is told by training alone, here as in the run
+        loaded, _ = merge_rare_groups(loaded, recipe.data.sensitive, recipe.data.merge_groups_below)
+    only = replace(loaded, **{n: loaded.split(n) if n == split else () for n in SPLIT_NAMES})
     only, touched = apply_missing_policy(only, recipe.data.sensitive, recipe.data.missing_groups)
     notes = _missing_notes(recipe, touched)
     accelerator = start_accelerator(settings.precision, [], folder)
@@ -236,11 +252,16 @@ def predict(
     return settings.labels, softmax(logits)
 
 
-def images_of_table(path: Path, column: str = "image") -> list[Path]:
-    """The image files that a CSV names, relative to it. Raises InputError."""
+def images_of_table(
+    path: Path, column: str = "image", *, allow_urls: bool = False
+) -> list[tuple[str, Path]]:
+    """Name and file of each image that a table names, relative to it. Raises InputError."""
     frame = read_table(path)
     require_columns(frame, [column], path)
-    return [path.parent / name for name in frame[column].dropna()]
+    named = frame[column].dropna()
+    files = resolve_images(path, named, allow_outside=True, allow_urls=allow_urls)
+    ids = [name if "://" in name else str(path.parent / name) for name in named]
+    return list(zip(ids, files, strict=True))
 
 
 def _recipe_of(run: Path) -> Recipe:
@@ -257,26 +278,44 @@ def _load_data(recipe: Recipe) -> tuple[Splits, Groups | None, tuple[str, ...]]:
     splits = limit_splits(
         load_splits(recipe.data.source, _path(recipe), recipe.data.options), recipe.data.limit
     )
+    splits, merged = merge_rare_groups(
+        splits, recipe.data.sensitive, recipe.data.merge_groups_below
+    )
     splits, touched = apply_missing_policy(
         splits, recipe.data.sensitive, recipe.data.missing_groups
     )
     validate_splits(splits)
-    notes = _missing_notes(recipe, touched)
+    notes = (*_missing_notes(recipe, touched), *merged)
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
     groups = encode_groups(splits, recipe.objective.protect) if recipe.objective.protect else None
-    for name in groups.absent_from_training if groups else ():
-        notes = (
-            *notes,
-            f"The group {name} ({groups.attribute}) is absent from training; the objective never saw it.",
-        )
     return splits, groups, notes
+
+
+def _absent_notes(groups: Groups | None) -> tuple[str, ...]:
+    return tuple(
+        f"The group {name} ({groups.attribute}) is absent from training; the objective never saw it."
+        for name in (groups.absent_from_training if groups else ())
+    )
+
+
+def _predict_missing_groups(
+    recipe: Recipe, splits: Splits, features: ImageFeatures
+) -> tuple[Splits, tuple[str, ...]]:
+    return fill_missing_groups(
+        splits,
+        recipe.data.sensitive,
+        mean_visual_tokens(features, len(splits.train)),
+        recipe.data.predict_confidence,
+        recipe.seed,
+    )
 
 
 def _missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
     if not touched:
         return ()
-    treated = {"keep": "kept as the group Unknown", "drop": "left out"}[recipe.data.missing_groups]
+    policy = recipe.data.missing_groups
+    treated = "left out" if policy == "drop" else "kept as the group Unknown"
     return (
         f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups).",
     )
@@ -300,6 +339,7 @@ def _build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, 
         maximum_pixels=model.max_pixels,
         precision=recipe.training.precision,
         label_words=words,
+        rescaling=model.rescaling,
     )
     dtype = DTYPES[recipe.training.precision]
     if words is not None:

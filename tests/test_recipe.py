@@ -70,6 +70,11 @@ def test_every_error_at_once():
         ({"data": {"source": "table", "path": "x"}}, "'gr' needs a sensitive attribute"),
         ({"data": {"prompt": "a <|image_pad|> b"}}, "special token"),
         ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
+        (
+            {"data": {"source": "ham10000", "options": {"age_cuts": 50}}},
+            r"data.options.age_cuts: input should be a list \(got 50\)",
+        ),
+        ({"model": {"rescaling": "min"}}, "model.rescaling: choose percentile, range, or"),
         ({"name": "a/b"}, "name:"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate:"),
         ({"objective": {"mutual_information": {"race": 0.2}}}, "objective.mutual_information"),

@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.fairvlmed import load_fairvlmed
@@ -104,15 +106,32 @@ def dataset_options(source: str) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
 
 
+def option_problems(source: str, options: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a source's options: unknown names, values of another type."""
+    known = dataset_options(source)
+    problems = [
+        f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
+        for name in options
+        if name not in known
+    ]
+    types = get_type_hints(DATASETS[source].load)
+    for name in [name for name in options if name in known]:
+        try:
+            TypeAdapter(types[name]).validate_python(options[name])
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"].replace("an instance of Sequence", "a list")
+            problems.append(
+                f"data.options.{name}: {reason[:1].lower()}{reason[1:]} (got {options[name]!r})"
+            )
+    return problems
+
+
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:
     """Load a source by name. Raises InputError for an unknown source, option or bad data."""
     if source not in DATASETS:
         raise InputError(f"There is no data source '{source}'{nearest(source, DATASETS)}")
-    for name in options:
-        if name not in dataset_options(source):
-            raise InputError(
-                f"'{source}' has no option '{name}'{nearest(name, dataset_options(source))}"
-            )
+    if problems := option_problems(source, options):
+        raise InputError("; ".join(problems))
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
     return DATASETS[source].load(path, **options)

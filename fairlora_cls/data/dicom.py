@@ -40,6 +40,8 @@ def read_dicom(path: Path, use_window: bool) -> tuple[np.ndarray, bool]:
         ) from error
     try:
         header = pydicom.dcmread(path)
+        if int(header.get("NumberOfFrames") or 1) > 1:
+            raise ValueError(f"{header.NumberOfFrames} frames; one image is expected")
         pixels = header.pixel_array
     except (
         pydicom.errors.InvalidDicomError,
@@ -49,8 +51,6 @@ def read_dicom(path: Path, use_window: bool) -> tuple[np.ndarray, bool]:
         RuntimeError,
     ) as error:
         raise ValueError(str(error) or type(error).__name__) from error
-    if int(header.get("NumberOfFrames") or 1) > 1:
-        raise ValueError(f"{header.NumberOfFrames} frames; one image is expected")
     photometry = header.get("PhotometricInterpretation", "MONOCHROME2")
     if header.get("SamplesPerPixel", 1) == 3:
         return _colour(pixels, photometry), False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -82,34 +82,35 @@ def _from_array(pixels: np.ndarray, rescaling: Rescaling) -> Image.Image:
     if pixels.dtype == np.uint8:
         return Image.fromarray(pixels).convert("RGB")
     pixels = pixels.astype(np.float32)
-    finite = np.isfinite(pixels)
-    if not finite.all():
+    if not np.isfinite(pixels).all():
         raise ValueError("pixels that are not finite")
-    low, high = rescaling_window(pixels, rescaling)
+    low, high = _window(pixels, rescaling)
     scaled = np.clip((pixels - low) / max(high - low, 1e-6), 0.0, 1.0)
     return Image.fromarray((scaled * 255.0 + 0.5).astype(np.uint8)).convert("RGB")
 
 
-def rescaling_window(pixels: np.ndarray, rescaling: Rescaling) -> tuple[float, float]:
-    """The values that become black and white. Raises InputError for an unknown rescaling."""
+def _window(pixels: np.ndarray, rescaling: Rescaling) -> tuple[float, float]:
+    """The values that become black and white."""
     if rescaling == "percentile":
         low, high = np.percentile(pixels, PERCENTILES)
     elif rescaling == "range":
         low, high = pixels.min(), pixels.max()
     else:
-        low, high = check_rescaling(rescaling)
+        low, high = rescaling
     return float(low), float(high)
 
 
-def check_rescaling(rescaling: object) -> tuple[float, float]:
-    """A window (low, high). Raises InputError for anything else."""
+def check_rescaling(value: Any) -> Rescaling:
+    """A rescaling as a recipe gives it. Raises InputError for what is none."""
+    if value in ("percentile", "range"):
+        return value
     try:
-        low, high = (float(value) for value in rescaling)
+        low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
-        low = high = math.nan
-    if not low < high or math.isinf(low) or math.isinf(high):
+        low, high = math.nan, math.nan
+    if not -math.inf < low < high < math.inf:
         raise InputError(
-            f"model.rescaling is {rescaling!r}; choose percentile, range, or two rising numbers such as [0, 4095]."
+            "choose percentile, range, or a window of two rising numbers such as [0, 4095]"
         )
     return low, high
 
