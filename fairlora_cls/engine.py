@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.digests import content_digests
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
-from fairlora_cls.data.images import UnreadableImageError, content_digest, find_unreadable
+from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError
@@ -125,12 +126,7 @@ def prepare_features(
 def _cached_entries(
     paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
 ) -> dict[Path, Any]:
-    digests = {}
-    for path in paths:
-        try:
-            digests[path] = content_digest(path)
-        except UnreadableImageError:
-            continue  # no entry: the caller finds and names it
+    digests = content_digests(paths)  # an unreadable file has none: the caller finds and names it
     folder = cache_folder() / "vision" / backbone.vision_fingerprint()
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())

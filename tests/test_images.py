@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fairlora_cls.data import images
 from fairlora_cls.data.images import (
     UnreadableImageError,
     check_rescaling,
@@ -131,3 +132,15 @@ def test_a_decompression_bomb_is_unreadable(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
     with pytest.raises(UnreadableImageError, match="decompression bomb"):
         read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("rescaling", ["percentile", "range", (100.0, 900.0)])
+def test_the_table_of_sixteen_bits_equals_arithmetic_on_pixels(rescaling):
+    """Against numpy's own percentiles on the pixels as float."""
+    rng = np.random.default_rng(0)
+    pixels = rng.gamma(2.0, 300.0, size=(57, 43)).astype(np.uint16)
+    bounds = {"percentile": (0.5, 99.5), "range": (0, 100)}.get(rescaling)
+    low, high = np.percentile(pixels, bounds) if bounds else rescaling
+    expected = np.clip((pixels - low) / (high - low), 0, 1) * 255
+    found = np.asarray(images._from_array(pixels, rescaling))[..., 0]
+    assert np.abs(found - expected).max() <= 0.51

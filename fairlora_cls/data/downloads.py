@@ -6,10 +6,10 @@ import hashlib
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from pathlib import Path
 
+from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import cache_folder, write_atomically
 
@@ -28,8 +28,7 @@ def download_images(urls: Sequence[str]) -> dict[str, Path]:
 
     Raises InputError naming the first address that gives no file of at most 64 MiB.
     """
-    with ThreadPoolExecutor(CONNECTIONS) as pool:
-        return dict(zip(urls, pool.map(_download, urls), strict=True))
+    return dict(zip(urls, map_in_threads(_download, urls, CONNECTIONS), strict=True))
 
 
 def _download(url: str) -> Path:

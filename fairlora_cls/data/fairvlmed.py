@@ -6,7 +6,6 @@ N examples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -31,6 +30,7 @@ from fairlora_cls.data.tables import (
     require_values,
     row_of,
 )
+from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.errors import InputError
 
 SUMMARY = "data_summary.csv"
@@ -146,8 +146,7 @@ def _read_archives(files: dict[tuple[str, str], Path]) -> pd.DataFrame:
     if not archives:
         raise InputError(f"There is no {SUMMARY}, and {', '.join(FOLDERS)} hold no npz files.")
     wanted = {"glaucoma", "age", "note", *(k for keys, _ in ATTRIBUTES.values() for k in keys)}
-    with ThreadPoolExecutor() as pool:
-        rows = list(pool.map(lambda item: read_archive(item[1], wanted), archives))
+    rows = list(map_in_threads(lambda item: read_archive(item[1], wanted), archives))
     for (home, file), row in zip(archives, rows, strict=True):
         if "glaucoma" not in row:
             raise InputError(f"'{file}' has no 'glaucoma'; it has {', '.join(row) or 'nothing'}.")

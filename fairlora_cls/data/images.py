@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from fairlora_cls.data.archives import read_archive_image
 from fairlora_cls.data.dicom import is_dicom, read_dicom
+from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def read_image(path: Path, rescaling: Rescaling = "percentile") -> Image.Image:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UnreadableImageError(path, str(error) or type(error).__name__) from error
     if upright.mode.startswith(("I", "F")):
-        return _from_array(np.asarray(upright, dtype=np.float32), rescaling)
+        return _from_array(np.asarray(upright), rescaling)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
         layered = upright.convert("RGBA")
         white = Image.new("RGBA", layered.size, (255, 255, 255, 255))
@@ -81,12 +82,33 @@ def _from_array(pixels: np.ndarray, rescaling: Rescaling) -> Image.Image:
     """8-bit pixels as they are, deeper ones rescaled; (H, W) or (H, W, 3) → RGB."""
     if pixels.dtype == np.uint8:
         return Image.fromarray(pixels).convert("RGB")
+    if pixels.dtype == np.uint16:  # one entry per value instead of arithmetic per pixel
+        counts = np.bincount(pixels.ravel(), minlength=2**16)
+        window = _window_of_counts(counts, rescaling)
+        shades = _shades(np.arange(2**16, dtype=np.float32), *window)
+        return Image.fromarray(shades[pixels]).convert("RGB")
     pixels = pixels.astype(np.float32)
     if not np.isfinite(pixels).all():
         raise ValueError("pixels that are not finite")
-    low, high = _window(pixels, rescaling)
-    scaled = np.clip((pixels - low) / max(high - low, 1e-6), 0.0, 1.0)
-    return Image.fromarray((scaled * 255.0 + 0.5).astype(np.uint8)).convert("RGB")
+    return Image.fromarray(_shades(pixels, *_window(pixels, rescaling))).convert("RGB")
+
+
+def _shades(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    scaled = np.clip((values - low) / max(high - low, 1e-6), 0.0, 1.0)
+    return (scaled * 255.0 + 0.5).astype(np.uint8)
+
+
+def _window_of_counts(counts: np.ndarray, rescaling: Rescaling) -> tuple[float, float]:
+    """`_window` of the values 0, 1, 2 … that occur `counts` times."""
+    if rescaling not in ("percentile", "range"):
+        return _window(counts, rescaling)
+    below = np.cumsum(counts)
+    ranks = np.array(PERCENTILES if rescaling == "percentile" else (0.0, 100.0)) / 100
+    ranks = ranks * (below[-1] - 1)
+    lower = np.searchsorted(below, np.floor(ranks), side="right")
+    upper = np.searchsorted(below, np.ceil(ranks), side="right")
+    low, high = lower + (ranks - np.floor(ranks)) * (upper - lower)
+    return float(low), float(high)
 
 
 def _window(pixels: np.ndarray, rescaling: Rescaling) -> tuple[float, float]:
@@ -124,7 +146,6 @@ def fit_to_budget(image: Image.Image, minimum_pixels: int, maximum_pixels: int) 
 
 def find_unreadable(paths: Sequence[Path]) -> list[UnreadableImageError]:
     """Decode every file once, in threads, and return what went wrong, in order."""
-    from concurrent.futures import ThreadPoolExecutor
 
     def problem(path: Path) -> UnreadableImageError | None:
         try:
@@ -133,5 +154,4 @@ def find_unreadable(paths: Sequence[Path]) -> list[UnreadableImageError]:
             return error
         return None
 
-    with ThreadPoolExecutor() as pool:
-        return [error for error in pool.map(problem, paths) if error is not None]
+    return [error for error in map_in_threads(problem, paths) if error is not None]
