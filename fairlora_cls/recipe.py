@@ -162,7 +162,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     Raises InputError listing every error at once, each with its key's path and the nearest valid
     name.
     """
-    from fairlora_cls.data.datasets import DATASETS, option_problems
+    from fairlora_cls.data.datasets import DATASETS, check_options
 
     given = merge(dict(values), _parse_overrides(overrides))
     problems = []
@@ -174,7 +174,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
         )
     else:
         options = data.get("options") if isinstance(data.get("options"), dict) else {}
-        problems += option_problems(source, options)
+        problems += check_options(source, options)[1]
     model = given.get("model") if isinstance(given.get("model"), dict) else {}
     backbone = model.get("backbone", ModelSection().backbone)
     layers: dict[str, Any] = {}

@@ -33,3 +33,19 @@ def test_every_source_refuses_unknown_options_and_needs_its_path():
 def test_unknown_source():
     with pytest.raises(InputError, match="did you mean 'ham10000'"):
         load_splits("ham1000", None, {})
+
+
+def test_numbers_are_taken_for_words_and_other_types_are_named(tmp_path):
+    """Classes 0 and 1 are written without quotes in YAML."""
+    (tmp_path / "table.csv").write_text("image,label,sex\na.png,0,F\nb.png,1,9\n")
+    splits = load_splits("table", tmp_path, {"classes": [1, 0], "missing_values": [9]})
+    assert splits.classes == ("1", "0")
+    found = {e.label: e.attributes["sex"] for e in splits.everything()}
+    assert found == {1: "F", 0: None}
+    for options, words in [
+        ({"classes": "yes"}, r"classes: write a list, such as \[a, b\] \(got 'yes'\)"),
+        ({"seed": "many"}, "seed: input should be a valid integer"),
+        ({"allow_urls": "perhaps"}, "allow_urls: input should be a valid boolean"),
+    ]:
+        with pytest.raises(InputError, match=words):
+            load_splits("table", tmp_path, options)

@@ -152,6 +152,9 @@ def test_unknown_codes_are_refused(tmp_path, change, words):
 def test_wrong_places_and_broken_files(tmp_path):
     with pytest.raises(InputError, match="holds none of Training"):
         load_fairvlmed(tmp_path)
+    (tmp_path / "FairVLMed" / "Training").mkdir(parents=True)
+    with pytest.raises(InputError, match="FairVLMed' does: point there"):
+        load_fairvlmed(tmp_path)
     with pytest.raises(InputError, match=r"data\.options\.text is 'notes'"):
         load_fairvlmed(tmp_path, text="notes")
     write_images(tmp_path)

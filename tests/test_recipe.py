@@ -72,7 +72,7 @@ def test_every_error_at_once():
         ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
         (
             {"data": {"source": "ham10000", "options": {"age_cuts": 50}}},
-            r"data.options.age_cuts: input should be a list \(got 50\)",
+            r"data.options.age_cuts: write a list, such as \[a, b\] \(got 50\)",
         ),
         ({"model": {"rescaling": "min"}}, "model.rescaling: choose percentile, range, or"),
         ({"name": "a/b"}, "name:"),

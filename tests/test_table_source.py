@@ -92,7 +92,7 @@ def test_class_order_can_be_given(tmp_path):
     ("text", "words"),
     [
         (HEAD, "has no rows"),
-        ("id,image,lable\n1,a,b\n", "no column 'label'; did you mean 'lable'"),
+        ("id,image,lable\n1,a,b\n", "no column 'label'; did you mean 'lable'.*label_column"),
         (HEAD + "1,,no,F,p,train\n", "row 2 has no value for 'image'"),
         (HEAD + "1,a.png, ,F,p,train\n", "row 2 has no value for 'label'"),
         (HEAD + ",a.png,no,F,p,train\n", "row 2 has no value for 'id'"),

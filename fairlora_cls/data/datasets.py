@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.fairvlmed import load_fairvlmed
@@ -106,32 +106,37 @@ def dataset_options(source: str) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
 
 
-def option_problems(source: str, options: Mapping[str, Any]) -> list[str]:
-    """What is wrong with a source's options: unknown names, values of another type."""
+def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A source's options as its loader wants them, and what is wrong: unknown names, other types."""
     known = dataset_options(source)
-    problems = [
-        f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
-        for name in options
-        if name not in known
-    ]
     types = get_type_hints(DATASETS[source].load)
-    for name in [name for name in options if name in known]:
-        try:
-            TypeAdapter(types[name]).validate_python(options[name])
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"].replace("an instance of Sequence", "a list")
+    values, problems = {}, []
+    for name, value in options.items():
+        if name not in known:
             problems.append(
-                f"data.options.{name}: {reason[:1].lower()}{reason[1:]} (got {options[name]!r})"
+                f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
             )
-    return problems
+            continue
+        adapter = TypeAdapter(types[name], config=ConfigDict(coerce_numbers_to_str=True))
+        try:
+            values[name] = adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            wants_list = first["type"] in ("sequence_str", "is_instance_of")
+            reason = "Write a list, such as [a, b]" if wants_list else first["msg"]
+            problems.append(
+                f"data.options.{name}: {reason[:1].lower()}{reason[1:]} (got {value!r})"
+            )
+    return values, problems
 
 
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:
     """Load a source by name. Raises InputError for an unknown source, option or bad data."""
     if source not in DATASETS:
         raise InputError(f"There is no data source '{source}'{nearest(source, DATASETS)}")
-    if problems := option_problems(source, options):
+    values, problems = check_options(source, options)
+    if problems:
         raise InputError("; ".join(problems))
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
-    return DATASETS[source].load(path, **options)
+    return DATASETS[source].load(path, **values)

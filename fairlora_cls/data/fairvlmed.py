@@ -24,6 +24,7 @@ from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, read_split_names
 from fairlora_cls.data.tables import (
     first_file,
+    point_at,
     read_table,
     require_columns,
     require_unique,
@@ -114,8 +115,8 @@ def _list_files(path: Path) -> dict[tuple[str, str], Path]:
     folders = [path / name for name in FOLDERS if (path / name).is_dir()]
     if not folders:
         raise InputError(
-            f"'{path}' holds none of {', '.join(FOLDERS)}; point at the folder that does "
-            "(FairVLMed, beside data_summary.csv)."
+            f"'{path}' holds none of {', '.join(FOLDERS)}; "
+            f"{point_at(path, lambda near: any((near / name).is_dir() for name in FOLDERS))}."
         )
     return {
         (FOLDERS[folder.name], file.stem): file

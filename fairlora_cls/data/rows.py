@@ -50,9 +50,11 @@ def name_attributes(
     """The attribute columns, all that have no other use by default; needed columns are checked."""
     if attributes is None:
         attributes = [c for c in parts[0].frame.columns if c not in columns.all]
-    extra = [c for c in (columns.text, columns.age) if c]
     for part in parts:
-        require_columns(part.frame, [columns.image, columns.label, *attributes, *extra], part.file)
+        for use in ("image", "label", "text", "age"):
+            named = [name for name in [getattr(columns, use)] if name]
+            require_columns(part.frame, named, part.file, f"{use}_column")
+        require_columns(part.frame, attributes, part.file, "attributes")
         require_values(part.frame, [columns.image, columns.label], part.file)
     return tuple(attributes)
 

@@ -15,7 +15,7 @@ from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.rows import Columns, Part, build_splits, name_attributes
 from fairlora_cls.data.splitting import SPLIT_ALIASES
-from fairlora_cls.data.tables import read_table
+from fairlora_cls.data.tables import point_at, read_table
 from fairlora_cls.errors import InputError, nearest
 
 TABLE_NAMES = tuple(
@@ -116,10 +116,10 @@ def _find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]
     ]
     if found:
         return sorted(found, key=lambda part: SPLIT_NAMES.index(part[1]))
-    above = path.resolve().parent
-    near = next((folder for folder, file in [*below, (above, _table_in(above))] if file), None)
-    way_out = f"'{near}' does: point there" if near else "name the file with data.options.table"
-    raise InputError(f"'{path}' holds no table.csv or metadata.csv; {way_out}.")
+    hint = point_at(path, lambda near: _table_in(near) is not None)
+    raise InputError(
+        f"'{path}' holds no table.csv or metadata.csv; {hint}, or name the file with data.options.table."
+    )
 
 
 def _table_in(folder: Path) -> Path | None:

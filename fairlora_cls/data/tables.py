@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,8 +125,13 @@ def row_of(path: Path, row: int) -> str:
     return f"'{path}' row {row + 1 + headed}"
 
 
-def require_columns(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming the first column that `path` lacks and the nearest that it has."""
+def require_columns(
+    frame: pd.DataFrame, names: Sequence[str], path: Path, option: str | None = None
+) -> None:
+    """Raise InputError naming the first column that `path` lacks and the nearest that it has.
+
+    `option` is the one of the source that names the column, for the way out.
+    """
     for name in names:
         if name in frame.columns:
             continue
@@ -137,7 +142,8 @@ def require_columns(frame: pd.DataFrame, names: Sequence[str], path: Path) -> No
                     f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
                     f"data.options.separator='{separator}' (source 'table')."
                 )
-        raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}")
+        way_out = f" Name the right one with data.options.{option}." if option else ""
+        raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")
 
 
 def require_values(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
@@ -170,10 +176,15 @@ def find_table(folder: Path, names: Sequence[str]) -> Path:
     found = first_file(folder, names)
     if found is not None:
         return found
+    hint = point_at(folder, lambda near: first_file(near, names) is not None)
+    raise InputError(f"'{folder}' holds no {names[0]}; {hint}.")
+
+
+def point_at(folder: Path, holds: Callable[[Path], bool]) -> str:
+    """The way out of a wrong level: the folder one above or below that `holds` what is sought."""
     below = sorted(p for p in folder.iterdir() if p.is_dir())
-    near = next((p for p in [folder.resolve().parent, *below] if first_file(p, names)), None)
-    way_out = f"'{near}' does: point there" if near else "point at the folder that does"
-    raise InputError(f"'{folder}' holds no {names[0]}; {way_out}.")
+    near = next((p for p in [folder.resolve().parent, *below] if holds(p)), None)
+    return f"'{near}' does: point there" if near else "point at the folder that does"
 
 
 def first_file(folder: Path, names: Sequence[str]) -> Path | None:
