@@ -1,5 +1,6 @@
 """HAM10000 in the layouts that go round, and the real one where it lies beside the checkout."""
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -118,3 +119,20 @@ def test_real_ham10000():
         None: 57,
     }
     assert abs(len(splits.test) / 10015 - 0.1) < 0.01
+
+
+def test_ham10000_questions_become_text(tmp_path):
+    folder = ham_folder(tmp_path, ROWS)
+    entry = {"img_path": "x/I3.jpg", "image_id": "I3", "label": "mel"}
+    pairs = [{"Q": "What is it?", "A": "Melanoma."}, {"Q": "Where?", "A": "Back."}]
+    file = tmp_path / "qa.json"
+    file.write_text(json.dumps([{**entry, "new_QA": pairs}]))
+    splits = load_splits("ham10000", folder, {"questions": str(file)})
+    texts = {e.id: e.text for e in splits.everything()}
+    assert texts["I3"] == (
+        "Question: What is it?\nAnswer: Melanoma.\nQuestion: Where?\nAnswer: Back."
+    )
+    assert texts["I4"] is None
+    file.write_text(json.dumps([entry]))
+    with pytest.raises(InputError, match="entry 1 lacks the image_id or new_QA"):
+        load_splits("ham10000", folder, {"questions": str(file)})

@@ -98,7 +98,7 @@ def test_translated_reports(tmp_path):
     assert len(texts) == 40
     assert texts["0007_a.png"] == "Report 7."
     (tmp_path / "bad.json").write_text('[{"image": "x"}]')
-    with pytest.raises(InputError, match="not a JSON list of objects with ImageID"):
+    with pytest.raises(InputError, match="entry 1 has no ImageID"):
         load_padchest(tmp_path, annotations=[str(tmp_path / "bad.json")])
     with pytest.raises(InputError, match="no readable file"):
         load_padchest(tmp_path, annotations=["nowhere.json"])

@@ -6,6 +6,7 @@ import pytest
 
 from fairlora_cls.data.tables import (
     find_table,
+    read_json_list,
     read_table,
     require_columns,
     require_unique,
@@ -108,3 +109,15 @@ def test_the_wrong_folder_level_is_pointed_out(tmp_path):
         find_table(tmp_path / "data", ["other.csv"])
     with pytest.raises(InputError, match="no folder"):
         find_table(tmp_path / "nowhere", ["t.csv"])
+
+
+def test_json_lists(tmp_path):
+    entries = read_json_list(write(tmp_path / "a.json", '[{"x": NaN}, {}]'))
+    assert entries[0]["x"] != entries[0]["x"]
+    for content in ("{}", "[1]"):
+        with pytest.raises(InputError, match="not a JSON list of objects"):
+            read_json_list(write(tmp_path / "b.json", content))
+    with pytest.raises(InputError, match="not a readable JSON"):
+        read_json_list(write(tmp_path / "b.json", "[{"))
+    with pytest.raises(InputError, match="no readable file"):
+        read_json_list(tmp_path / "nowhere.json")

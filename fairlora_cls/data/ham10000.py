@@ -14,6 +14,7 @@ from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, split_examples
 from fairlora_cls.data.tables import (
     find_table,
+    read_json_list,
     read_table,
     require_columns,
     require_unique,
@@ -51,6 +52,7 @@ def load_ham10000(
     path: Path,
     *,
     task: str = "malignant",
+    questions: str | None = None,
     age_cuts: Sequence[float] = AGE_CUTS,
     stratify: Sequence[str] = (),
     seed: int = 42,
@@ -59,8 +61,9 @@ def load_ham10000(
 
     `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
     sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise). The split keeps
-    the classes, and the groups of the attributes `stratify`, in proportion. Raises InputError for
-    a missing folder or image, an unknown diagnosis or sex.
+    the classes, and the groups of the attributes `stratify`, in proportion. `questions`: FairLLaVA's
+    JSON file of questions and answers, which become the examples' text, a pair of lines each.
+    Raises InputError for a missing folder or image, an unknown diagnosis or sex.
     """
     if task not in ("malignant", "diagnosis"):
         raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
@@ -73,6 +76,7 @@ def load_ham10000(
     sexes = decode_column(frame["sex"], SEXES, file)
     ages = age_bands(read_ages(frame["age"], file), age_cuts)
     images = _images(path)
+    texts = _read_questions(Path(questions).expanduser()) if questions else {}
     classes = DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
     examples = []
     rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, ages, strict=True)
@@ -84,9 +88,25 @@ def load_ham10000(
             )
         name = diagnosis if task == "diagnosis" else classes[diagnosis in MALIGNANT]
         attributes = {"sex": sex, "age_group": age}
-        examples.append(Example(image, images[image], classes.index(name), attributes, lesion))
+        examples.append(
+            Example(image, images[image], classes.index(name), attributes, lesion, texts.get(image))
+        )
     homes = split_examples(examples, classes, stratify, seed)
     return gather_splits(str(path), classes, ("sex", "age_group"), examples, homes)
+
+
+def _read_questions(file: Path) -> dict[str, str]:
+    """Image id → `Question: …` and `Answer: …` lines."""
+    texts: dict[str, str] = {}
+    for place, entry in enumerate(read_json_list(file), 1):
+        try:
+            pairs = [f"Question: {qa['Q']}\nAnswer: {qa['A']}" for qa in entry["new_QA"]]
+            texts[str(entry["image_id"])] = "\n".join(pairs)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"'{file}' entry {place} lacks the image_id or new_QA of FairLLaVA's questions."
+            ) from error
+    return texts
 
 
 def _images(path: Path) -> dict[str, Path]:

@@ -5,7 +5,6 @@ N images.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from fairlora_cls.data.splitting import gather_splits, read_split_names
 from fairlora_cls.data.tables import (
     find_table,
     first_file,
+    read_json_list,
     read_table,
     require_columns,
     require_unique,
@@ -129,11 +129,10 @@ def _read_annotations(folder: Path, finding: str) -> tuple[Path, pd.DataFrame]:
                 f"'{folder}' holds no {name}; point data.options.annotations at the folder that does."
             )
         first = first or file
-        try:
-            entries = json.loads(file.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise InputError(f"'{file}' is not a readable JSON file ({error}).") from error
-        rows += [_annotation_row(entry, split, finding, file, i) for i, entry in enumerate(entries)]
+        rows += [
+            _annotation_row(entry, split, finding, file, i)
+            for i, entry in enumerate(read_json_list(file))
+        ]
     return first, pd.DataFrame(rows)
 
 

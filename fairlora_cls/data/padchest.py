@@ -6,7 +6,6 @@ N images.
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, split_examples
 from fairlora_cls.data.tables import (
     find_table,
+    read_json_list,
     read_table,
     require_columns,
     require_unique,
@@ -140,22 +140,8 @@ def _read_translations(files: Sequence[str]) -> dict[str, str | None]:
     texts: dict[str, str | None] = {}
     for name in files:
         file = Path(name).expanduser()
-        try:
-            entries = json.loads(file.read_text(encoding="utf-8"))
-            for entry in entries:
-                texts[entry["ImageID"]] = entry.get("FINDINGS") or None
-        except OSError as error:
-            raise InputError(
-                f"There is no readable file '{file}' (data.options.annotations)."
-            ) from error
-        except (
-            json.JSONDecodeError,
-            UnicodeDecodeError,
-            KeyError,
-            TypeError,
-            AttributeError,
-        ) as error:
-            raise InputError(
-                f"'{file}' is not a JSON list of objects with ImageID and FINDINGS."
-            ) from error
+        for place, entry in enumerate(read_json_list(file), 1):
+            if "ImageID" not in entry:
+                raise InputError(f"'{file}' entry {place} has no ImageID.")
+            texts[str(entry["ImageID"])] = entry.get("FINDINGS") or None
     return texts

@@ -75,6 +75,22 @@ def _read_separated(
     return frame
 
 
+def read_json_list(path: Path) -> list[dict[str, Any]]:
+    """A JSON file that holds a list of objects; bare NaN, which LLaVA-Rad writes, is read too.
+
+    Raises InputError.
+    """
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"There is no readable file '{path}'.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not a readable JSON file ({error}).") from error
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise InputError(f"'{path}' is not a JSON list of objects.")
+    return entries
+
+
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         import pyarrow.parquet
