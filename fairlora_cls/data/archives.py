@@ -12,6 +12,7 @@ import numpy as np
 from fairlora_cls.errors import InputError
 
 IMAGE_KEYS = ("slo_fundus", "oct_fundus", "image")
+LARGEST = 2**30  # bytes that an image may unpack to: a small archive can hold any number of zeros
 
 
 def read_archive(path: Path, keys: Collection[str]) -> dict[str, str]:
@@ -35,6 +36,8 @@ def read_archive_image(path: Path) -> np.ndarray:
             key = next((k for k in IMAGE_KEYS if k in archive.files), None)
             if key is None:
                 raise ValueError(f"none of {', '.join(IMAGE_KEYS)} in {', '.join(archive.files)}")
+            if archive.zip.getinfo(f"{key}.npy").file_size > LARGEST:
+                raise ValueError(f"'{key}' unpacks to more than {LARGEST / 2**30:g} GiB")
             pixels = archive[key]
     except (EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise OSError(_reason(error)) from error

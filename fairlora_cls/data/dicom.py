@@ -10,6 +10,7 @@ import numpy as np
 from fairlora_cls.errors import InputError
 
 SUFFIXES = (".dcm", ".dicom")
+LARGEST = 178_956_970  # pixels, as Pillow has it
 PREAMBLE = 128  # bytes before the mark DICM
 
 
@@ -28,29 +29,29 @@ def read_dicom(path: Path, use_window: bool) -> tuple[np.ndarray, bool]:
 
     (H, W) float32 after the modality transform (rescale slope and intercept, or a table); with
     `use_window`, where the header has a VOI window or table, the first of them is applied and
-    the pixels are uint8; colour is (H, W, 3) uint8. Raises InputError without pydicom, OSError and
+    the pixels are uint8; colour is (H, W, 3) uint8. Raises InputError without pydicom, and
     ValueError for a file that cannot be decoded.
     """
     try:
         import pydicom
-        from pydicom.pixels import apply_modality_lut
     except ImportError as error:
         raise InputError(
             f"'{path}' is a DICOM file, which needs pydicom: pip install 'fairlora-cls[dicom]'."
         ) from error
     try:
-        header = pydicom.dcmread(path)
-        if int(header.get("NumberOfFrames") or 1) > 1:
-            raise ValueError(f"{header.NumberOfFrames} frames; one image is expected")
-        pixels = header.pixel_array
-    except (
-        pydicom.errors.InvalidDicomError,
-        AttributeError,
-        KeyError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
+        return _pixels(pydicom.dcmread(path), use_window)
+    except Exception as error:  # a broken header makes pydicom raise almost anything
         raise ValueError(str(error) or type(error).__name__) from error
+
+
+def _pixels(header: Any, use_window: bool) -> tuple[np.ndarray, bool]:
+    from pydicom.pixels import apply_modality_lut
+
+    if int(header.get("NumberOfFrames") or 1) > 1:
+        raise ValueError(f"{header.NumberOfFrames} frames; one image is expected")
+    if header.Rows * header.Columns > LARGEST:
+        raise ValueError(f"{header.Rows} × {header.Columns} pixels: a decompression bomb?")
+    pixels = header.pixel_array
     photometry = header.get("PhotometricInterpretation", "MONOCHROME2")
     if header.get("SamplesPerPixel", 1) == 3:
         return _colour(pixels, photometry), False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,16 @@ from fairlora_cls.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# What Pillow, numpy and zipfile raise on broken files.
+DECODING_ERRORS = (
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    NotImplementedError,
+    struct.error,
+    Image.DecompressionBombError,
+)
 PERCENTILES = (0.5, 99.5)
 # How pixels deeper than 8 bits become 8 bits: `percentile` (0.5th to 99.5th of the image), `range`
 # (its least to its greatest value), or (low, high), a window in the file's own values.
@@ -56,19 +67,23 @@ def read_image(path: Path, rescaling: Rescaling = "percentile") -> Image.Image:
     pixels (Pillow's guard against decompression bombs).
     """
     try:
-        if path.suffix.lower() == ".npz":
-            return _from_array(read_archive_image(path), rescaling)
-        if is_dicom(path):
-            pixels, turned_over = read_dicom(path, use_window=rescaling == "percentile")
-            picture = _from_array(pixels, rescaling)
-            return ImageOps.invert(picture) if turned_over else picture
-        with Image.open(path) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+        return _decode(path, rescaling)
     except InputError:
         raise
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except DECODING_ERRORS as error:
         raise UnreadableImageError(path, str(error) or type(error).__name__) from error
+
+
+def _decode(path: Path, rescaling: Rescaling) -> Image.Image:
+    if path.suffix.lower() == ".npz":
+        return _from_array(read_archive_image(path), rescaling)
+    if is_dicom(path):
+        pixels, turned_over = read_dicom(path, use_window=rescaling == "percentile")
+        picture = _from_array(pixels, rescaling)
+        return ImageOps.invert(picture) if turned_over else picture
+    with Image.open(path) as image:
+        image.load()
+        upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(("I", "F")):
         return _from_array(np.asarray(upright), rescaling)
     if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
