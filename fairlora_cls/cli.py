@@ -353,7 +353,7 @@ def _sentence(error: BaseException) -> str:
     return f"{text} ({type(error).__name__}; --debug shows where)"
 
 
-def _data_values(data: str | None, allow_urls: bool) -> dict[str, Any]:
+def _data_values(data: str | None, allow_urls: bool = False) -> dict[str, Any]:
     values: dict[str, Any] = {"options": {"allow_urls": True}} if allow_urls else {}
     if data is not None:
         source, _, path = data.partition(":")

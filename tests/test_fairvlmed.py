@@ -135,11 +135,11 @@ def test_pickled_values_are_refused_not_executed(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"race": 3}, "row 2 has race '3'; expected 0, 1, 2, asian"),
-        ({"ethnicity": 5}, "row 2 has ethnicity '5'"),
-        ({"glaucoma": 2}, "row 2 has glaucoma '2'; expected 0, 1, no or yes"),
-        ({"glaucoma": np.nan}, "row 2 has no value for 'glaucoma'"),
-        ({"age": np.inf}, "row 2 has age 'inf'"),
+        ({"race": 3}, r"data_00000\.npz' has race '3'; expected 0, 1, 2, asian"),
+        ({"ethnicity": 5}, r"data_00000\.npz' has ethnicity '5'"),
+        ({"glaucoma": 2}, r"npz' has glaucoma '2'; expected 0, 1, no or yes"),
+        ({"glaucoma": np.nan}, r"npz' has no value for 'glaucoma'"),
+        ({"age": np.inf}, r"npz' has age 'inf'"),
         ({"race": [1, 2]}, "has 2 values for 'race'"),
     ],
 )

@@ -120,7 +120,12 @@ def test_unknown_codes_and_missing_tables(root, tmp_path):
     with pytest.raises(InputError, match=r"no MIMIC-IV patients\.csv.*mimic_iv"):
         load_mimic_cxr(root)
     write_tables(root, images=[(*IMAGES[0][:5], "2")])
-    with pytest.raises(InputError, match="row 2 has Pleural Effusion '2'; expected 1, 0 or -1"):
+    with pytest.raises(
+        InputError, match=r"-chexpert\.csv\.gz' row 2 has Pleural Effusion '2'; exp"
+    ):
+        load_mimic_cxr(root)
+    write_tables(root, images=[(*IMAGES[0][:4], "tset", "1")])
+    with pytest.raises(InputError, match=r"-split\.csv\.gz' row 2 has the split 'tset'"):
         load_mimic_cxr(root)
     (root / "files").mkdir()
     with pytest.raises(
@@ -171,11 +176,17 @@ def test_demographics_that_fairllava_added(tmp_path):
     assert all(e.attributes == expected for e in splits.everything())
 
 
+def test_unknown_codes_in_annotations_name_file_and_entry(tmp_path):
+    write_annotations(tmp_path, gender="F", anchor_age=70, race_major="PURPLE")
+    with pytest.raises(InputError, match=r"chat_train_.*json' row 1 has race_major 'PURPLE'"):
+        load_mimic_cxr(tmp_path, annotations=str(tmp_path))
+
+
 def test_broken_annotations(root, tmp_path):
     with pytest.raises(InputError, match="holds no chat_train_MIMIC"):
         load_mimic_cxr(root, annotations=str(tmp_path / "nowhere"))
     write_annotations(tmp_path, conversations=[])
-    with pytest.raises(InputError, match="entry 1 lacks the id, image"):
+    with pytest.raises(InputError, match=r"v1\.json' row 1 lacks the id, image"):
         load_mimic_cxr(root, annotations=str(tmp_path))
     write(tmp_path / "chat_train_MIMIC_CXR_all_gpt4extract_rulebased_v1.json", "[{")
     with pytest.raises(InputError, match="not a readable JSON"):

@@ -1,6 +1,7 @@
 """A table beside images, in the layouts and with the mistakes that users bring."""
 
 import json
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -143,3 +144,23 @@ def test_spaces_and_accents_in_names(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "my images" / "cafe\u0301 1.png")
     splits = load_table(write(tmp_path, "image,label\nmy images/caf\u00e9 1.png,no\nb.png,yes\n"))
     assert next(e for e in splits.everything() if e.label == 0).image.is_file()
+
+
+SAMPLES = Path(__file__).parent.parent.parent / "shared" / "data"
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the real data is not here")
+def test_real_chest_reports():
+    """166 radiographs with reports; patients kept whole, the split its own."""
+    splits = load_table(
+        SAMPLES / "chest_reports",
+        label_column="finding",
+        unit_column="patient_id",
+        text_column="report",
+        age_column="age",
+        attributes=["sex"],
+    )
+    everyone = list(splits.everything())
+    assert len(everyone) == 166
+    assert all(e.text and e.image.is_file() for e in everyone)
+    assert {e.attributes["sex"] for e in everyone} == {"male", "female"}

@@ -36,7 +36,7 @@ def plain(value: Any) -> str:
 
 
 def decode_column(
-    column: pd.Series, names: Mapping[str, str | None], file: Path
+    column: pd.Series, names: Mapping[str, str | None], file: Path | Sequence[Path]
 ) -> list[str | None]:
     """The name of each row's code; None where it is blank or stands for "not recorded".
 
@@ -61,7 +61,9 @@ def _choices(names: Mapping[str, str | None]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def read_ages(column: pd.Series, file: Path, unknown: Sequence[str] = ("unknown",)) -> list[float]:
+def read_ages(
+    column: pd.Series, file: Path | Sequence[Path], unknown: Sequence[str] = ("unknown",)
+) -> list[float]:
     """Ages in years, NaN where not recorded (blank, NaN, or one of the words `unknown`).
 
     Raises InputError naming file, row and value for what is no age: a word, infinity, a negative

@@ -12,19 +12,24 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 
 from fairlora_cls.data.images import UnreadableImageError, content_digest
 from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.files import cache_folder
 
+PIECE = 256
 SETTLED = 2_000_000_000  # ns
 SCHEMA = "CREATE TABLE IF NOT EXISTS digests (path TEXT PRIMARY KEY, state TEXT, digest TEXT) WITHOUT ROWID"
 
 
 def content_digests(paths: Sequence[Path]) -> dict[Path, str]:
     """The digest of each file that can be read; the others are left out."""
-    states = dict(zip(paths, map_in_threads(_state, paths), strict=True))
+    # In pieces: a look at one file is cheaper than handing it to a thread, but may wait on a network.
+    pieces = [paths[i : i + PIECE] for i in range(0, len(paths), PIECE)]
+    found_states = map_in_threads(lambda piece: [_state(path) for path in piece], pieces)
+    states = dict(zip(paths, chain.from_iterable(found_states), strict=True))
     known = _recall({str(p): s for p, s in states.items() if s})
     found = {p: known[str(p)] for p in paths if str(p) in known}
     new = [p for p in paths if states[p] and p not in found]

@@ -83,7 +83,7 @@ def load_fairvlmed(
     files = _list_files(path)
     summary = first_file(path, [SUMMARY])
     if summary is None:
-        file, frame = path, _read_archives(files)
+        file, frame = _read_archives(files)
     else:
         file, frame = summary, read_table(summary)
         require_columns(frame, ["filename", "use", "glaucoma"], file)
@@ -93,6 +93,8 @@ def load_fairvlmed(
     homes = read_split_names(frame["use"], file)
     labels = decode_column(frame["glaucoma"], GLAUCOMA, file)
     columns = _attributes(frame, file, age_cuts)
+    if not columns:
+        raise InputError(f"'{path}' has no attribute such as race, gender or ethnicity.")
     texts = decode_free(frame[text]) if text in frame else [None] * len(frame)
     examples = []
     rows = zip(frame["filename"], homes, labels, texts, *columns.values(), strict=True)
@@ -127,22 +129,21 @@ def _list_files(path: Path) -> dict[tuple[str, str], Path]:
 
 
 def _attributes(
-    frame: pd.DataFrame, file: Path, age_cuts: Sequence[float]
+    frame: pd.DataFrame, file: Path | Sequence[Path], age_cuts: Sequence[float]
 ) -> dict[str, list[str | None]]:
     columns: dict[str, list[str | None]] = {}
     for attribute, (keys, names) in ATTRIBUTES.items():
-        key = next((k for k in keys if k in frame), None)
-        if key is not None:
-            columns[attribute] = decode_column(frame[key], names, file)
+        found = [frame[key] for key in keys if key in frame]
+        if found:  # npz files of one folder may differ in their keys
+            column = found[0].fillna(found[-1])
+            columns[attribute] = decode_column(column, names, file)
     if "age" in frame:
         columns["age_group"] = age_bands(read_ages(frame["age"], file, ("unknown", "-1")), age_cuts)
-    if not columns:
-        raise InputError(f"'{file}' has no attribute such as race, gender or ethnicity.")
     return columns
 
 
-def _read_archives(files: dict[tuple[str, str], Path]) -> pd.DataFrame:
-    """Labels, attributes and notes of all npz files, as data_summary.csv would hold them."""
+def _read_archives(files: dict[tuple[str, str], Path]) -> tuple[list[Path], pd.DataFrame]:
+    """All npz files, and their labels, attributes and notes as data_summary.csv would hold them."""
     archives = [(home, file) for (home, _), file in files.items() if file.suffix == ".npz"]
     if not archives:
         raise InputError(f"There is no {SUMMARY}, and {', '.join(FOLDERS)} hold no npz files.")
@@ -152,4 +153,4 @@ def _read_archives(files: dict[tuple[str, str], Path]) -> pd.DataFrame:
         if "glaucoma" not in row:
             raise InputError(f"'{file}' has no 'glaucoma'; it has {', '.join(row) or 'nothing'}.")
         row |= {"filename": file.name, "use": home}
-    return pd.DataFrame(rows)
+    return [file for _, file in archives], pd.DataFrame(rows)

@@ -6,6 +6,7 @@ N images.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from fairlora_cls.data.demographics import SEX, decode_races, load_mimic_iv
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
-from fairlora_cls.data.splitting import gather_splits, read_split_names
+from fairlora_cls.data.splitting import SPLIT_ALIASES, gather_splits, read_split_names
 from fairlora_cls.data.tables import (
     find_table,
     first_file,
@@ -26,6 +27,7 @@ from fairlora_cls.data.tables import (
     require_columns,
     require_unique,
     require_values,
+    row_of,
 )
 from fairlora_cls.errors import InputError, nearest
 
@@ -36,6 +38,10 @@ ANNOTATIONS = {
 }
 ATTRIBUTES = ("sex", "race", "age_group")
 FRONTAL = ("PA", "AP")
+ROW = (  # of an annotation, as text
+    *("dicom_id", "subject_id", "study_id", "image", "ViewPosition", "finding", "text"),
+    *("gender", "anchor_age", "race_major"),
+)
 
 
 def load_mimic_cxr(
@@ -62,25 +68,23 @@ def load_mimic_cxr(
     """
     if finding not in FINDINGS:
         raise InputError(f"data.options.finding is '{finding}'{nearest(finding, FINDINGS)}")
+    rule = Rule(finding, uncertain, blank)
     if annotations is not None:
-        file, frame = _read_annotations(Path(annotations).expanduser(), finding)
+        frame = _read_annotations(Path(annotations).expanduser(), rule)
     else:
-        file, frame = _read_tables(path, finding)
-    labels = label_finding(frame[finding], file, uncertain=uncertain, blank=blank)
-    kept = pd.Series([label is not None for label in labels], index=frame.index)
+        frame = _read_tables(path, rule)
+    kept = frame["label"].notna()
     if views:
         seen = frame["ViewPosition"].fillna("").str.strip().str.upper()
         kept &= seen.isin([view.upper() for view in views])
-    frame = frame.assign(label=labels)[kept].reset_index(drop=True)
+    frame = frame[kept].reset_index(drop=True)
     if frame.empty:
-        raise InputError(f"No image of '{file}' has one of the views {list(views)} and a label.")
-    columns = _attributes(frame, file, path, mimic_iv, age_cuts)
-    images = resolve_images(file, frame["image"], folder=path)
-    homes = read_split_names(frame["split"], file)
-    texts = frame["text"] if "text" in frame else [None] * len(frame)
+        raise InputError(f"No image of '{path}' has one of the views {list(views)} and a label.")
+    columns = _attributes(frame, path, mimic_iv, age_cuts)
+    images = resolve_images(path / "files", frame["image"], folder=path)
     rows = zip(
-        frame["dicom_id"], images, frame["label"], frame["subject_id"], texts, *columns.values(),
-        strict=True,
+        frame["dicom_id"], images, frame["label"], frame["subject_id"], frame["text"],
+        *columns.values(), strict=True,
     )  # fmt: skip
     examples = [
         Example(
@@ -88,65 +92,86 @@ def load_mimic_cxr(
         )
         for name, image, label, subject, text, *values in rows
     ]
-    return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, homes)
+    return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, list(frame["home"]))
 
 
-def _read_tables(path: Path, finding: str) -> tuple[Path, pd.DataFrame]:
-    """Metadata, labels and split of MIMIC-CXR-JPG as one row per image, with the image's path."""
-    parts = {}
-    columns = {
-        "metadata": ["dicom_id", "subject_id", "study_id", "ViewPosition"],
-        "chexpert": ["subject_id", "study_id", finding],
-        "split": ["dicom_id", "split"],
-    }
-    for part, needed in columns.items():
-        file = find_table(path, [f"{PREFIX}{part}.csv"])
-        parts[part] = read_table(file, columns=needed)
-        require_columns(parts[part], needed, file)
-        require_values(parts[part], [c for c in needed if c.endswith("_id")], file)
-    file = find_table(path, [f"{PREFIX}metadata.csv"])
-    require_unique(parts["metadata"]["dicom_id"], file)
-    # An image whose study was never labelled, or that is in no split, has no row there.
-    frame = parts["metadata"].merge(
-        parts["chexpert"].drop(columns="subject_id").drop_duplicates("study_id"), on="study_id"
-    )
-    frame = frame.merge(parts["split"].drop_duplicates("dicom_id"), on="dicom_id")
+@dataclass(frozen=True)
+class Rule:
+    """How one of CheXpert's columns becomes a label."""
+
+    finding: str
+    uncertain: str
+    blank: str
+
+    def label(self, frame: pd.DataFrame, file: Path) -> pd.Series:
+        found = label_finding(frame[self.finding], file, uncertain=self.uncertain, blank=self.blank)
+        return pd.Series(found, index=frame.index, dtype=object)
+
+
+def _read_tables(path: Path, rule: Rule) -> pd.DataFrame:
+    """Metadata, labels and split of MIMIC-CXR-JPG as one row per image, with the image's path.
+
+    An image whose study was never labelled, or that is in no split, has no row there.
+    """
+    metadata, _ = _read(path, "metadata", ["dicom_id", "subject_id", "study_id", "ViewPosition"])
+    chexpert, file = _read(path, "chexpert", ["study_id", rule.finding])
+    labels = chexpert[["study_id"]].assign(label=rule.label(chexpert, file))
+    split, file = _read(path, "split", ["dicom_id", "split"])
+    homes = split[["dicom_id"]].assign(home=read_split_names(split["split"], file))
+    frame = metadata.merge(labels.drop_duplicates("study_id"), on="study_id")
+    frame = frame.merge(homes.drop_duplicates("dicom_id"), on="dicom_id")
     if frame.empty:
-        raise InputError(f"No image of '{file}' is in both the -chexpert and the -split table.")
+        raise InputError(f"No image of '{path}' is in both the -chexpert and the -split table.")
     subject, study = frame["subject_id"], frame["study_id"]
     folder = "files/p" + subject.str[:2] + "/p" + subject + "/s" + study
-    return file, frame.assign(image=folder + "/" + frame["dicom_id"] + ".jpg")
+    return frame.assign(image=folder + "/" + frame["dicom_id"] + ".jpg", text=None)
 
 
-def _read_annotations(folder: Path, finding: str) -> tuple[Path, pd.DataFrame]:
-    """LLaVA-Rad's files as one row per image. They hold bare NaN, which Python's JSON reads."""
-    rows: list[dict[str, Any]] = []
-    first: Path | None = None
+def _read(path: Path, part: str, columns: list[str]) -> tuple[pd.DataFrame, Path]:
+    file = find_table(path, [f"{PREFIX}{part}.csv"])
+    frame = read_table(file, columns=columns)
+    require_columns(frame, columns, file)
+    require_values(frame, [c for c in columns if c.endswith("_id")], file)
+    if part == "metadata":
+        require_unique(frame["dicom_id"], file)
+    return frame, file
+
+
+def _read_annotations(folder: Path, rule: Rule) -> pd.DataFrame:
+    """LLaVA-Rad's files as one row per image, decoded. They hold bare NaN, as Python writes it."""
+    frames = []
     for split, name in ANNOTATIONS.items():
         file = first_file(folder, [name])
         if file is None:
             raise InputError(
                 f"'{folder}' holds no {name}; point data.options.annotations at the folder that does."
             )
-        first = first or file
-        rows += [
-            _annotation_row(entry, split, finding, file, i)
-            for i, entry in enumerate(read_json_list(file))
-        ]
-    return first, pd.DataFrame(rows)
+        entries = read_json_list(file)
+        rows = [_annotation_row(entry, rule.finding, file, i) for i, entry in enumerate(entries)]
+        frame = pd.DataFrame(rows, columns=ROW, dtype=object)
+        frames.append(
+            frame.assign(
+                home=SPLIT_ALIASES[split],
+                label=rule.label(frame.rename(columns={"finding": rule.finding}), file),
+                sex=decode_column(frame["gender"], SEX, file),
+                race=decode_races(frame["race_major"], file),
+                age=read_ages(frame["anchor_age"], file),
+            )
+        )
+    return pd.concat(frames, ignore_index=True)
 
 
 def _annotation_row(
-    entry: dict[str, Any], split: str, finding: str, file: Path, place: int
-) -> dict[str, Any]:
+    entry: dict[str, Any], finding: str, file: Path, place: int
+) -> dict[str, str | None]:
     try:
         subject, study = str(entry["id"]).split("_")[:2]
         image = str(entry["image"])
-        answer = entry["conversations"][-1]["value"]
+        answer = str(entry["conversations"][-1]["value"])
         label = entry["chexpert_labels"].get(finding)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
-            f"'{file}' entry {place + 1} lacks the id, image, chexpert_labels or conversations of "
+            f"{row_of(file, place)} lacks the id, image, chexpert_labels or conversations of "
             f"LLaVA-Rad's annotations ({type(error).__name__}: {error})."
         ) from error
     return {
@@ -154,13 +179,10 @@ def _annotation_row(
         "subject_id": subject,
         "study_id": study,
         "image": f"files/{image.removeprefix('mimic/').removeprefix('files/')}",
-        "split": split,
         "ViewPosition": _text(entry.get("view")),
-        finding: _text(label),
-        "text": str(answer).replace("<image>", "").strip() or None,
-        "gender": _text(entry.get("gender")),
-        "anchor_age": _text(entry.get("anchor_age")),
-        "race": _text(entry.get("race_major")),
+        "finding": _text(label),
+        "text": answer.replace("<image>", "").strip() or None,
+        **{key: _text(entry.get(key)) for key in ("gender", "anchor_age", "race_major")},
     }
 
 
@@ -169,12 +191,11 @@ def _text(value: Any) -> str | None:
 
 
 def _attributes(
-    frame: pd.DataFrame, file: Path, path: Path, mimic_iv: str | None, age_cuts: Sequence[float]
+    frame: pd.DataFrame, path: Path, mimic_iv: str | None, age_cuts: Sequence[float]
 ) -> dict[str, list[str | None]]:
-    """Sex, race and age group of each row: from the annotations where they say it, or MIMIC-IV."""
-    if "gender" in frame and frame["gender"].notna().any():
-        race = decode_races(frame["race"], file)
-        sex, ages = decode_column(frame["gender"], SEX, file), read_ages(frame["anchor_age"], file)
+    """Sex, race and age group of each row: as the annotations say, or else from MIMIC-IV."""
+    if "sex" in frame and frame["sex"].notna().any():
+        sex, race, ages = (list(frame[column]) for column in ("sex", "race", "age"))
     else:
         people = load_mimic_iv(path, mimic_iv)
         sex, race, ages = (

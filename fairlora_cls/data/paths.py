@@ -27,6 +27,7 @@ def resolve_images(
     Whether a local file exists is not asked: 100,000 rows would take seconds on a network disk.
     """
     root = os.path.realpath(folder or table.parent)
+    inside = os.path.join(root, "")
     parents: dict[str, str] = {}
     urls = {}
     files: list[Path | None] = []
@@ -49,7 +50,7 @@ def resolve_images(
         if not name.isascii() and not os.path.exists(path):
             path = _other_accents(path)
         real = os.path.realpath(path) if os.path.islink(path) else path
-        if not allow_outside and not real.startswith(root + os.sep):
+        if not allow_outside and not real.startswith(inside):
             raise InputError(
                 f"{row_of(table, row)} names the image '{name}', which lies outside the data folder "
                 f"'{root}'; move it there, or set data.options.allow_outside=true."

@@ -30,7 +30,7 @@ FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill every stretch evenly
 
 
-def read_split_names(column: pd.Series, file: Path) -> list[str]:
+def read_split_names(column: pd.Series, file: Path | Sequence[Path]) -> list[str]:
     """Split names of a column, in any of the usual spellings. Raises InputError naming the row."""
     texts = column.fillna("").astype(str)
     known = {text: SPLIT_ALIASES.get(text.strip().lower()) for text in texts.unique()}

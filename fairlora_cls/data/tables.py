@@ -16,6 +16,7 @@ import pandas as pd
 
 from fairlora_cls.errors import InputError, nearest
 
+HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")  # their first row is number 1
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -135,9 +136,14 @@ def _text(value: Any) -> str | float:
     return str(value) or np.nan
 
 
-def row_of(path: Path, row: int) -> str:
-    """How a message names a row: as a reader of the file counts, a header line included."""
-    headed = not path.name.lower().removesuffix(".gz").endswith((".parquet", ".jsonl", ".ndjson"))
+def row_of(path: Path | Sequence[Path], row: int) -> str:
+    """How a message names a row: as a reader of the file counts, a header line included.
+
+    A sequence of files has one row in each, and the file alone names it.
+    """
+    if not isinstance(path, Path):
+        return f"'{path[row]}'"
+    headed = not path.name.lower().removesuffix(".gz").endswith(HEADLESS)
     return f"'{path}' row {row + 1 + headed}"
 
 
