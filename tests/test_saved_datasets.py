@@ -1,6 +1,7 @@
 """A Hugging Face data set on disk: embedded images, class names, splits, and no surprises."""
 
 import io
+import sys
 
 import pytest
 from PIL import Image
@@ -98,3 +99,9 @@ def test_bad_folders(tmp_path):
     datasets.DatasetDict({"one": build(4, embedded(4))}).save_to_disk(str(tmp_path / "odd"))
     with pytest.raises(InputError, match="has the split 'one'"):
         load_saved_dataset(tmp_path / "odd")
+
+
+def test_without_the_library_the_way_out_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(InputError, match=r"pip install 'fairlora-cls\[datasets\]'"):
+        load_saved_dataset(tmp_path)

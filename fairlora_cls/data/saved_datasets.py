@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -54,17 +55,17 @@ def load_saved_dataset(
     columns = Columns(
         image_column, label_column, id_column, split_column, unit_column, text_column, age_column
     )
-    loaded = _load(path)
+    library = _import_library(path)
+    loaded = _load(path, library)
     parts, paths = [], []
     for home, rows in loaded.items():
         file = path / home if home else path
         _check_has(rows.column_names, [image_column, label_column], file)
-        frame, embedded = _read_rows(rows, image_column, file)
+        frame, embedded = _read_rows(rows, image_column, file, library)
         parts.append(Part(file, home and _split_name(home, path), frame))
         paths.append(embedded)
-        named = rows.features[label_column]
-        if classes is None and hasattr(named, "names"):
-            classes = named.names
+        if classes is None and isinstance(rows.features[label_column], library.ClassLabel):
+            classes = rows.features[label_column].names
     chosen = name_attributes(parts, columns, attributes)
     files = []
     for part, embedded in zip(parts, paths, strict=True):
@@ -92,7 +93,17 @@ def load_saved_dataset(
     )
 
 
-def _load(path: Path) -> dict[str | None, Any]:
+def _import_library(path: Path) -> ModuleType:
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            f"'{path}' needs the library datasets: pip install 'fairlora-cls[datasets]'."
+        ) from error
+    return datasets
+
+
+def _load(path: Path, library: ModuleType) -> dict[str | None, Any]:
     """Split name (None for a single Dataset) → rows."""
     if not path.is_dir() or not any((path / mark).is_file() for mark in MARKS):
         raise InputError(
@@ -100,16 +111,10 @@ def _load(path: Path) -> dict[str | None, Any]:
             f"{' nor '.join(MARKS)}); for a table beside images use --data table:PATH."
         )
     try:
-        from datasets import DatasetDict, load_from_disk
-    except ImportError as error:
-        raise InputError(
-            f"'{path}' needs the library datasets: pip install 'fairlora-cls[datasets]'."
-        ) from error
-    try:
-        loaded = load_from_disk(str(path))
+        loaded = library.load_from_disk(str(path))
     except (OSError, ValueError, KeyError, TypeError) as error:  # Arrow's errors are ValueErrors
         raise InputError(f"'{path}' is not a whole saved data set ({error}).") from error
-    return dict(loaded) if isinstance(loaded, DatasetDict) else {None: loaded}
+    return dict(loaded) if isinstance(loaded, library.DatasetDict) else {None: loaded}
 
 
 def _split_name(key: str, path: Path) -> str:
@@ -124,7 +129,9 @@ def _check_has(names: Sequence[str], needed: Sequence[str], file: Path) -> None:
             raise InputError(f"'{file}' has no column '{name}'{nearest(name, names)}")
 
 
-def _read_rows(rows: Any, image_column: str, file: Path) -> tuple[pd.DataFrame, list[Path | None]]:
+def _read_rows(
+    rows: Any, image_column: str, file: Path, library: ModuleType
+) -> tuple[pd.DataFrame, list[Path | None]]:
     """The rows as text, class codes as names; and the file of each image that was embedded."""
     columns: dict[str, list[Any]] = {name: [] for name in rows.column_names}
     embedded: list[Path | None] = []
@@ -136,7 +143,7 @@ def _read_rows(rows: Any, image_column: str, file: Path) -> tuple[pd.DataFrame, 
                 start = len(embedded)
                 embedded += [_embedded_image(v, file, start + i) for i, v in enumerate(values)]
                 values = [_image_name(v, start + i) for i, v in enumerate(values)]
-            elif hasattr(rows.features[name], "int2str"):
+            elif isinstance(rows.features[name], library.ClassLabel):
                 values = [_class_name(rows.features[name], v, file, name) for v in values]
             columns[name] += values
     return pd.DataFrame({name: texts_of(values) for name, values in columns.items()}), embedded
