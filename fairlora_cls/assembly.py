@@ -6,7 +6,7 @@ N examples of a split, G groups of an attribute, S tapped states, D hidden size,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -105,11 +105,15 @@ def build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, C
         maximum_pixels=model.max_pixels,
         precision=recipe.training.precision,
         label_words=words,
+        rescaling=model.rescaling,
     )
     dtype = DTYPES[recipe.training.precision]
     if words is not None:
-        return load_label_word_classifier(model.backbone, dtype, model.max_pixels, words), settings
+        found = load_label_word_classifier(model.backbone, dtype, model.max_pixels, words)
+        found.backbone = replace(found.backbone, rescaling=model.rescaling)
+        return found, settings
     backbone = load_backbone(model.backbone, dtype, model.max_pixels)
+    backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
     network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
     if recipe.training.gradient_checkpointing:

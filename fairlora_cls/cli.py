@@ -69,6 +69,12 @@ Validation = Annotated[
         metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
     ),
 ]
+AllowUrls = Annotated[
+    bool,
+    typer.Option(
+        "--allow-urls", help="Fetch images that a table names by URL; data.options.allow_urls=true."
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
@@ -109,13 +115,16 @@ def train(
     ] = False,
     no_vision_cache: NoCache = False,
     skip_unreadable: SkipUnreadable = False,
+    allow_urls: AllowUrls = False,
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
     with _exit_codes(debug):
         from fairlora_cls.recipe import build_recipe, merge, read_yaml
 
-        shortcuts = merge(_data_values(data), {"model": {"backbone": model}} if model else {})
+        shortcuts = merge(
+            _data_values(data, allow_urls), {"model": {"backbone": model}} if model else {}
+        )
         shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
         shortcuts = merge(shortcuts, _mutual_information_values(mutual_information))
         chosen = build_recipe(merge(read_yaml(recipe) if recipe else {}, shortcuts), settings or ())
@@ -153,6 +162,7 @@ def evaluate(
     threshold: Threshold = None,
     no_vision_cache: NoCache = False,
     skip_unreadable: SkipUnreadable = False,
+    allow_urls: AllowUrls = False,
     debug: Debug = False,
 ) -> None:
     """Predict and report again, on another split or other data (--set data.… changes the source)."""
@@ -160,7 +170,8 @@ def evaluate(
         from fairlora_cls import run
         from fairlora_cls.recipe import data_section
 
-        section = data_section(run_folder / "recipe.yaml", _data_values(data), settings or ())
+        values = _data_values(data, allow_urls)
+        section = data_section(run_folder / "recipe.yaml", values, settings or ())
         with _display() as display:
             outcome = run.evaluate(
                 run_folder,
@@ -188,6 +199,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="CSV file to write (default: the terminal).")
     ] = None,
+    allow_urls: AllowUrls = False,
     debug: Debug = False,
 ) -> None:
     """Class probabilities of images as CSV; needs no labels and no attributes."""
@@ -197,12 +209,16 @@ def predict(
         from fairlora_cls import run
         from fairlora_cls.files import write_text
 
-        chosen = list(images) if images else run.images_of_table(table, column)
+        found = (
+            run.images_of_table(table, column, allow_urls=allow_urls)
+            if table
+            else [(str(path), path) for path in images]
+        )
         with _display() as display:
-            classes, probabilities = run.predict(run_folder, chosen, display)
+            classes, probabilities = run.predict(run_folder, [path for _, path in found], display)
         rows = [
-            [str(path), classes[row.argmax()], *(f"{value:.6f}" for value in row)]
-            for path, row in zip(chosen, probabilities, strict=True)
+            [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
+            for (name, _), row in zip(found, probabilities, strict=True)
         ]
         text = _csv_text([["id", "prediction", *(f"prob_{c}" for c in classes)], *rows])
         if output:
@@ -550,11 +566,12 @@ def _mutual_information_values(text: str | None) -> dict[str, Any]:
     return {"objective": {"mutual_information": {"weights": weights}}}
 
 
-def _data_values(data: str | None) -> dict[str, Any]:
-    if data is None:
-        return {}
-    source, _, path = data.partition(":")
-    return {"data": {"source": source, **({"path": path} if path else {})}}
+def _data_values(data: str | None, allow_urls: bool = False) -> dict[str, Any]:
+    values: dict[str, Any] = {"options": {"allow_urls": True}} if allow_urls else {}
+    if data is not None:
+        source, _, path = data.partition(":")
+        values |= {"source": source, **({"path": path} if path else {})}
+    return {"data": values} if values else {}
 
 
 def _features(path: Path, table: Predictions) -> Features:

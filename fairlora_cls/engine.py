@@ -15,8 +15,9 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.digests import content_digests
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
-from fairlora_cls.data.images import UnreadableImageError, content_digest, find_unreadable
+from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError
@@ -87,7 +88,11 @@ def make_batch(
 
 def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
     return LiveFeatures(
-        paths, backbone.encode_images, backbone.minimum_pixels, backbone.maximum_pixels
+        paths,
+        backbone.encode_images,
+        backbone.minimum_pixels,
+        backbone.maximum_pixels,
+        backbone.rescaling,
     )
 
 
@@ -128,12 +133,7 @@ def prepare_features(
 def _cached_entries(
     paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
 ) -> dict[Path, Any]:
-    digests = {}
-    for path in paths:
-        try:
-            digests[path] = content_digest(path)
-        except UnreadableImageError:
-            continue  # no entry: the caller finds and names it
+    digests = content_digests(paths)  # an unreadable file has none: the caller finds and names it
     folder = cache_folder() / "vision" / backbone.vision_fingerprint()
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
@@ -147,6 +147,7 @@ def _cached_entries(
             backbone.minimum_pixels,
             backbone.maximum_pixels,
             lambda count: display.advance(count * accelerator.num_processes),
+            backbone.rescaling,
         )
     accelerator.wait_for_everyone()
     if new:

@@ -59,7 +59,11 @@ class DataSection(Section):
     path: str | None = None  # folder or file; simulated sources need none
     options: dict[str, Any] = {}  # of the source's own loader, e.g. seed or task
     sensitive: list[str] = []  # attributes that the report covers
-    missing_groups: Literal["keep", "drop", "error"] = "keep"
+    missing_groups: Literal["keep", "drop", "error", "predict"] = "keep"
+    predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = (
+        0.9  # least probability of `predict`
+    )
+    merge_groups_below: Annotated[int, Field(ge=0)] = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
 
@@ -82,8 +86,16 @@ class LoraSection(Section):
 class ModelSection(Section):
     backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
     max_pixels: Positive = 200704  # px² of a resized image; 784 px² are one visual token
+    rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
     lora: LoraSection = LoraSection()
+
+    @field_validator("rescaling", mode="before")
+    @classmethod
+    def _known_rescaling(cls, value: Any) -> Any:
+        from fairlora_cls.data.images import check_rescaling
+
+        return check_rescaling(value)
 
 
 class DependenceSection(Section):
@@ -241,7 +253,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     Raises InputError listing every error at once, each with its key's path and the nearest valid
     name.
     """
-    from fairlora_cls.data.datasets import DATASETS, dataset_options
+    from fairlora_cls.data.datasets import DATASETS, check_options
     from fairlora_cls.objectives.objectives import OBJECTIVES
 
     given = merge(dict(values), _parse_overrides(overrides))
@@ -254,11 +266,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
         )
     else:
         options = data.get("options") if isinstance(data.get("options"), dict) else {}
-        problems += [
-            f"data.options.{key}: '{source}' has no such option{nearest(key, dataset_options(source))}"
-            for key in options
-            if key not in dataset_options(source)
-        ]
+        problems += check_options(source, options)[1]
     model = given.get("model") if isinstance(given.get("model"), dict) else {}
     backbone = model.get("backbone", ModelSection().backbone)
     layers: dict[str, Any] = {}

@@ -34,8 +34,10 @@ from fairlora_cls.data.examples import (
     limit_splits,
     validate_splits,
 )
-from fairlora_cls.data.groups import INTERSECTION, apply_missing_policy
+from fairlora_cls.data.groups import INTERSECTION, apply_missing_policy, merge_rare_groups
 from fairlora_cls.data.images import find_unreadable
+from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
+from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.engine import (
     Engine,
@@ -138,9 +140,15 @@ def train(
         )
         if dropped:
             validate_splits(splits)
-            groups = encode_run_groups(recipe, splits)
             notes = (*notes, _skipped_note(dropped))
     data = fingerprint(splits)
+    if recipe.data.missing_groups == "predict":
+        with _timed(timings, "missing_groups"):
+            splits, filled = _predict_missing_groups(recipe, splits, features["train"])
+            notes = (*notes, *filled)
+    if dropped or recipe.data.missing_groups == "predict":
+        groups = encode_run_groups(recipe, splits)
+    notes = (*notes, *_absent_notes(groups))
     if going_on and read_json(folder / "run.json")["data_fingerprint"] != data:
         raise InputError(
             f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
@@ -196,15 +204,16 @@ def evaluate(
         )
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    only = replace(loaded, **{name: examples if name == split else () for name in SPLIT_NAMES})
-    only = limit_splits(only, recipe.data.limit)
     if threshold:
         report_section = recipe.report.model_copy(update={"threshold": threshold})
         recipe = recipe.model_copy(update={"report": report_section})
     validation = _validation_of(run, recipe, loaded.classes)
-    only, touched = apply_missing_policy(
-        only, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
-    )
+    sensitive = _single_attributes(recipe.data.sensitive)
+    loaded = limit_splits(loaded, recipe.data.limit)
+    if loaded.train:  # which values are rare is told by training alone, here as in the run
+        loaded, _ = merge_rare_groups(loaded, sensitive, recipe.data.merge_groups_below)
+    only = replace(loaded, **{n: loaded.split(n) if n == split else () for n in SPLIT_NAMES})
+    only, touched = apply_missing_policy(only, sensitive, recipe.data.missing_groups)
     notes = (*(_reuse_notes(recipe, split) if not data else ()), *_missing_notes(recipe, touched))
     accelerator = start_accelerator(settings.precision, [], folder)
     classifier = load_classifier(settings, run / "adapter", DTYPES[settings.precision])
@@ -253,11 +262,16 @@ def predict(
     return settings.labels, softmax(logits)
 
 
-def images_of_table(path: Path, column: str = "image") -> list[Path]:
-    """The image files that a CSV names, relative to it. Raises InputError."""
+def images_of_table(
+    path: Path, column: str = "image", *, allow_urls: bool = False
+) -> list[tuple[str, Path]]:
+    """Name and file of each image that a table names, relative to it. Raises InputError."""
     frame = read_table(path)
     require_columns(frame, [column], path)
-    return [path.parent / name for name in frame[column].dropna()]
+    named = frame[column].dropna()
+    files = resolve_images(path, named, allow_outside=True, allow_urls=allow_urls)
+    ids = [name if "://" in name else str(path.parent / name) for name in named]
+    return list(zip(ids, files, strict=True))
 
 
 def _recipe_of(run: Path) -> Recipe:
@@ -274,21 +288,15 @@ def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     splits = limit_splits(
         load_splits(recipe.data.source, _path(recipe), recipe.data.options), recipe.data.limit
     )
-    splits, touched = apply_missing_policy(
-        splits, _single_attributes(recipe.data.sensitive), recipe.data.missing_groups
-    )
+    sensitive = _single_attributes(recipe.data.sensitive)
+    splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
+    splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     validate_splits(splits)
     require_two_classes(parse_threshold(recipe.report.threshold), splits.classes)
-    notes = _missing_notes(recipe, touched)
+    notes = (*_missing_notes(recipe, touched), *merged)
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
-    groups = encode_run_groups(recipe, splits)
-    absent = tuple(
-        f"The group {name} ({attribute}) is absent from training; the objective never saw it."
-        for attribute, found in groups.protected.items()
-        for name in found.absent_from_training
-    )
-    return splits, groups, (*notes, *absent)
+    return splits, encode_run_groups(recipe, splits), notes
 
 
 def _single_attributes(names: Sequence[str]) -> list[str]:
@@ -296,10 +304,31 @@ def _single_attributes(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
 
 
+def _absent_notes(groups: RunGroups) -> tuple[str, ...]:
+    return tuple(
+        f"The group {name} ({attribute}) is absent from training; the objective never saw it."
+        for attribute, found in groups.protected.items()
+        for name in found.absent_from_training
+    )
+
+
+def _predict_missing_groups(
+    recipe: Recipe, splits: Splits, features: ImageFeatures
+) -> tuple[Splits, tuple[str, ...]]:
+    return fill_missing_groups(
+        splits,
+        _single_attributes(recipe.data.sensitive),
+        mean_visual_tokens(features, len(splits.train)),
+        recipe.data.predict_confidence,
+        recipe.seed,
+    )
+
+
 def _missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
     if not touched:
         return ()
-    treated = {"keep": "kept as the group Unknown", "drop": "left out"}[recipe.data.missing_groups]
+    policy = recipe.data.missing_groups
+    treated = "left out" if policy == "drop" else "kept as the group Unknown"
     return (
         f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups).",
     )

@@ -137,8 +137,11 @@ def test_the_saved_adapter_loads_with_plain_peft(classifier, tmp_path):
 
 
 def test_settings_round_trip_and_missing_folder(classifier, tmp_path):
-    save_classifier(classifier, settings(), tmp_path / "adapter")
-    assert read_classifier_settings(tmp_path / "adapter") == settings()
+    kept = settings(rescaling=(0.0, 4095.0))
+    save_classifier(classifier, kept, tmp_path / "adapter")
+    assert read_classifier_settings(tmp_path / "adapter") == kept
+    loaded = load_classifier(kept, tmp_path / "adapter", torch.float32)
+    assert loaded.backbone.rescaling == (0.0, 4095.0)
     with pytest.raises(InputError, match="no trained classifier"):
         read_classifier_settings(tmp_path)
 

@@ -245,6 +245,30 @@ def test_predict_prints_csv_and_nothing_else(cli, small_run, cohort, tmp_path):
     assert "nowhere.png" in error
 
 
+def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monkeypatch):
+    from fairlora_cls.data import downloads
+
+    folder, _ = small_run
+    image = next((cohort / "images").iterdir())
+    url = "https://example.org/eye.png"
+    (tmp_path / "t.csv").write_text(f"image\n{url}\n{image}\n")
+    code, _, error = cli("predict", folder, "--table", "t.csv")
+    assert code == 2
+    assert "row 2 names the image 'https://example.org/eye.png'; only local" in error
+    content = image.read_bytes()
+    monkeypatch.setattr(
+        downloads.urllib.request, "urlopen", lambda url, timeout: io.BytesIO(content)
+    )
+    code, out, error = cli("predict", folder, "--table", "t.csv", "--allow-urls")
+    assert code == 0, error
+    first, second = csv.DictReader(io.StringIO(out))
+    assert first["id"] == url
+    assert first["prob_no"] == second["prob_no"]
+    code, _, error = cli("train", "--allow-urls")
+    assert code == 2
+    assert "'simulated-fundus' has no option 'allow_urls'" in error
+
+
 def test_evaluate_writes_beside_the_run(cli, small_run, tmp_path):
     folder, _ = small_run
     code, _out, error = cli("evaluate", folder, "--split", "validation", "--output", tmp_path / "e")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from tests.test_datasets import REAL_HAM
+from tests.test_ham10000 import REAL_HAM
 
 pytestmark = pytest.mark.heavy
 

@@ -57,6 +57,11 @@ def test_fingerprint_sees_every_kind_of_change():
         replace(GOOD, train=(replace(GOOD.train[0], label=1), *GOOD.train[1:])),
         replace(GOOD, train=(replace(GOOD.train[0], attributes={"sex": "M"}), *GOOD.train[1:])),
         replace(GOOD, validation=GOOD.test, test=GOOD.validation),
+        replace(GOOD, train=(replace(GOOD.train[0], text="Clear."), *GOOD.train[1:])),
+        replace(GOOD, train=(replace(GOOD.train[0], text=""), *GOOD.train[1:])),
     ]
-    assert len({fingerprint(s) for s in [GOOD, *changes]}) == 6
+    assert len({fingerprint(s) for s in [GOOD, *changes]}) == 8
+    assert (
+        fingerprint(GOOD) == "4ee41ccd7af0a706ccef02d4fe397a14"
+    )  # runs of earlier versions must still resume
     assert fingerprint(GOOD) == fingerprint(replace(GOOD, source="elsewhere"))

@@ -1,6 +1,8 @@
 """Group codes, counts, and what becomes of missing values."""
 
 import math
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -9,6 +11,7 @@ from fairlora_cls.data.groups import (
     apply_missing_policy,
     encode_groups,
     encode_recorded,
+    merge_rare_groups,
 )
 from fairlora_cls.errors import InputError
 from tests.test_examples import GOOD, example
@@ -42,8 +45,6 @@ def test_an_unknown_attribute_is_named_with_its_nearest():
 
 
 def test_intersections():
-    from dataclasses import replace
-
     both = tuple(
         example(name, 0, sex=sex, race=race)
         for name, sex, race in [("p", "F", "B"), ("q", "M", "B"), ("r", "F", "W")]
@@ -101,3 +102,45 @@ def test_what_is_not_recorded_gets_no_code():
 )
 def test_age_bands(age, band):
     assert age_band(age) == band
+
+
+def people(**counts):
+    """Training examples with so many of each race, from `white=30`."""
+    return tuple(
+        example(f"{race}{i}", i % 2, race=race) for race, n in counts.items() for i in range(n)
+    )
+
+
+def test_rare_values_are_merged_by_their_count_in_training():
+    splits = replace(
+        GOOD,
+        attributes=("race",),
+        train=people(white=30, asian=4, black=5, Unknown=1),
+        validation=(example("v", race="pacific"), example("w", race=None)),
+        test=(example("t", race="asian"), example("u", race="white")),
+    )
+    merged, (note,) = merge_rare_groups(splits, ["race"], 5)
+    assert note.startswith("race: asian, pacific, each with fewer than 5 training examples")
+    assert "(4 in training;" in note
+    assert [e.attributes["race"] for e in merged.test] == ["Other", "white"]
+    assert [e.attributes["race"] for e in merged.validation] == ["Other", None]
+    counts = Counter(e.attributes["race"] for e in merged.train)
+    assert counts == {"white": 30, "Other": 4, "black": 5, "Unknown": 1}
+
+
+def test_one_rare_value_is_left_alone_unless_there_is_an_other_to_join():
+    alone = replace(GOOD, attributes=("race",), validation=(), test=())
+    splits = replace(alone, train=people(white=30, asian=4))
+    assert merge_rare_groups(splits, ["race"], 5) == (splits, ())
+    assert merge_rare_groups(splits, ["race"], 0) == (splits, ())
+    splits = replace(alone, train=people(white=30, asian=4, Other=20))
+    merged, (note,) = merge_rare_groups(splits, ["race"], 5)
+    assert Counter(e.attributes["race"] for e in merged.train) == {"white": 30, "Other": 24}
+    assert "race: asian, each" in note
+
+
+def test_own_age_bands():
+    assert [age_band(a, [40, 60, 80]) for a in (40, 41, 81)] == ["(0,40]", "(40,60]", "(80,∞)"]
+    for cuts in ([], [60, 40], [0, 60], [40, 40]):
+        with pytest.raises(InputError, match="must rise from above 0"):
+            age_band(50, cuts)

@@ -1,16 +1,21 @@
 """Image files of every kind become upright 8-bit RGB, or are named."""
 
+import math
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from fairlora_cls.data import archives, images
 from fairlora_cls.data.images import (
     UnreadableImageError,
+    check_rescaling,
     content_digest,
     find_unreadable,
     fit_to_budget,
     read_image,
 )
+from fairlora_cls.errors import InputError
 
 
 def test_sixteen_bit_greyscale_is_rescaled_not_clipped(tmp_path):
@@ -76,3 +81,95 @@ def test_budget(size, budget, expected):
     """Sides are multiples of 28; 3,136 px² are the least, `budget` the most."""
     fitted = fit_to_budget(Image.new("RGB", size), 3136, budget)
     assert fitted.size == expected
+
+
+def test_rescaling_by_range_and_window(tmp_path):
+    """100 … 1100 in 16 bits: the window [0, 2000] puts 1000 at half, 2000 and more at white."""
+    values = np.array([[100, 1000], [2000, 5000]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "x.png")
+
+    def shades(rescaling):
+        return np.asarray(read_image(tmp_path / "x.png", rescaling))[..., 0].ravel().tolist()
+
+    assert shades((0, 2000)) == [13, 128, 255, 255]
+    assert shades("range") == [0, 47, 99, 255]
+
+
+@pytest.mark.parametrize("value", ["percentil", [1], [5, 1], [0, "x"], [0, math.inf], None, 3])
+def test_a_bad_rescaling_is_refused(value):
+    with pytest.raises(InputError, match="choose percentile, range, or a window"):
+        check_rescaling(value)
+    assert check_rescaling([0, 4095]) == (0.0, 4095.0)
+    assert check_rescaling("range") == "range"
+
+
+def test_a_constant_deep_image_is_black(tmp_path):
+    Image.fromarray(np.full((4, 4), 7000, np.uint16)).save(tmp_path / "x.png")
+    assert np.asarray(read_image(tmp_path / "x.png")).max() == 0
+
+
+def test_archives_and_their_image(tmp_path):
+    grey = np.arange(64, dtype=np.uint8).reshape(8, 8)
+    np.savez_compressed(tmp_path / "x.npz", slo_fundus=grey, md=1.0)
+    assert (np.asarray(read_image(tmp_path / "x.npz"))[..., 1] == grey).all()
+    for name, arrays in [("a", {"md": 1.0}), ("b", {"image": np.zeros((2, 2, 7))})]:
+        np.savez(tmp_path / f"{name}.npz", **arrays)
+        with pytest.raises(UnreadableImageError, match=rf"{name}\.npz"):
+            read_image(tmp_path / f"{name}.npz")
+    np.savez(tmp_path / "nan.npz", image=np.full((2, 2), np.nan))
+    with pytest.raises(UnreadableImageError, match="not finite"):
+        read_image(tmp_path / "nan.npz")
+    (tmp_path / "half.npz").write_bytes((tmp_path / "x.npz").read_bytes()[:200])
+    (tmp_path / "zero.npz").write_bytes(b"")
+    for name in ("half", "zero"):
+        with pytest.raises(UnreadableImageError, match=name):
+            read_image(tmp_path / f"{name}.npz")
+
+
+def test_a_decompression_bomb_is_unreadable(tmp_path, monkeypatch):
+    """A small file that would unpack to more than twice Pillow's limit of pixels, or to much zip."""
+    monkeypatch.setattr(archives, "LARGEST", 5000)
+    np.savez_compressed(tmp_path / "x.npz", image=np.zeros((100, 100), np.uint8))
+    with pytest.raises(UnreadableImageError, match="unpacks to more than"):
+        read_image(tmp_path / "x.npz")
+    Image.new("L", (100, 100)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4000)
+    with pytest.raises(UnreadableImageError, match="decompression bomb"):
+        read_image(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("rescaling", ["percentile", "range", (100.0, 900.0)])
+def test_the_table_of_sixteen_bits_equals_arithmetic_on_pixels(rescaling):
+    """Against numpy's own percentiles on the pixels as float."""
+    rng = np.random.default_rng(0)
+    pixels = rng.gamma(2.0, 300.0, size=(57, 43)).astype(np.uint16)
+    bounds = {"percentile": (0.5, 99.5), "range": (0, 100)}.get(rescaling)
+    low, high = np.percentile(pixels, bounds) if bounds else rescaling
+    expected = np.clip((pixels - low) / (high - low), 0, 1) * 255
+    found = np.asarray(images._from_array(pixels, rescaling))[..., 0]
+    assert np.abs(found - expected).max() <= 0.51
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif", "gif", "bmp", "npz"])
+def test_damaged_files_are_named_whatever_the_decoder_says(tmp_path, suffix):
+    """Every file is cut off or has bytes changed; it is read or named, nothing else."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    path = tmp_path / f"x.{suffix}"
+    if suffix == "npz":
+        np.savez_compressed(path, image=pixels)
+    else:
+        Image.fromarray(pixels).save(path)
+    whole = path.read_bytes()
+    named = 0
+    for i in range(60):
+        damaged = bytearray(whole if i % 2 else whole[: rng.integers(len(whole))])
+        for place in rng.integers(0, min(len(whole), 300), 4 * (i % 2)):
+            damaged[place] = rng.integers(256)
+        path.write_bytes(damaged)
+        try:
+            assert read_image(path).mode == "RGB"
+        except UnreadableImageError:
+            named += 1
+    assert named > 20

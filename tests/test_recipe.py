@@ -70,6 +70,11 @@ def test_every_error_at_once():
         ({"data": {"source": "table", "path": "x"}}, "'gr' needs a sensitive attribute"),
         ({"data": {"prompt": "a <|image_pad|> b"}}, "special token"),
         ({"data": {"options": {"sede": 1}}}, "data.options.sede: .* did you mean 'seed'"),
+        (
+            {"data": {"source": "ham10000", "options": {"age_cuts": 50}}},
+            r"data.options.age_cuts: write a list, such as \[a, b\] \(got 50\)",
+        ),
+        ({"model": {"rescaling": "min"}}, "model.rescaling: choose percentile, range, or"),
         ({"name": "a/b"}, "name:"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate:"),
         ({"objective": {"mutual_information": {"wieghts": {}}}}, "did you mean 'weights'"),

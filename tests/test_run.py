@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -265,7 +266,7 @@ def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
 
 
 def test_seven_classes(tmp_path, display):
-    from tests.test_datasets import ham_folder
+    from tests.test_ham10000 import ham_folder
 
     codes = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
     rows = [
@@ -285,3 +286,41 @@ def test_seven_classes(tmp_path, display):
     report = outcome.report.to_dict()
     assert report["classes"] == codes
     assert report["overall"]["auroc"]["value"] is not None
+
+
+def test_missing_groups_are_predicted_in_training_only(cohort, tmp_path, display):
+    """Sex blanked in every fourth row: a probe fills training; validation and test stay Unknown."""
+    folder = shutil.copytree(cohort, tmp_path / "data")
+    with (folder / "table.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows[::4]:
+        row["sex"] = ""
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    chosen = recipe(
+        folder,
+        "data.missing_groups=predict",
+        "data.predict_confidence=0.500001",
+        "data.sensitive=[sex]",
+    )
+    outcome = run.train(chosen, tmp_path / "run", display)
+    warnings = " ".join(outcome.report.to_dict()["warnings"])
+    assert "12 of 12 missing training values were filled by a probe" in warnings
+    assert "cross-validated AUROC" in warnings
+    assert "The group Unknown (sex) is absent from training" in warnings
+    assert sum(outcome.state["protected"]["training_counts"].values()) == 48
+    with (tmp_path / "run" / "predictions" / "test.csv").open() as file:
+        found = {row["id"]: row["sex"] for row in csv.DictReader(file)}
+    assert found == {r["id"]: r["sex"] or "Unknown" for r in rows if r["split"] == "test"}
+
+
+def test_rare_values_are_merged_in_the_run_and_in_its_evaluation(cohort, tmp_path, display):
+    chosen = recipe(cohort, "data.sensitive=[age_group]", "data.merge_groups_below=48")
+    outcome = run.train(chosen, tmp_path / "run", display)
+    found = outcome.report.to_dict()
+    assert list(found["attributes"]["age_group"]["groups"]) == ["Other"]
+    assert "each with fewer than 48 training examples" in " ".join(found["warnings"])
+    again = run.evaluate(tmp_path / "run", display, output=tmp_path / "e").report.to_dict()
+    assert list(again["attributes"]["age_group"]["groups"]) == ["Other"]

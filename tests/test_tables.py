@@ -1,88 +1,131 @@
-"""A CSV beside images, in the layouts and with the mistakes that users bring."""
+"""Tables of every format, and with the mistakes that users bring."""
+
+import gzip
+import sys
 
 import pytest
 
-from fairlora_cls.data.tables import load_table, split_by_unit
+from fairlora_cls.data.tables import (
+    find_table,
+    read_json_list,
+    read_table,
+    require_columns,
+    require_unique,
+    require_values,
+)
 from fairlora_cls.errors import InputError
 
-HEAD = "id,image,label,sex,patient,split\n"
-ROWS = (
-    "1,a.png,no,F,p1,train\n2,b.png,yes,M,p2,Training\n3,c.png,no,,p3,val\n4,d.png,yes,F,p4,TEST\n"
-)
+ROWS = [{"id": "1", "sex": "F"}, {"id": "2", "sex": None}]
 
 
-def write(folder, text, name="table.csv"):
-    (folder / name).write_text(text, encoding="utf-8")
-    return folder / name
-
-
-def test_a_table_in_full(tmp_path):
-    splits = load_table(write(tmp_path, HEAD + ROWS))
-    assert splits.classes == ("no", "yes")
-    assert splits.attributes == ("sex",)
-    assert [e.id for e in splits.train] == ["1", "2"]
-    assert splits.validation[0].attributes == {"sex": None}
-    assert splits.test[0].image == (tmp_path / "d.png").resolve()
-    assert splits.test[0].unit == "p4"
-
-
-def test_the_folder_may_be_given(tmp_path):
-    write(tmp_path, HEAD + ROWS, "metadata.csv")
-    assert len(load_table(tmp_path).train) == 2
-
-
-def test_other_column_names_and_tabs(tmp_path):
-    path = write(tmp_path, "file\tdx\na.png\tx\nb.png\ty\n", "t.tsv")
-    splits = load_table(path, image_column="file", label_column="dx", attributes=[])
-    assert splits.classes == ("x", "y")
-    assert {e.id for e in splits.everything()} == {"a.png", "b.png"}
-
-
-def test_class_order_can_be_given(tmp_path):
-    assert load_table(write(tmp_path, HEAD + ROWS), classes=["yes", "no"]).classes == ("yes", "no")
+def write(path, content):
+    path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
+    return path
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("name", "content"),
     [
-        ("", "not a readable CSV"),
-        (HEAD, "has no rows"),
-        ("id,image,lable\n1,a,b\n", "no column 'label'; did you mean 'lable'"),
-        (HEAD + "1,,no,F,p,train\n", "row 2 has no value for 'image'"),
-        (HEAD + "1,a.png,,F,p,train\n", "row 2 has no value for 'label'"),
-        (HEAD + "1,a.png,no,F,p,trian\n", "split 'trian'; did you mean 'train'"),
-        (HEAD + "1,../a.png,no,F,p,train\n", "outside the data folder"),
-        (HEAD + "1,http://x/a.png,no,F,p,train\n", "only local files"),
+        ("t.csv", "id,sex\n1,F\n2,\n"),
+        ("t.csv", "\ufeffid , sex\n1,F\n2,\n"),  # Excel's mark, and spaces in the header
+        ("t.tsv", "id\tsex\n1\tF\n2\t\n"),
+        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n2,\n")),
+        ("t.jsonl", '{"id": 1, "sex": "F"}\r\n\n{"id": 2, "sex": NaN}\n'),
+        ("t.jsonl", '{"id": 1, "sex": "F", "x": "a\u2028b"}\n{"id": 2}\n'),
     ],
 )
-def test_bad_tables(tmp_path, text, words):
+def test_formats_read_alike(tmp_path, name, content):
+    frame = read_table(write(tmp_path / name, content))
+    assert list(frame.columns)[:2] == ["id", "sex"]
+    assert frame["id"].tolist() == ["1", "2"]
+    assert frame["sex"].tolist()[0] == "F"
+    assert frame["sex"].isna().tolist() == [False, True]
+
+
+def test_parquet(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet
+
+    table = pa.table({"id": [1, None], "sex": ["F", None], "age": [54.5, None]})
+    pyarrow.parquet.write_table(table, tmp_path / "t.parquet")
+    frame = read_table(tmp_path / "t.parquet")
+    assert frame["id"].tolist()[0] == "1"  # a whole number stays whole beside a blank
+    assert frame["age"].tolist()[0] == "54.5"
+    assert frame.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
+    with pytest.raises(InputError, match="not a readable Parquet"):
+        read_table(write(tmp_path / "bad.parquet", "PAR1"))
+
+
+def test_parquet_without_pyarrow(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with pytest.raises(InputError, match=r"pip install 'fairlora-cls\[parquet\]'"):
+        read_table(write(tmp_path / "t.parquet", "PAR1"))
+
+
+def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
+    path = write(tmp_path / "t.csv", "id;név\n1;Jóska\n".encode("cp1250"))
+    with pytest.raises(InputError, match=r"not in UTF-8.*data\.options\.encoding"):
+        read_table(path)
+    frame = read_table(path, encoding="cp1250", separator=";")
+    assert frame.to_dict("list") == {"id": ["1"], "név": ["Jóska"]}
+    semicolons = read_table(write(tmp_path / "s.csv", "id;sex\n1;F\n"))
+    with pytest.raises(InputError, match=r"looks separated by semicolons.*separator"):
+        require_columns(semicolons, ["id"], tmp_path / "s.csv")
+    with pytest.raises(InputError, match="no text encoding 'klingon'"):
+        read_table(path, encoding="klingon")
+    with pytest.raises(InputError, match="not in UTF-8"):
+        read_table(write(tmp_path / "u.csv", "id,sex\n1,F\n".encode("utf-16")))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("t.csv", "", "not a readable CSV"),
+        ("t.csv", "id,sex\n", "has no rows"),
+        ("t.csv", 'id,sex\n1,"F\n', "not a readable CSV"),
+        ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "more fields in its rows than names"),
+        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "not a readable CSV"),
+        ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 is not JSON"),
+        ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
+        ("t.jsonl", b'{"id": "\xe9"}\n', "not in UTF-8"),
+    ],
+)
+def test_broken_tables(tmp_path, name, content, words):
     with pytest.raises(InputError, match=words):
-        load_table(write(tmp_path, text))
+        read_table(write(tmp_path / name, content))
 
 
-def test_unknown_class_attribute_and_place(tmp_path):
-    path = write(tmp_path, HEAD + ROWS)
-    with pytest.raises(InputError, match="row 3 has the label 'yes'"):
-        load_table(path, classes=["no", "maybe"])
-    with pytest.raises(InputError, match="no column 'race'"):
-        load_table(path, attributes=["race"])
-    with pytest.raises(InputError, match="no file or folder"):
-        load_table(tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"holds no table\.csv"):
-        load_table(tmp_path / "empty")
+def test_columns_values_and_ids_are_checked(tmp_path):
+    path = write(tmp_path / "t.csv", "id,sex\n1,F\n2, \n1,M\n")
+    frame = read_table(path)
+    with pytest.raises(InputError, match="no column 'sx'; did you mean 'sex'"):
+        require_columns(frame, ["sx"], path)
+    with pytest.raises(InputError, match="row 3 has no value for 'sex'"):
+        require_values(frame, ["sex"], path)
+    with pytest.raises(InputError, match=r"row 4 has the id '1' of row 2 again \(1 such"):
+        require_unique(frame["id"], path)
 
 
-def test_split_by_unit_keeps_units_whole_and_classes_in_proportion():
-    units = [f"u{i // 2}" for i in range(2000)]
-    labels = ["rare" if i // 2 % 10 == 0 else "common" for i in range(2000)]
-    homes = split_by_unit(units, labels, seed=3)
-    assert all(homes[i] == homes[i + 1] for i in range(0, 2000, 2))
-    for name, share in [("train", 0.8), ("validation", 0.1), ("test", 0.1)]:
-        for label, count in [("rare", 200), ("common", 1800)]:
-            found = sum(h == name and own == label for h, own in zip(homes, labels, strict=True))
-            assert found == share * count
-    assert homes == split_by_unit(units, labels, seed=3)
-    assert homes != split_by_unit(units, labels, seed=4)
-    backwards = split_by_unit(units[::-1], labels[::-1], seed=3)[::-1]
-    assert homes == backwards
+def test_the_wrong_folder_level_is_pointed_out(tmp_path):
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    write(tmp_path / "data" / "t.csv.gz", gzip.compress(b"id\n1\n"))
+    assert find_table(tmp_path / "data", ["t.csv"]).name == "t.csv.gz"
+    for folder in (tmp_path, tmp_path / "data" / "images"):
+        with pytest.raises(InputError, match=r"holds no t\.csv; '.*data' does: point there"):
+            find_table(folder, ["t.csv"])
+    with pytest.raises(InputError, match="point at the folder that does"):
+        find_table(tmp_path / "data", ["other.csv"])
+    with pytest.raises(InputError, match="no folder"):
+        find_table(tmp_path / "nowhere", ["t.csv"])
+
+
+def test_json_lists(tmp_path):
+    entries = read_json_list(write(tmp_path / "a.json", '[{"x": NaN}, {}]'))
+    assert entries[0]["x"] != entries[0]["x"]
+    for content in ("{}", "[1]"):
+        with pytest.raises(InputError, match="not a JSON list of objects"):
+            read_json_list(write(tmp_path / "b.json", content))
+    with pytest.raises(InputError, match="not a readable JSON"):
+        read_json_list(write(tmp_path / "b.json", "[{"))
+    with pytest.raises(InputError, match="no readable file"):
+        read_json_list(tmp_path / "nowhere.json")

@@ -102,6 +102,7 @@ def test_a_changed_setting_is_another_folder(backbone):
     first = backbone.vision_fingerprint()
     assert first == backbone.vision_fingerprint()
     assert replace(backbone, maximum_pixels=784 * 8).vision_fingerprint() != first
+    assert replace(backbone, rescaling=(0.0, 4095.0)).vision_fingerprint() != first
     with torch.no_grad():
         next(backbone.model.visual.parameters())[0] += 1e-3
     changed = backbone.vision_fingerprint()

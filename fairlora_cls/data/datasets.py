@@ -6,32 +6,22 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
-from fairlora_cls.data.examples import Example, Splits
-from fairlora_cls.data.groups import age_band
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.fairvlmed import load_fairvlmed
+from fairlora_cls.data.ham10000 import load_ham10000
+from fairlora_cls.data.mimic_cxr import load_mimic_cxr
+from fairlora_cls.data.padchest import load_padchest
+from fairlora_cls.data.saved_datasets import load_saved_dataset
 from fairlora_cls.data.simulation import write_fundus_cohort
-from fairlora_cls.data.tables import (
-    gather_splits,
-    load_table,
-    read_table,
-    require_columns,
-    split_by_unit,
-)
+from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import cache_folder
 
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
-
-HAM10000_DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-HAM10000_MALIGNANT = ("mel", "bcc", "akiec")
-HAM10000_METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata")
-HAM10000_FOLDERS = (
-    "HAM10000_images",
-    "HAM10000_images_part_1",
-    "HAM10000_images_part_2",
-    "ISIC2018_Task3_Training_Input",
-)
 
 
 def load_simulated_fundus(
@@ -58,68 +48,6 @@ def load_simulated_fundus(
     )
 
 
-def load_ham10000(path: Path, *, task: str = "malignant", seed: int = 42) -> Splits:
-    """HAM10000 dermoscopy (Tschandl et al. 2018) in its own layout, split 80/10/10 by lesion.
-
-    `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
-    sex, age_group (FairLLaVA's bands). Raises InputError for a missing folder or image, an
-    unknown diagnosis or sex.
-    """
-    if task not in ("malignant", "diagnosis"):
-        raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
-    if not path.is_dir():
-        raise InputError(f"There is no folder '{path}'.")
-    file = next((path / n for n in HAM10000_METADATA if (path / n).is_file()), None)
-    if file is None:
-        raise InputError(f"'{path}' holds no HAM10000_metadata.csv; point at the folder that does.")
-    frame = read_table(file)
-    require_columns(frame, ["lesion_id", "image_id", "dx", "age", "sex"], file)
-    images = {p.stem: p for f in HAM10000_FOLDERS for p in sorted((path / f).glob("*.jpg"))}
-    classes = HAM10000_DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
-    examples = []
-    for i, row in enumerate(frame.itertuples(index=False)):
-        diagnosis = str(row.dx).strip().lower()
-        if diagnosis not in HAM10000_DIAGNOSES:
-            raise InputError(
-                f"'{file}' row {i + 2} has dx '{row.dx}'{nearest(diagnosis, HAM10000_DIAGNOSES)}"
-            )
-        if row.image_id not in images:
-            raise InputError(
-                f"'{file}' row {i + 2} names image '{row.image_id}', which is in none of its image folders."
-            )
-        label = (
-            HAM10000_DIAGNOSES.index(diagnosis)
-            if task == "diagnosis"
-            else int(diagnosis in HAM10000_MALIGNANT)
-        )
-        attributes = {"sex": _ham_sex(row.sex, file, i), "age_group": _ham_age(row.age, file, i)}
-        examples.append(
-            Example(row.image_id, images[row.image_id], label, attributes, row.lesion_id)
-        )
-    homes = split_by_unit([e.unit for e in examples], [classes[e.label] for e in examples], seed)
-    return gather_splits(str(path), classes, ("sex", "age_group"), examples, homes)
-
-
-def _ham_sex(value: Any, file: Path, row: int) -> str | None:
-    text = "unknown" if value != value else str(value).strip().lower()
-    if text in ("male", "female"):
-        return text
-    if text in ("unknown", ""):
-        return None
-    raise InputError(f"'{file}' row {row + 2} has sex '{value}'; expected male, female or unknown.")
-
-
-def _ham_age(value: Any, file: Path, row: int) -> str | None:
-    if value != value or str(value).strip().lower() in ("", "unknown"):
-        return None
-    try:
-        return age_band(float(value))
-    except ValueError as error:
-        raise InputError(
-            f"'{file}' row {row + 2} has age '{value}', which is not a number."
-        ) from error
-
-
 @dataclass(frozen=True)
 class Dataset:
     """A source: how to load it, and the recipe values that suit it unless the user says others."""
@@ -140,12 +68,37 @@ DATASETS: dict[str, Dataset] = {
         },
         protect=["ethnicity"],  # the attribute whose bias is planted
     ),
+    "fairvlmed": Dataset(
+        load_fairvlmed,
+        needs_path=True,
+        defaults={
+            "sensitive": ["ethnicity", "race", "sex"],
+            "prompt": "Does the patient have glaucoma?",
+        },
+    ),
     "ham10000": Dataset(
         load_ham10000,
         needs_path=True,
         defaults={"sensitive": ["sex", "age_group"], "prompt": "Is this lesion malignant?"},
     ),
+    "mimic-cxr": Dataset(
+        load_mimic_cxr,
+        needs_path=True,
+        defaults={
+            "sensitive": ["race", "sex", "age_group"],
+            "prompt": "Does the chest X-ray show a pleural effusion?",
+        },
+    ),
+    "padchest": Dataset(
+        load_padchest,
+        needs_path=True,
+        defaults={
+            "sensitive": ["sex", "age_group"],
+            "prompt": "Does the chest X-ray show a pleural effusion?",
+        },
+    ),
     "table": Dataset(load_table, needs_path=True, defaults={}),
+    "datasets": Dataset(load_saved_dataset, needs_path=True, defaults={}),
 }
 
 
@@ -155,15 +108,37 @@ def dataset_options(source: str) -> tuple[str, ...]:
     return tuple(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
 
 
+def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """A source's options as its loader wants them, and what is wrong: unknown names, other types."""
+    known = dataset_options(source)
+    types = get_type_hints(DATASETS[source].load)
+    values, problems = {}, []
+    for name, value in options.items():
+        if name not in known:
+            problems.append(
+                f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
+            )
+            continue
+        adapter = TypeAdapter(types[name], config=ConfigDict(coerce_numbers_to_str=True))
+        try:
+            values[name] = adapter.validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            wants_list = first["type"] in ("sequence_str", "is_instance_of")
+            reason = "Write a list, such as [a, b]" if wants_list else first["msg"]
+            problems.append(
+                f"data.options.{name}: {reason[:1].lower()}{reason[1:]} (got {value!r})"
+            )
+    return values, problems
+
+
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:
     """Load a source by name. Raises InputError for an unknown source, option or bad data."""
     if source not in DATASETS:
         raise InputError(f"There is no data source '{source}'{nearest(source, DATASETS)}")
-    for name in options:
-        if name not in dataset_options(source):
-            raise InputError(
-                f"'{source}' has no option '{name}'{nearest(name, dataset_options(source))}"
-            )
+    values, problems = check_options(source, options)
+    if problems:
+        raise InputError("; ".join(problems))
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
-    return DATASETS[source].load(path, **options)
+    return DATASETS[source].load(path, **values)

@@ -25,6 +25,7 @@ class Example:
     label: int  # index into Splits.classes
     attributes: Mapping[str, str | None]  # group names; None where not recorded
     unit: str  # patient, lesion …: examples of one unit stay in one split
+    text: str | None = None  # report or findings, where the data set has them
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,19 @@ class Splits:
 def validate_splits(splits: Splits) -> None:
     """Refuse a data set that no honest run can be made of.
 
-    Raises InputError for: fewer than two classes, an empty split, a doubled id, a unit in two
-    splits, a class without a training example.
+    Raises InputError for: fewer than two classes, no class of three examples, an empty split, a
+    doubled id, a unit in two splits, a class without a training example.
     """
     if len(splits.classes) < 2:
         raise InputError(
             f"The data has {len(splits.classes)} class ({', '.join(splits.classes) or 'none'}); "
             "a classifier needs at least two. Check the label column."
+        )
+    sizes = Counter(e.label for e in splits.everything())
+    if sizes and max(sizes.values()) < len(SPLIT_NAMES):
+        raise InputError(
+            f"No class of '{splits.source}' has more than {max(sizes.values())} examples; training, "
+            "validation and test need at least one each."
         )
     for name in SPLIT_NAMES:
         if not splits.split(name):
@@ -115,11 +122,14 @@ def _first(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
 
 
 def fingerprint(splits: Splits) -> str:
-    """A hash of ids, labels, attributes and splits: the same data, the same text."""
+    """A hash of ids, labels, attributes, texts and splits: the same data, the same fingerprint."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\x1f".join(splits.classes).encode())
     for name in SPLIT_NAMES:
         for e in splits.split(name):
             attributes = "\x1f".join(f"{k}={v}" for k, v in sorted(e.attributes.items()))
-            digest.update(f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}\n".encode())
+            text = "" if e.text is None else f"\x1e{e.text}"
+            digest.update(
+                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}\n".encode()
+            )
     return digest.hexdigest()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -15,14 +16,10 @@ from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.errors import InputError, nearest
 
 INTERSECTION = "×"  # joins attributes, and the groups of their cells
-OTHER = "Other"  # the cell that rare cells of an intersection become
 UNKNOWN = "Unknown"  # the group that `keep` gives to an example whose attribute is not recorded
+OTHER = "Other"  # the group that rare values, or rare cells of an intersection, are merged into
 
-AGE_BANDS = (
-    (44.0, "(0,44]"),
-    (65.0, "(44,65]"),
-    (float("inf"), "(65,∞)"),
-)  # FairLLaVA's cuts, years
+AGE_CUTS = (44.0, 65.0)  # FairLLaVA's, years; its comparison in Table 3 cuts at 65 only
 
 
 @dataclass(frozen=True)
@@ -39,11 +36,29 @@ class Groups:
         return tuple(n for n, count in zip(self.names, self.counts, strict=True) if count == 0)
 
 
-def age_band(age: float | None) -> str | None:
-    """FairLLaVA's age groups (0,44], (44,65], (65,∞), in years; None where age is not recorded."""
+def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
+    """The age group of an age in years: (0,44], (44,65], (65,∞) for the cuts 44 and 65.
+
+    None where age is not recorded. Raises InputError for cuts that do not rise from above 0.
+    """
     if age is None or not np.isfinite(age):
         return None
-    return next(name for upper, name in AGE_BANDS if age <= upper)
+    bounds = (0.0, *cuts)
+    if not cuts or any(not low < high for low, high in pairwise(bounds)):
+        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
+    for low, high in pairwise(bounds):
+        if age <= high:
+            return f"({low:g},{high:g}]"
+    return f"({bounds[-1]:g},∞)"
+
+
+def require_attributes(splits: Splits, attributes: Sequence[str]) -> None:
+    """Raise InputError for an attribute that the data lacks."""
+    for name in attributes:
+        if name not in splits.attributes:
+            raise InputError(
+                f"The data has no attribute '{name}'{nearest(name, splits.attributes)}"
+            )
 
 
 def apply_missing_policy(
@@ -52,13 +67,10 @@ def apply_missing_policy(
     """Treat examples that lack one of `attributes`; returns the splits and how many it touched.
 
     `keep` makes "Unknown" a group of its own (the glaucoma paper), `drop` leaves the example out
-    (FairCLIP), `error` refuses the data. Raises InputError for an attribute the data lacks.
+    (FairCLIP), `error` refuses the data; `predict` keeps, and data/missing_groups.py fills in
+    training rows later, from image features. Raises InputError for an attribute the data lacks.
     """
-    for name in attributes:
-        if name not in splits.attributes:
-            raise InputError(
-                f"The data has no attribute '{name}'{nearest(name, splits.attributes)}"
-            )
+    require_attributes(splits, attributes)
     lacking = [
         e for e in splits.everything() if any(e.attributes.get(a) is None for a in attributes)
     ]
@@ -68,7 +80,7 @@ def apply_missing_policy(
         first = next(a for a in attributes if lacking[0].attributes.get(a) is None)
         raise InputError(
             f"Example '{lacking[0].id}' has no value for '{first}' ({len(lacking)} such examples); "
-            "set data.missing_groups to keep (a group of its own) or drop."
+            "set data.missing_groups to keep (a group of its own), drop or predict."
         )
     treat = _drop if policy == "drop" else _keep
     changed = {name: treat(splits.split(name), attributes) for name in SPLIT_NAMES}
@@ -85,6 +97,43 @@ def _keep(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Examp
             e,
             attributes={**e.attributes, **{a: e.attributes.get(a) or UNKNOWN for a in attributes}},
         )
+        for e in examples
+    )
+
+
+def merge_rare_groups(
+    splits: Splits, attributes: Sequence[str], minimum: int
+) -> tuple[Splits, tuple[str, ...]]:
+    """Merge an attribute's values with fewer than `minimum` training examples into "Other".
+
+    Counted in the training split, applied to all; "Unknown" and missing values stay as they are.
+    An attribute with a single rare value and no "Other" to join keeps it: renaming merges nothing.
+    Returns the splits and a sentence per attribute that changed. Raises InputError for an
+    attribute the data lacks.
+    """
+    require_attributes(splits, attributes)
+    notes = []
+    for name in attributes:
+        counts = Counter(e.attributes[name] for e in splits.train)
+        values = {e.attributes[name] for e in splits.everything()} - {None, UNKNOWN}
+        rare = {v for v in values if counts[v] < minimum}
+        if len(rare | ({OTHER} & values)) < 2:
+            continue
+        changed = {n: _rename(splits.split(n), name, rare) for n in SPLIT_NAMES}
+        splits = replace(splits, **changed)
+        listed = ", ".join(sorted(rare - {OTHER}))
+        notes.append(
+            f"{name}: {listed}, each with fewer than {minimum} training examples, are merged into "
+            f"{OTHER} ({sum(counts[v] for v in rare | {OTHER})} in training; data.merge_groups_below)."
+        )
+    return splits, tuple(notes)
+
+
+def _rename(examples: Sequence[Example], attribute: str, rare: set[str]) -> tuple[Example, ...]:
+    return tuple(
+        replace(e, attributes={**e.attributes, attribute: OTHER})
+        if e.attributes[attribute] in rare
+        else e
         for e in examples
     )
 
@@ -140,11 +189,7 @@ def encode_recorded(splits: Splits, attribute: str) -> Groups:
 def _cells(splits: Splits, attribute: str) -> dict[str, list[str | None]]:
     """The group of every example, by split; None where a part of it is not recorded."""
     parts = attribute.split(INTERSECTION)
-    for part in parts:
-        if part not in splits.attributes:
-            raise InputError(
-                f"The data has no attribute '{part}'{nearest(part, splits.attributes)}"
-            )
+    require_attributes(splits, parts)
 
     def name_of(example: Example) -> str | None:
         values = [example.attributes.get(part) for part in parts]

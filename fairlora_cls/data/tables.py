@@ -1,191 +1,215 @@
-"""A CSV beside images (the imagefolder convention) → Splits, columns named by options.
+"""Tables on disk (CSV, TSV, Parquet, JSON lines) → text columns, blanks as NaN.
 
 N rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.errors import InputError, nearest
 
-SPLIT_ALIASES = {
-    "train": "train",
-    "training": "train",
-    "validation": "validation",
-    "valid": "validation",
-    "val": "validation",
-    "dev": "validation",
-    "test": "test",
-    "testing": "test",
-}
+HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")  # their first row is number 1
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """A CSV or TSV as text columns, blanks as NaN. Raises InputError when there is none or no row."""
-    if not path.is_file():
-        raise InputError(f"There is no table '{path}'.")
-    try:
-        separator = "\t" if path.suffix == ".tsv" else ","
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, na_values=[""])
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not a readable CSV table in UTF-8 ({error}).") from error
-    if frame.empty:
-        raise InputError(f"'{path}' has no rows.")
-    return frame.rename(columns=str.strip)
-
-
-def require_columns(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming the first column that `path` lacks and the nearest that it has."""
-    for name in names:
-        if name not in frame.columns:
-            raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}")
-
-
-def resolve_image(folder: Path, name: str, row: int) -> Path:
-    """The path of an image named in a table, which must lie inside the table's folder."""
-    if "://" in name:
-        raise InputError(f"Row {row} names the image '{name}'; only local files are read.")
-    path = (folder / name).resolve()
-    if not path.is_relative_to(folder.resolve()):
-        raise InputError(f"Row {row} names the image '{name}', which lies outside the data folder.")
-    return path
-
-
-def load_table(
+def read_table(
     path: Path,
     *,
-    table: str | None = None,
-    image_column: str = "image",
-    label_column: str = "label",
-    id_column: str = "id",
-    split_column: str = "split",
-    unit_column: str = "patient",
-    attributes: Sequence[str] | None = None,
-    classes: Sequence[str] | None = None,
-    seed: int = 42,
-) -> Splits:
-    """Read `path`, a CSV/TSV file or a folder that holds one, with image paths relative to it.
+    columns: Sequence[str] | None = None,
+    separator: str | None = None,
+    encoding: str = "utf-8",
+) -> pd.DataFrame:
+    """A table as text columns, blanks as NaN; the format by the suffix, `.gz` opened on the way.
 
-    Without `id_column` in the table the image path is the id; without `unit_column` every example
-    is its own unit; without `split_column` units are split 80/10/10 by `seed`, stratified by
-    label. `attributes` defaults to every column that is none of these; `classes` to the sorted
-    labels (the last is positive). Raises InputError naming file, column, row and value.
+    `.parquet` (needs pyarrow) and `.jsonl` (one object a line); `.tsv` and `.tab` are separated by
+    tabs, everything else by commas unless `separator` says otherwise. `columns` reads only those
+    of them that there are. Raises InputError for a missing, unreadable or empty table.
     """
-    file = _find_table(Path(path), table)
-    frame = read_table(file)
-    folder = file.parent
-    require_columns(frame, [image_column, label_column], file)
-    for column in (image_column, label_column):
-        blank = frame[column].isna()
-        if blank.any():
-            raise InputError(
-                f"'{file}' row {int(np.argmax(blank)) + 2} has no value for '{column}'."
-            )
-    reserved = {image_column, label_column, id_column, split_column, unit_column}
-    if attributes is None:
-        attributes = [c for c in frame.columns if c not in reserved]
-    require_columns(frame, attributes, file)
-    labels = frame[label_column].str.strip()
-    names = tuple(str(c) for c in classes) if classes else tuple(sorted(labels.unique()))
-    unknown = ~labels.isin(names)
-    if unknown.any():
-        row = int(np.argmax(unknown))
-        raise InputError(
-            f"'{file}' row {row + 2} has the label '{labels[row]}'{nearest(labels[row], names)}"
-        )
-    ids = frame[id_column] if id_column in frame else frame[image_column]
-    units = frame[unit_column].fillna(ids) if unit_column in frame else ids
-    if split_column in frame:
-        homes = _read_splits(frame[split_column], file)
+    if not path.is_file():
+        raise InputError(f"There is no table '{path}'.")
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith(".parquet"):
+        frame = _read_parquet(path)
+    elif name.endswith((".jsonl", ".ndjson")):
+        frame = _read_json_lines(path)
     else:
-        homes = split_by_unit(list(units), list(labels), seed)
-    columns = {a: [None if pd.isna(v) else v.strip() for v in frame[a]] for a in attributes}
-    examples = [
-        Example(
-            id=str(ids[i]),
-            image=resolve_image(folder, frame[image_column][i], i + 2),
-            label=names.index(labels[i]),
-            attributes={a: values[i] for a, values in columns.items()},
-            unit=str(units[i]),
+        separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
+        frame = _read_separated(path, columns, separator, encoding)
+    if frame.empty:
+        raise InputError(f"'{path}' has no rows.")
+    return frame.rename(columns=lambda column: str(column).strip())
+
+
+def _read_separated(
+    path: Path, columns: Sequence[str] | None, separator: str, encoding: str
+) -> pd.DataFrame:
+    wanted = None if columns is None else lambda column: column.strip() in columns
+    try:
+        frame = pd.read_csv(
+            path,
+            sep=separator,
+            encoding="utf-8-sig" if encoding == "utf-8" else encoding,  # with or without its mark
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            usecols=wanted,
         )
-        for i in range(len(frame))
-    ]
-    return gather_splits(str(file), names, tuple(attributes), examples, homes)
-
-
-def _find_table(path: Path, table: str | None) -> Path:
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise InputError(f"There is no file or folder '{path}'.")
-    if table is not None:
-        return path / table
-    found = [
-        path / name
-        for name in ("table.csv", "metadata.csv", "table.tsv")
-        if (path / name).is_file()
-    ]
-    if not found:
+    except UnicodeError as error:
         raise InputError(
-            f"'{path}' holds no table.csv or metadata.csv; name the file with data.options.table."
-        )
-    return found[0]
+            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8, or say what it is in, "
+            "such as cp1252 or utf-16 (data.options.encoding of the source 'table')."
+        ) from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, zlib.error) as error:
+        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
+    except LookupError as error:
+        raise InputError(f"There is no text encoding '{encoding}'.") from error
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise InputError(f"'{path}' has more fields in its rows than names in its first line.")
+    return frame
 
 
-def _read_splits(column: pd.Series, file: Path) -> list[str]:
-    homes = []
-    for i, value in enumerate(column):
-        home = SPLIT_ALIASES.get(str(value).strip().lower())
-        if home is None:
-            raise InputError(
-                f"'{file}' row {i + 2} has the split '{value}'{nearest(str(value), SPLIT_ALIASES)}"
-            )
-        homes.append(home)
-    return homes
+def read_json_list(path: Path) -> list[dict[str, Any]]:
+    """A JSON file that holds a list of objects; bare NaN, which LLaVA-Rad writes, is read too.
 
-
-def split_by_unit(
-    units: Sequence[str],
-    labels: Sequence[str],
-    seed: int,
-    fractions: Mapping[str, float] | None = None,
-) -> list[str]:
-    """Assign whole units (patients, lesions) to splits, stratified by the unit's first label.
-
-    Returns a split name per row. `fractions` maps split names to shares that sum to 1 (default
-    .8/.1/.1). Deterministic in `seed`, whatever the order of the rows.
+    Raises InputError.
     """
-    fractions = fractions or {"train": 0.8, "validation": 0.1, "test": 0.1}
-    label_of: dict[str, str] = {}
-    for unit, label in zip(units, labels, strict=True):
-        label_of[unit] = min(label, label_of.get(unit, label))
-    home: dict[str, str] = {}
-    bounds = np.cumsum([fractions[name] for name in SPLIT_NAMES])
-    for stratum, label in enumerate(sorted(set(label_of.values()))):
-        members = sorted(unit for unit, own in label_of.items() if own == label)
-        order = np.random.default_rng([seed, stratum]).permutation(len(members))
-        places = (np.arange(len(members)) + 0.5) / len(members)
-        for rank, place in zip(order, places, strict=True):
-            home[members[rank]] = SPLIT_NAMES[int(np.searchsorted(bounds, place))]
-    return [home[unit] for unit in units]
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise InputError(f"There is no readable file '{path}'.") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not a readable JSON file ({error}).") from error
+    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
+        raise InputError(f"'{path}' is not a JSON list of objects.")
+    return entries
 
 
-def gather_splits(
-    source: str,
-    classes: tuple[str, ...],
-    attributes: tuple[str, ...],
-    examples: Sequence[Example],
-    homes: Sequence[str],
-) -> Splits:
-    """Sort examples into Splits by their split's name."""
-    chosen = {
-        name: tuple(e for e, home in zip(examples, homes, strict=True) if home == name)
-        for name in SPLIT_NAMES
-    }
-    return Splits(source, classes, attributes, **chosen)
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise InputError(
+            f"'{path}' is a Parquet table, which needs pyarrow: pip install 'fairlora-cls[parquet]'."
+        ) from error
+    try:
+        rows = pyarrow.parquet.read_table(path).to_pandas(types_mapper=pd.ArrowDtype)
+    except pyarrow.ArrowException as error:
+        raise InputError(f"'{path}' is not a readable Parquet table ({error}).") from error
+    return pd.DataFrame({name: texts_of(rows[name]) for name in rows.columns})
+
+
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    rows = []
+    try:
+        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
+            if line.strip():
+                rows.append(json.loads(line))
+                if not isinstance(rows[-1], dict):
+                    raise InputError(f"'{path}' line {number} is not a JSON object.")
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"'{path}' line {number} is not JSON ({error.msg}).") from error
+    columns = dict.fromkeys(key for row in rows for key in row)
+    return pd.DataFrame({name: texts_of([row.get(name) for row in rows]) for name in columns})
+
+
+def texts_of(values: Sequence[Any]) -> pd.Series:
+    """Values as a text column, blanks as NaN."""
+    return pd.Series([_text(value) for value in values], dtype=object)
+
+
+def _text(value: Any) -> str | float:
+    """A value as a CSV would hold it: blank as NaN, nested values as JSON."""
+    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
+        return np.nan
+    if isinstance(value, dict | list):
+        return json.dumps(value, default=str)
+    return str(value) or np.nan
+
+
+def row_of(path: Path | Sequence[Path], row: int) -> str:
+    """How a message names a row: as a reader of the file counts, a header line included.
+
+    A sequence of files has one row in each, and the file alone names it.
+    """
+    if not isinstance(path, Path):
+        return f"'{path[row]}'"
+    headed = not path.name.lower().removesuffix(".gz").endswith(HEADLESS)
+    return f"'{path}' row {row + 1 + headed}"
+
+
+def require_columns(
+    frame: pd.DataFrame, names: Sequence[str], path: Path, option: str | None = None
+) -> None:
+    """Raise InputError naming the first column that `path` lacks and the nearest that it has.
+
+    `option` is the one of the source that names the column, for the way out.
+    """
+    for name in names:
+        if name in frame.columns:
+            continue
+        only = str(frame.columns[0])
+        for separator, word in OTHER_SEPARATORS.items():
+            if len(frame.columns) == 1 and separator in only:
+                raise InputError(
+                    f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
+                    f"data.options.separator='{separator}' (source 'table')."
+                )
+        way_out = f" Name the right one with data.options.{option}." if option else ""
+        raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")
+
+
+def require_values(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
+    """Raise InputError naming the first row where one of the columns `names` is blank."""
+    for name in names:
+        blank = frame[name].isna() | (frame[name].str.strip() == "")
+        if blank.any():
+            raise InputError(f"{row_of(path, int(np.argmax(blank)))} has no value for '{name}'.")
+
+
+def require_unique(ids: pd.Series, path: Path) -> None:
+    """Raise InputError naming the first two rows that share an id."""
+    doubled = ids.duplicated()
+    if doubled.any():
+        again = int(np.argmax(doubled))
+        first = int(np.argmax(ids == ids.iloc[again]))
+        raise InputError(
+            f"{row_of(path, again)} has the id '{ids.iloc[again]}' of row "
+            f"{row_of(path, first).rsplit(' ', 1)[1]} again ({int(doubled.sum())} such rows); ids must be unique."
+        )
+
+
+def find_table(folder: Path, names: Sequence[str]) -> Path:
+    """The first of `names` (each also as `.gz`) in `folder`.
+
+    Raises InputError that says where they do lie when the folder is a level too high or too low.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no folder '{folder}'.")
+    found = first_file(folder, names)
+    if found is not None:
+        return found
+    hint = point_at(folder, lambda near: first_file(near, names) is not None)
+    raise InputError(f"'{folder}' holds no {names[0]}; {hint}.")
+
+
+def point_at(folder: Path, holds: Callable[[Path], bool]) -> str:
+    """The way out of a wrong level: the folder one above or below that `holds` what is sought."""
+    below = sorted(p for p in folder.iterdir() if p.is_dir())
+    near = next((p for p in [folder.resolve().parent, *below] if holds(p)), None)
+    return f"'{near}' does: point there" if near else "point at the folder that does"
+
+
+def first_file(folder: Path, names: Sequence[str]) -> Path | None:
+    """The first of `names`, plain or as `.gz`, that is a file in `folder`."""
+    candidates = [folder / f"{name}{end}" for name in names for end in ("", ".gz")]
+    return next((path for path in candidates if path.is_file()), None)

@@ -25,7 +25,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fairlora_cls.data.images import UnreadableImageError, fit_to_budget, read_image
+from fairlora_cls.data.images import Rescaling, UnreadableImageError, fit_to_budget, read_image
 from fairlora_cls.files import write_atomically
 
 SHARD_BYTES = 256 * 2**20  # a shard is closed at this size …
@@ -104,7 +104,11 @@ def write_shard(folder: Path, items: Sequence[tuple[str, torch.Tensor, torch.Ten
 
 
 def encode_files(
-    paths: Sequence[Path], encode: ImageEncoder, minimum_pixels: int, maximum_pixels: int
+    paths: Sequence[Path],
+    encode: ImageEncoder,
+    minimum_pixels: int,
+    maximum_pixels: int,
+    rescaling: Rescaling = "percentile",
 ) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor] | UnreadableImageError]]:
     """Yield (place in `paths`, (features on the CPU, grid) or why the file cannot be read).
 
@@ -113,7 +117,7 @@ def encode_files(
 
     def load(path: Path) -> Image.Image | UnreadableImageError:
         try:
-            return fit_to_budget(read_image(path), minimum_pixels, maximum_pixels)
+            return fit_to_budget(read_image(path, rescaling), minimum_pixels, maximum_pixels)
         except UnreadableImageError as error:
             return error
 
@@ -143,6 +147,7 @@ def fill_cache(
     minimum_pixels: int,
     maximum_pixels: int,
     advance: Callable[[int], None],
+    rescaling: Rescaling = "percentile",
 ) -> None:
     """Compute the features of (digest, path) images into new shards; `advance` hears each image.
 
@@ -151,7 +156,7 @@ def fill_cache(
     pending: list[tuple[str, torch.Tensor, torch.Tensor]] = []
     size = 0
     for place, result in encode_files(
-        [p for _, p in images], encode, minimum_pixels, maximum_pixels
+        [p for _, p in images], encode, minimum_pixels, maximum_pixels, rescaling
     ):
         advance(1)
         if isinstance(result, UnreadableImageError):
@@ -180,15 +185,20 @@ class LiveFeatures:
     """Features of a split from the tower itself, every time (--no-vision-cache)."""
 
     def __init__(
-        self, paths: Sequence[Path], encode: ImageEncoder, minimum_pixels: int, maximum_pixels: int
+        self,
+        paths: Sequence[Path],
+        encode: ImageEncoder,
+        minimum_pixels: int,
+        maximum_pixels: int,
+        rescaling: Rescaling = "percentile",
     ):
         self.paths = paths
         self.encode = encode
-        self.budget = (minimum_pixels, maximum_pixels)
+        self.reading = (minimum_pixels, maximum_pixels, rescaling)
 
     def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         found = []
-        for _, result in encode_files([self.paths[i] for i in indices], self.encode, *self.budget):
+        for _, result in encode_files([self.paths[i] for i in indices], self.encode, *self.reading):
             if isinstance(result, UnreadableImageError):
                 raise result
             found.append(result)

@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 
@@ -36,6 +37,7 @@ class Backbone:
     minimum_pixels: int
     lora_pattern: str  # regular expression; {targets} is replaced by the alternatives
     hidden_size: int  # D
+    rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
 
     @property
     def image_token(self) -> int:
@@ -99,13 +101,13 @@ class Backbone:
     def vision_fingerprint(self) -> str:
         """A hash of all that decides the features of an image besides the image itself.
 
-        Weights and numeric type of the vision tower, the processor's settings and the pixel
-        budget: a changed one is another key in the vision cache.
+        Weights and numeric type of the vision tower, the processor's settings, the pixel budget
+        and the rescaling of deep pixels: a changed one is another key in the vision cache.
         """
         digest = hashlib.blake2b(digest_size=16)
         settings = {
             "processor": self.processor.image_processor.to_dict(),
-            "pixels": [self.minimum_pixels, self.maximum_pixels],
+            "pixels": [self.minimum_pixels, self.maximum_pixels, self.rescaling],
             "config": self.model.config.vision_config.to_dict(),
         }
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())

@@ -6,7 +6,7 @@ B examples, T tokens, D hidden size, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fairlora_cls.data.batching import Batch
+from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, write_atomically, write_folder_atomically, write_json
 from fairlora_cls.models.adapters import load_adapter
@@ -64,6 +65,7 @@ class ClassifierSettings:
     maximum_pixels: int  # px²
     precision: str
     label_words: tuple[str, ...] | None = None  # zero-shot by likelihood: no adapter, no head
+    rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
 
 
 class Classifier(nn.Module):
@@ -134,16 +136,21 @@ def read_classifier_settings(folder: Path) -> ClassifierSettings:
     values: dict[str, Any] = read_json(path)
     words = values["label_words"]
     values |= {"labels": tuple(values["labels"]), "label_words": tuple(words) if words else None}
+    if isinstance(values.get("rescaling"), list):
+        values["rescaling"] = tuple(values["rescaling"])
     return ClassifierSettings(**values)
 
 
 def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dtype) -> nn.Module:
     """The classifier saved in `folder`, ready to predict."""
     if settings.label_words is not None:
-        return load_label_word_classifier(
+        found = load_label_word_classifier(
             settings.backbone, dtype, settings.maximum_pixels, settings.label_words
         )
+        found.backbone = replace(found.backbone, rescaling=settings.rescaling)
+        return found
     backbone = load_backbone(settings.backbone, dtype, settings.maximum_pixels)
+    backbone = replace(backbone, rescaling=settings.rescaling)
     network = load_adapter(backbone, folder)
     classifier = Classifier(backbone, network, len(settings.labels), settings.pooling)
     classifier.head.load_state_dict(load_file(folder / "head.safetensors"))

@@ -1,0 +1,42 @@
+"""CheXpert's 14 labels in {1, 0, −1, blank} → one finding's yes or no, by a stated rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from fairlora_cls.data.codes import decode_column
+from fairlora_cls.errors import InputError, nearest
+
+FINDINGS = (
+    "Atelectasis",
+    "Cardiomegaly",
+    "Consolidation",
+    "Edema",
+    "Enlarged Cardiomediastinum",
+    "Fracture",
+    "Lung Lesion",
+    "Lung Opacity",
+    "No Finding",
+    "Pleural Effusion",
+    "Pleural Other",
+    "Pneumonia",
+    "Pneumothorax",
+    "Support Devices",
+)
+CODES = {"1": "positive", "0": "negative", "-1": "uncertain"}
+RULES = {"drop": None, "negative": 0, "positive": 1}
+
+
+def label_finding(column: pd.Series, file: Path, *, uncertain: str, blank: str) -> list[int | None]:
+    """1 where the finding is there, 0 where it is not, None where the rule leaves the image out.
+
+    `uncertain` and `blank`: `drop`, `negative` or `positive`. Raises InputError naming file, row
+    and value for any label but 1, 0, −1 and blank.
+    """
+    for option, rule in (("uncertain", uncertain), ("blank", blank)):
+        if rule not in RULES:
+            raise InputError(f"data.options.{option} is '{rule}'{nearest(rule, RULES)}")
+    meaning = {"positive": 1, "negative": 0, "uncertain": RULES[uncertain], None: RULES[blank]}
+    return [meaning[name] for name in decode_column(column, CODES, file)]

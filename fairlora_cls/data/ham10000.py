@@ -1,0 +1,121 @@
+"""The source `ham10000`: dermoscopy in the layouts of Dataverse, Kaggle and the ISIC archive.
+
+N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairlora_cls.data.codes import age_bands, decode_column, read_ages
+from fairlora_cls.data.examples import Example, Splits
+from fairlora_cls.data.groups import AGE_CUTS
+from fairlora_cls.data.splitting import gather_splits, split_examples
+from fairlora_cls.data.tables import (
+    find_table,
+    read_json_list,
+    read_table,
+    require_columns,
+    require_unique,
+    require_values,
+    row_of,
+)
+from fairlora_cls.errors import InputError, nearest
+
+DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
+MALIGNANT = ("mel", "bcc", "akiec")
+SEXES = {"male": "male", "female": "female", "unknown": None}
+METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
+FOLDERS = (
+    "HAM10000_images",
+    "HAM10000_images_part_1",
+    "HAM10000_images_part_2",
+    "ISIC2018_Task3_Training_Input",
+)
+# Some copies write dx out; one replaced "mel" by "Melanoma" inside "melanocytic nevi".
+LONG_NAMES = {
+    "actinic keratoses": "akiec",
+    "actinic keratoses and intraepithelial carcinoma": "akiec",
+    "basal cell carcinoma": "bcc",
+    "benign keratosis-like lesions": "bkl",
+    "benign keratosis": "bkl",
+    "dermatofibroma": "df",
+    "melanoma": "mel",
+    "melanocytic nevi": "nv",
+    "melanomaanocytic nevi": "nv",
+    "vascular lesions": "vasc",
+}
+
+
+def load_ham10000(
+    path: Path,
+    *,
+    task: str = "malignant",
+    questions: str | None = None,
+    age_cuts: Sequence[float] = AGE_CUTS,
+    stratify: Sequence[str] = (),
+    seed: int = 42,
+) -> Splits:
+    """HAM10000 dermoscopy (Tschandl et al. 2018) in its own layout, split 80/10/10 by lesion.
+
+    `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
+    sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise). The split keeps
+    the classes, and the groups of the attributes `stratify`, in proportion. `questions`: FairLLaVA's
+    JSON file of questions and answers, which become the examples' text, a pair of lines each.
+    Raises InputError for a missing folder or image, an unknown diagnosis or sex.
+    """
+    if task not in ("malignant", "diagnosis"):
+        raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
+    file = find_table(path, METADATA)
+    frame = read_table(file)
+    require_columns(frame, ["lesion_id", "image_id", "dx", "age", "sex"], file)
+    require_values(frame, ["lesion_id", "image_id", "dx"], file)
+    require_unique(frame["image_id"], file)
+    diagnoses = decode_column(frame["dx"], {d: d for d in DIAGNOSES} | LONG_NAMES, file)
+    sexes = decode_column(frame["sex"], SEXES, file)
+    ages = age_bands(read_ages(frame["age"], file), age_cuts)
+    images = _images(path)
+    texts = _read_questions(Path(questions).expanduser()) if questions else {}
+    classes = DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
+    examples = []
+    rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, ages, strict=True)
+    for row, (image, lesion, diagnosis, sex, age) in enumerate(rows):
+        if image not in images:
+            raise InputError(
+                f"{row_of(file, row)} names image '{image}', which is in none of its image folders "
+                f"({', '.join(FOLDERS)}){nearest(image, images)}"
+            )
+        name = diagnosis if task == "diagnosis" else classes[diagnosis in MALIGNANT]
+        attributes = {"sex": sex, "age_group": age}
+        examples.append(
+            Example(image, images[image], classes.index(name), attributes, lesion, texts.get(image))
+        )
+    homes = split_examples(examples, classes, stratify, seed)
+    return gather_splits(str(path), classes, ("sex", "age_group"), examples, homes)
+
+
+def _read_questions(file: Path) -> dict[str, str]:
+    """Image id → `Question: …` and `Answer: …` lines."""
+    texts: dict[str, str] = {}
+    for place, entry in enumerate(read_json_list(file), 1):
+        try:
+            pairs = [f"Question: {qa['Q']}\nAnswer: {qa['A']}" for qa in entry["new_QA"]]
+            texts[str(entry["image_id"])] = "\n".join(pairs)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                f"'{file}' entry {place} lacks the image_id or new_QA of FairLLaVA's questions."
+            ) from error
+    return texts
+
+
+def _images(path: Path) -> dict[str, Path]:
+    """Image id → file, over the image folders in any case (Kaggle has them in lower case too)."""
+    wanted = [name.lower() for name in FOLDERS]
+    folders = sorted(p for p in path.iterdir() if p.name.lower() in wanted and p.is_dir())
+    return {
+        image.stem: image
+        for folder in folders
+        for image in sorted(folder.iterdir())
+        if image.suffix.lower() in (".jpg", ".jpeg", ".png")
+    }

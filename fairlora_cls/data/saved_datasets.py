@@ -1,0 +1,178 @@
+"""The source `datasets`: a folder that the Hugging Face library `datasets` saved to disk → Splits.
+
+N rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pandas as pd
+
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.groups import AGE_CUTS
+from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.data.rows import Columns, Part, build_splits, name_attributes
+from fairlora_cls.data.splitting import SPLIT_ALIASES
+from fairlora_cls.data.tables import row_of, texts_of
+from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import cache_folder, write_atomically
+
+MARKS = ("dataset_dict.json", "state.json")  # of a DatasetDict, of a single Dataset
+ROWS_AT_ONCE = 256  # embedded images in memory
+
+
+def load_saved_dataset(
+    path: Path,
+    *,
+    image_column: str = "image",
+    label_column: str = "label",
+    id_column: str = "id",
+    split_column: str = "split",
+    unit_column: str = "patient",
+    text_column: str | None = None,
+    age_column: str | None = None,
+    age_cuts: Sequence[float] = AGE_CUTS,
+    attributes: Sequence[str] | None = None,
+    missing_values: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+    stratify: Sequence[str] = (),
+    allow_outside: bool = False,
+    allow_urls: bool = False,
+    seed: int = 42,
+) -> Splits:
+    """A `Dataset` or `DatasetDict` that `save_to_disk` wrote, with the options of `table`.
+
+    A DatasetDict's keys are the splits. Class names and their order come from a ClassLabel where
+    there is one. Images embedded in the data set are written once to the cache, named by their
+    content, and decoded like any other file; nothing of the data set is executed. Raises
+    InputError without the library, for a folder that is none of its, and as `table` does.
+    """
+    columns = Columns(
+        image_column, label_column, id_column, split_column, unit_column, text_column, age_column
+    )
+    library = _import_library(path)
+    loaded = _load(path, library)
+    parts, paths = [], []
+    for home, rows in loaded.items():
+        file = path / home if home else path
+        _check_has(rows.column_names, [image_column, label_column], file)
+        frame, embedded = _read_rows(rows, image_column, file, library)
+        parts.append(Part(file, home and _split_name(home, path), frame))
+        paths.append(embedded)
+        if classes is None and isinstance(rows.features[label_column], library.ClassLabel):
+            classes = rows.features[label_column].names
+    chosen = name_attributes(parts, columns, attributes)
+    files = []
+    for part, embedded in zip(parts, paths, strict=True):
+        names = [n for n, own in zip(part.frame[image_column], embedded, strict=True) if not own]
+        named = iter(
+            resolve_images(
+                part.file,
+                names,
+                folder=path,
+                allow_outside=allow_outside,
+                allow_urls=allow_urls,
+            )
+        )
+        files.append([own or next(named) for own in embedded])
+    return build_splits(
+        parts,
+        files,
+        columns,
+        chosen,
+        age_cuts=age_cuts,
+        missing_values=missing_values,
+        classes=classes or (),
+        stratify=stratify,
+        seed=seed,
+    )
+
+
+def _import_library(path: Path) -> ModuleType:
+    try:
+        import datasets
+    except ImportError as error:
+        raise InputError(
+            f"'{path}' needs the library datasets: pip install 'fairlora-cls[datasets]'."
+        ) from error
+    return datasets
+
+
+def _load(path: Path, library: ModuleType) -> dict[str | None, Any]:
+    """Split name (None for a single Dataset) → rows."""
+    if not path.is_dir() or not any((path / mark).is_file() for mark in MARKS):
+        raise InputError(
+            f"'{path}' is no data set that `datasets` saved to disk (it holds neither "
+            f"{' nor '.join(MARKS)}); for a table beside images use --data table:PATH."
+        )
+    try:
+        loaded = library.load_from_disk(str(path))
+    except (OSError, ValueError, KeyError, TypeError) as error:  # Arrow's errors are ValueErrors
+        raise InputError(f"'{path}' is not a whole saved data set ({error}).") from error
+    return dict(loaded) if isinstance(loaded, library.DatasetDict) else {None: loaded}
+
+
+def _split_name(key: str, path: Path) -> str:
+    if key.lower() not in SPLIT_ALIASES:
+        raise InputError(f"'{path}' has the split '{key}'{nearest(key, SPLIT_ALIASES)}")
+    return SPLIT_ALIASES[key.lower()]
+
+
+def _check_has(names: Sequence[str], needed: Sequence[str], file: Path) -> None:
+    for name in needed:
+        if name not in names:
+            raise InputError(f"'{file}' has no column '{name}'{nearest(name, names)}")
+
+
+def _read_rows(
+    rows: Any, image_column: str, file: Path, library: ModuleType
+) -> tuple[pd.DataFrame, list[Path | None]]:
+    """The rows as text, class codes as names; and the file of each image that was embedded."""
+    columns: dict[str, list[Any]] = {name: [] for name in rows.column_names}
+    embedded: list[Path | None] = []
+    # Arrow's own values: the images stay bytes, nothing is decoded here.
+    for batch in rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
+        for name in rows.column_names:
+            values = batch.column(name).to_pylist()
+            if name == image_column:
+                start = len(embedded)
+                embedded += [_embedded_image(v, file, start + i) for i, v in enumerate(values)]
+                values = [_image_name(v, start + i) for i, v in enumerate(values)]
+            elif isinstance(rows.features[name], library.ClassLabel):
+                values = [_class_name(rows.features[name], v, file, name) for v in values]
+            columns[name] += values
+    return pd.DataFrame({name: texts_of(values) for name, values in columns.items()}), embedded
+
+
+def _embedded_image(value: Any, file: Path, row: int) -> Path | None:
+    """The cached file of an image whose bytes are in the data set; None where it has a path only."""
+    if not isinstance(value, dict) or value.get("bytes") is None:
+        return None
+    content = value["bytes"]
+    if not content:
+        raise InputError(f"{row_of(file, row)} has an image of zero bytes.")
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    path = cache_folder() / "embedded" / digest[:2] / f"{digest}.image"
+    if not path.is_file():
+        write_atomically(path, lambda temporary: temporary.write_bytes(content))
+    return path
+
+
+def _image_name(value: Any, row: int) -> str | None:
+    """The path of a local file; the row's number for an embedded one, whose path is a bare name."""
+    if not isinstance(value, dict):
+        return value
+    return value.get("path") if value.get("bytes") is None else str(row)
+
+
+def _class_name(feature: Any, value: int | None, file: Path, column: str) -> str | None:
+    if value is None or value == -1:  # -1: datasets' own code for an unlabelled row
+        return None
+    if not 0 <= value < feature.num_classes:
+        raise InputError(f"'{file}' has {column} {value}; it names {feature.num_classes} classes.")
+    return feature.int2str(value)

@@ -1,0 +1,51 @@
+"""Names in a table stay inside the data folder, whatever they try."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fairlora_cls.data import downloads
+from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.errors import InputError
+
+
+@pytest.fixture
+def table(tmp_path):
+    (tmp_path / "data" / "images").mkdir(parents=True)
+    (tmp_path / "secret.png").write_bytes(b"x")
+    os.symlink(tmp_path / "secret.png", tmp_path / "data" / "link.png")
+    os.symlink(tmp_path, tmp_path / "data" / "up")
+    return tmp_path / "data" / "t.csv"
+
+
+def test_inside(table):
+    names = ["a.png", "images/a b.png", " images/../a.png ", "./é.png"]
+    expected = ["a.png", "images/a b.png", "a.png", "é.png"]
+    assert resolve_images(table, names) == [table.parent / name for name in expected]
+
+
+@pytest.mark.parametrize(
+    "name", ["../secret.png", "images/../../secret.png", "/etc/passwd", "link.png", "up/secret.png"]
+)
+def test_outside(table, name):
+    with pytest.raises(InputError, match=r"row 3 names the image.*outside.*allow_outside=true"):
+        resolve_images(table, ["a.png", name])
+    assert resolve_images(table, [name], allow_outside=True)
+
+
+def test_urls_need_permission(table, monkeypatch):
+    monkeypatch.setattr(
+        "fairlora_cls.data.paths.download_images", lambda urls: {u: Path("got") for u in urls}
+    )
+    names = ["a.png", "https://x/y.png"]
+    with pytest.raises(InputError, match=r"row 3 names the image.*--allow-urls"):
+        resolve_images(table, names)
+    assert resolve_images(table, names, allow_urls=True) == [table.parent / "a.png", Path("got")]
+    with pytest.raises(InputError, match="only local files"):
+        resolve_images(table, ["file:///etc/passwd"], allow_urls=True)
+
+
+def test_schemes():
+    assert downloads.is_url("HTTPS://x/y.png")
+    assert not downloads.is_url("ftp://x/y.png")

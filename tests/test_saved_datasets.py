@@ -1,0 +1,107 @@
+"""A Hugging Face data set on disk: embedded images, class names, splits, and no surprises."""
+
+import io
+import sys
+
+import pytest
+from PIL import Image
+
+from fairlora_cls.data.images import read_image
+from fairlora_cls.data.saved_datasets import load_saved_dataset
+from fairlora_cls.errors import InputError
+
+datasets = pytest.importorskip("datasets")
+
+
+def picture(shade):
+    buffer = io.BytesIO()
+    Image.new("L", (9, 7), shade).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def build(count, images, **columns):
+    features = datasets.Features(
+        {
+            "image": datasets.Image(),
+            "label": datasets.ClassLabel(names=["no", "yes"]),
+            "sex": datasets.Value("string"),
+            "age": datasets.Value("int64"),
+            "patient": datasets.Value("int64"),
+        }
+    )
+    values = {
+        "image": images,
+        "label": [i % 2 for i in range(count)],
+        "sex": ["F", None] * (count // 2),
+        "age": [40 + i for i in range(count)],
+        "patient": list(range(count)),
+    }
+    return datasets.Dataset.from_dict({**values, **columns}, features=features)
+
+
+def embedded(count, first=0):
+    return [{"bytes": picture(first + i), "path": None} for i in range(count)]
+
+
+def test_a_data_set_with_splits_and_embedded_images(tmp_path):
+    parts = {
+        name: build(4, embedded(4, 10 * k), patient=[10 * k + i for i in range(4)])
+        for k, name in enumerate(["train", "validation", "test"])
+    }
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    splits = load_saved_dataset(tmp_path / "saved", age_column="age")
+    assert splits.classes == ("no", "yes")
+    assert splits.attributes == ("sex", "age_group")
+    assert len(splits.train) == len(splits.validation) == len(splits.test) == 4
+    second = splits.test[1]
+    assert (second.label, second.unit) == (1, "21")
+    assert second.attributes == {"sex": None, "age_group": "(0,44]"}
+    assert read_image(second.image).getpixel((0, 0)) == (21, 21, 21)
+    again = load_saved_dataset(tmp_path / "saved", age_column="age")
+    assert again == splits
+
+
+def test_a_single_data_set_is_split_by_patient(tmp_path):
+    build(40, embedded(40)).save_to_disk(str(tmp_path / "saved"))
+    splits = load_saved_dataset(tmp_path / "saved", attributes=["sex"], stratify=["sex"])
+    assert sum(1 for _ in splits.everything()) == 40
+    assert len(splits.train) > 25
+
+
+def test_images_by_path_stay_in_the_folder(tmp_path):
+    def save(name, target):
+        rows = {"image": [target, "b.png"], "label": ["no", "yes"]}
+        datasets.Dataset.from_dict(rows).save_to_disk(str(tmp_path / name))
+        return load_saved_dataset(tmp_path / name)
+
+    assert {e.image.name for e in save("good", "a.png").everything()} == {"a.png", "b.png"}
+    with pytest.raises(InputError, match="outside the data folder"):
+        save("bad", "../x.png")
+
+
+def test_embedded_images_of_one_name_are_different_examples(tmp_path):
+    images = [{"bytes": picture(i), "path": "x.png"} for i in range(4)]
+    build(4, images).save_to_disk(str(tmp_path / "saved"))
+    everyone = list(load_saved_dataset(tmp_path / "saved").everything())
+    assert len({e.id for e in everyone}) == len({e.image for e in everyone}) == 4
+
+
+def test_bad_folders(tmp_path):
+    with pytest.raises(InputError, match="is no data set that `datasets` saved"):
+        load_saved_dataset(tmp_path)
+    build(4, embedded(4)).save_to_disk(str(tmp_path / "saved"))
+    with pytest.raises(InputError, match="no column 'dx'"):
+        load_saved_dataset(tmp_path / "saved", label_column="dx")
+    arrow = next((tmp_path / "saved").glob("*.arrow"))
+    arrow.write_bytes(arrow.read_bytes()[:100])
+    with pytest.raises(InputError, match="not a whole saved data set"):
+        load_saved_dataset(tmp_path / "saved")
+    datasets.DatasetDict({"one": build(4, embedded(4))}).save_to_disk(str(tmp_path / "odd"))
+    with pytest.raises(InputError, match="has the split 'one'"):
+        load_saved_dataset(tmp_path / "odd")
+
+
+def test_without_the_library_the_way_out_is_said(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(InputError, match=r"pip install 'fairlora-cls\[datasets\]'"):
+        load_saved_dataset(tmp_path)
