@@ -25,7 +25,7 @@ from fairlora_cls.evaluation.vectorised import (
 )
 
 FEWEST_DRAWS = 200  # what a large table is still given
-CHUNK = 1 << 16  # numbers held at once: small enough to stay in cache
+CHUNK = 1 << 20  # numbers held at once
 SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or swap test at most
 ROUNDING = 1e-9  # equal differences reached by different sums must count as equal
 
@@ -68,8 +68,11 @@ def paired_bootstrap(
         weights = [drawn_counts(len(rows), size, generator) for rows in members]
         everyone = np.concatenate(weights, axis=1)
         for place, parts in enumerate(prepared):
-            of_groups = [measure_rows(w, rows) for w, rows in zip(weights, parts, strict=True)]
-            found[place].append((measure_rows(everyone, pooled[place]), of_groups))
+            whole = measure_rows(everyone, pooled[place])
+            of_groups = [whole]  # of one group, which holds everyone
+            if groups > 1:
+                of_groups = [measure_rows(w, rows) for w, rows in zip(weights, parts, strict=True)]
+            found[place].append((whole, of_groups))
     return [_joined(parts) for parts in found]
 
 
@@ -88,18 +91,22 @@ def swapped(
     because two models may use the scale differently.
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
-    prepared = [prepare_both(first, second, rows) for rows in members]
-    pooled = prepare_both(first, second, np.concatenate(members))
+    ranks = [rankdata(model.probabilities, axis=0) for model in (first, second)]
+    prepared = [prepare_both(first, second, ranks, rows) for rows in members]
+    pooled = prepare_both(first, second, ranks, np.concatenate(members))
     found = ([], [])
     for size in _sizes(draws, 2 * len(codes)):
         masks = [generator.integers(0, 2, (size, len(rows)), dtype=np.int32) for rows in members]
         everyone = np.concatenate(masks, axis=1)
         for place, parts in enumerate(found):
-            of_groups = [
-                measure_rows(_sides(mask, place), rows)
-                for mask, rows in zip(masks, prepared, strict=True)
-            ]
-            parts.append((measure_rows(_sides(everyone, place), pooled), of_groups))
+            whole = measure_rows(_sides(everyone, place), pooled)
+            of_groups = [whole]
+            if groups > 1:
+                of_groups = [
+                    measure_rows(_sides(mask, place), rows)
+                    for mask, rows in zip(masks, prepared, strict=True)
+                ]
+            parts.append((whole, of_groups))
     return _joined(found[0]), _joined(found[1])
 
 
@@ -124,14 +131,19 @@ def prepare_rows(model: Predictions, rows: np.ndarray) -> Rows:
     return Rows(_cells(model, rows), prepare_scores(model, rows), classes, model.positive)
 
 
-def prepare_both(first: Predictions, second: Predictions, rows: np.ndarray) -> Rows:
-    """Prepares both models' answers on the examples `rows`, the first's before the second's."""
+def prepare_both(
+    first: Predictions, second: Predictions, ranks: Sequence[np.ndarray], rows: np.ndarray
+) -> Rows:
+    """Prepares both models' answers on the examples `rows`, the first's before the second's.
+
+    ranks: of each model, (N, K): every example's rank by the probability of every class
+    """
     classes, labels = len(first.classes), first.labels[rows]
     present = [first.positive] if classes == 2 else np.unique(labels)
     rankings = []
     for code in present:
-        ranks = [rankdata(model.probabilities[:, code])[rows] for model in (first, second)]
-        rankings.append(rank_scores(np.concatenate(ranks), np.tile(labels == code, 2)))
+        scores = np.concatenate([of_model[rows, code] for of_model in ranks])
+        rankings.append(rank_scores(scores, np.tile(labels == code, 2)))
     errors = [prepare_scores(model, rows).error_columns for model in (first, second)]
     cells = [_cells(model, rows) for model in (first, second)]
     return Rows(
