@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from fairlora_cls.checking.check import quick_check
 from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import (
@@ -113,6 +114,8 @@ def train(
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
         splits, groups, notes = _load_data(recipe)
+        for finding in quick_check(splits, recipe.data.sensitive, skip_unreadable):
+            display.say(f"! {finding.message}")
     with _timed(timings, "model"):
         classifier, settings = _build_classifier(recipe, splits)
         classifier.to(accelerator.device)
