@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from fairlora_cls.cli import app
 
-VERBS = ["train", "evaluate", "predict", "report", "doctor", "recipes"]
+VERBS = ["train", "evaluate", "predict", "report", "check", "doctor", "recipes"]
 
 
 @pytest.fixture

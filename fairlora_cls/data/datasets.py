@@ -10,6 +10,10 @@ from typing import Any
 
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import age_band
+from fairlora_cls.data.simulated_sources import (
+    load_simulated_chest,
+    load_simulated_dermoscopy,
+)
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.tables import (
     gather_splits,
@@ -136,6 +140,22 @@ DATASETS: dict[str, Dataset] = {
         defaults={
             "sensitive": ["ethnicity", "sex", "race", "age_group"],
             "prompt": "Does the patient have glaucoma?",
+        },
+    ),
+    "simulated-dermoscopy": Dataset(
+        load_simulated_dermoscopy,
+        needs_path=False,
+        defaults={
+            "sensitive": ["skin_tone", "sex", "age_group"],
+            "prompt": "Is this lesion malignant?",
+        },
+    ),
+    "simulated-chest": Dataset(
+        load_simulated_chest,
+        needs_path=False,
+        defaults={
+            "sensitive": ["sex", "race", "age_group"],
+            "prompt": "Is this chest radiograph abnormal?",
         },
     ),
     "ham10000": Dataset(

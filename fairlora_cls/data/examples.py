@@ -25,6 +25,7 @@ class Example:
     label: int  # index into Splits.classes
     attributes: Mapping[str, str | None]  # group names; None where not recorded
     unit: str  # patient, lesion …: examples of one unit stay in one split
+    text: str | None = None  # report or findings, where the data set has them
 
 
 @dataclass(frozen=True)
