@@ -64,3 +64,15 @@ def test_findings_by_split_unit_and_label(facts):
         "near-identical-across-splits",
         "near-identical-of-two-units",
     }
+
+
+def test_equal_hashes_of_different_pictures_are_no_pair(tmp_path):
+    """Both brighten to the right in every row; one also brightens downwards, the other upwards."""
+    across = np.linspace(0, 40, 90)[None, :]
+    down = np.linspace(0, 180, 60)[:, None]
+    Image.fromarray((across + down).astype(np.uint8)).save(tmp_path / "down.png")
+    Image.fromarray((across + down[::-1]).astype(np.uint8)).save(tmp_path / "up.png")
+    paths = [tmp_path / "down.png", tmp_path / "up.png"]
+    facts = gather_image_facts(paths, str(tmp_path), lambda n: None)
+    assert facts.hash[0] == facts.hash[1]
+    assert len(find_pairs(facts).near) == 0

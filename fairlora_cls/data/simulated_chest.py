@@ -52,13 +52,13 @@ class Condition:
 class ChestMechanism:
     """Every knob of the process that makes a simulated radiograph; pairs are (least, most), uniform."""
 
-    cardiomegaly: Condition = Condition(0.25, (0.45, 0.04), (0.58, 0.045), (0.34, 0.72))
-    effusion: Condition = Condition(0.25, (0.0, 0.07), (0.22, 0.09), (0.0, 0.50))
-    pneumothorax: Condition = Condition(0.15, (0.0, 0.04), (0.15, 0.05), (0.0, 0.32))
+    cardiomegaly: Condition = Condition(0.12, (0.45, 0.04), (0.58, 0.045), (0.34, 0.72))
+    effusion: Condition = Condition(0.35, (0.0, 0.07), (0.26, 0.09), (0.0, 0.50))
+    pneumothorax: Condition = Condition(0.08, (0.0, 0.04), (0.15, 0.05), (0.0, 0.32))
     prevalence_log_odds_shift: Mapping[str, float] = field(default_factory=dict)  # by sex
 
     contrast_factor: Mapping[str, float] = field(  # of findings in the lungs, by sex: the bias
-        default_factory=lambda: {"Male": 1.0, "Female": 0.5}
+        default_factory=lambda: {"Male": 1.0, "Female": 0.3}
     )
     breast: Mapping[str, tuple[float, float]] = field(  # opacity of soft tissue, by sex
         default_factory=lambda: {"Male": (0.0, 0.08), "Female": (0.10, 0.30)}
@@ -79,13 +79,13 @@ class ChestMechanism:
     age: tuple[float, float] = (60.0, 17.0)  # years: mean, sd
     age_limits: tuple[float, float] = (18.0, 95.0)  # years; the normal is cut off here
 
-    chest_width: tuple[float, float] = (0.80, 0.90)  # fraction of the image's side
-    lung_height: tuple[float, float] = (0.78, 0.90)  # fraction of the image's side
+    chest_width: tuple[float, float] = (0.76, 0.92)  # fraction of the image's side
+    lung_height: tuple[float, float] = (0.74, 0.92)  # fraction of the image's side
     lung_brightness: tuple[float, float] = (0.16, 0.28)  # film, 0 black … 1 white
     body_brightness: tuple[float, float] = (0.62, 0.80)  # film
     ribs: tuple[float, float] = (0.04, 0.12)  # film, above the surroundings
-    shift: float = 0.02  # largest shift of the chest's centre, fraction of the side
-    rotation: float = 0.05  # largest rotation, radians
+    shift: float = 0.04  # largest shift of the chest's centre, fraction of the side
+    rotation: float = 0.07  # largest rotation, radians
     markings: tuple[float, float] = (0.3, 1.0)  # strength of the lungs' texture
     exposure: tuple[float, float] = (0.36, 0.50)  # mean brightness of the film
     noise: tuple[float, float] = (0.005, 0.03)  # sd of the noise, fraction of full scale

@@ -78,7 +78,7 @@ class DermoscopyMechanism:
     radius_limits: tuple[float, float] = (0.14, 0.44)  # the normals are cut off here
 
     contrast_factor: Mapping[str, float] = field(  # lesion against skin: the stated bias
-        default_factory=lambda: {"I-II": 1.0, "III-IV": 1.0, "V-VI": 0.4}
+        default_factory=lambda: {"I-II": 1.0, "III-IV": 1.0, "V-VI": 0.5}
     )
     hair_share: Mapping[str, float] = field(  # share of lesions under hairs, by class
         default_factory=lambda: {"benign": 0.3, "malignant": 0.3}
