@@ -150,6 +150,52 @@ def train(
 
 
 @app.command()
+def check(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
+    ] = None,
+    method: Annotated[str | None, typer.Option(help="Short for objective.method.")] = None,
+    data: DataOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
+    ] = None,
+    settings: SetOptions = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of findings and tables.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/<name>-check).")
+    ] = None,
+    allow_urls: AllowUrls = False,
+    debug: Debug = False,
+) -> None:
+    """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
+    with _exit_codes(debug):
+        from fairlora_cls.checking.check import run_check, write_check
+        from fairlora_cls.recipe import merge, read_yaml
+
+        shortcuts = merge(
+            _data_values(data, allow_urls), {"model": {"backbone": model}} if model else {}
+        )
+        shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
+        values = merge(read_yaml(recipe) if recipe else {}, shortcuts)
+        with _display() as display:
+            checked = run_check(values, settings or (), display)
+        folder = output or Path("runs") / f"{checked.name}-check"
+        write_check(checked, folder)
+        if as_json:
+            import json
+
+            sys.stdout.write(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False))
+            sys.stdout.write("\n")
+        else:
+            _show_check(checked.report, folder)
+    if checked.report.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
 def evaluate(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
@@ -688,6 +734,21 @@ def _show_report(method: str, found: Any, folder: Path) -> None:
     for warning in numbers["warnings"]:
         terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
     terminal.print(f"Report: {folder / 'report.html'}", markup=False)
+
+
+def _show_check(report: Any, folder: Path) -> None:
+    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+    for finding in report.findings:
+        terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
+        terminal.print(f"{finding.message} ({finding.code})", markup=False, soft_wrap=True)
+    for numbers in report.tables:
+        table = Table(title=numbers.title, title_justify="left")
+        for place, heading in enumerate(numbers.header):
+            table.add_column(heading, justify="right" if place else "left")
+        for row in numbers.rows:
+            table.add_row(*row)
+        terminal.print(table)
+    terminal.print(f"Page: {folder / 'check.html'}", markup=False)
 
 
 def _three(value: float | None) -> str:

@@ -24,6 +24,7 @@ from fairlora_cls.assembly import (
     dependence_sections,
     encode_run_groups,
 )
+from fairlora_cls.checking.check import quick_check
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
 from fairlora_cls.data.datasets import load_splits
@@ -34,7 +35,7 @@ from fairlora_cls.data.examples import (
     limit_splits,
     validate_splits,
 )
-from fairlora_cls.data.groups import INTERSECTION, apply_missing_policy, merge_rare_groups
+from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.data.paths import resolve_images
@@ -130,6 +131,8 @@ def train(
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
         splits, groups, notes = _load_data(recipe)
+        for finding in quick_check(splits, recipe.data.sensitive, skip_unreadable):
+            display.say(f"! {finding.message}")
     with _timed(timings, "model"):
         classifier, settings = build_classifier(recipe, splits)
         classifier.to(accelerator.device)
@@ -208,7 +211,7 @@ def evaluate(
         report_section = recipe.report.model_copy(update={"threshold": threshold})
         recipe = recipe.model_copy(update={"report": report_section})
     validation = _validation_of(run, recipe, loaded.classes)
-    sensitive = _single_attributes(recipe.data.sensitive)
+    sensitive = single_attributes(recipe.data.sensitive)
     loaded = limit_splits(loaded, recipe.data.limit)
     if loaded.train:  # which values are rare is told by training alone, here as in the run
         loaded, _ = merge_rare_groups(loaded, sensitive, recipe.data.merge_groups_below)
@@ -288,7 +291,7 @@ def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     splits = limit_splits(
         load_splits(recipe.data.source, _path(recipe), recipe.data.options), recipe.data.limit
     )
-    sensitive = _single_attributes(recipe.data.sensitive)
+    sensitive = single_attributes(recipe.data.sensitive)
     splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     validate_splits(splits)
@@ -297,11 +300,6 @@ def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     if recipe.model.pooling == "first":
         notes = (*notes, FIRST_POOLING)
     return splits, encode_run_groups(recipe, splits), notes
-
-
-def _single_attributes(names: Sequence[str]) -> list[str]:
-    """The attributes behind names and intersections, each once."""
-    return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
 
 
 def _absent_notes(groups: RunGroups) -> tuple[str, ...]:
@@ -317,7 +315,7 @@ def _predict_missing_groups(
 ) -> tuple[Splits, tuple[str, ...]]:
     return fill_missing_groups(
         splits,
-        _single_attributes(recipe.data.sensitive),
+        single_attributes(recipe.data.sensitive),
         mean_visual_tokens(features, len(splits.train)),
         recipe.data.predict_confidence,
         recipe.seed,

@@ -11,7 +11,17 @@ from typer.testing import CliRunner
 
 from fairlora_cls.cli import app
 
-VERBS = ["train", "evaluate", "predict", "report", "compare", "postprocess", "doctor", "recipes"]
+VERBS = [
+    "train",
+    "check",
+    "evaluate",
+    "predict",
+    "report",
+    "compare",
+    "postprocess",
+    "doctor",
+    "recipes",
+]
 
 
 @pytest.fixture

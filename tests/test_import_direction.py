@@ -17,6 +17,7 @@ ORDER = [
     ["training"],
     ["evaluation"],
     ["recipe"],
+    ["checking"],
     ["run_folder", "model_card"],
     ["assembly", "engine", "compared_runs"],
     ["run_state", "probing"],

@@ -16,6 +16,10 @@ from fairlora_cls.data.ham10000 import load_ham10000
 from fairlora_cls.data.mimic_cxr import load_mimic_cxr
 from fairlora_cls.data.padchest import load_padchest
 from fairlora_cls.data.saved_datasets import load_saved_dataset
+from fairlora_cls.data.simulated_sources import (
+    load_simulated_chest,
+    load_simulated_dermoscopy,
+)
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
@@ -55,7 +59,9 @@ class Dataset:
     load: Callable[..., Splits]
     needs_path: bool
     defaults: Mapping[str, Any]  # of the recipe's `data` section
-    protect: Sequence[str] | None = None  # what the loss protects unless data.sensitive is given
+    protect: Sequence[str] | None = (
+        None  # what the loss protects unless the user names data.sensitive
+    )
 
 
 DATASETS: dict[str, Dataset] = {
@@ -75,6 +81,24 @@ DATASETS: dict[str, Dataset] = {
             "sensitive": ["ethnicity", "race", "sex"],
             "prompt": "Does the patient have glaucoma?",
         },
+    ),
+    "simulated-dermoscopy": Dataset(
+        load_simulated_dermoscopy,
+        needs_path=False,
+        defaults={
+            "sensitive": ["skin_tone", "sex", "age_group"],
+            "prompt": "Is this lesion malignant?",
+        },
+        protect=["skin_tone"],
+    ),
+    "simulated-chest": Dataset(
+        load_simulated_chest,
+        needs_path=False,
+        defaults={
+            "sensitive": ["sex", "race", "age_group"],
+            "prompt": "Is this chest radiograph abnormal?",
+        },
+        protect=["sex"],
     ),
     "ham10000": Dataset(
         load_ham10000,

@@ -108,7 +108,7 @@ def draw_fundus(
     image = image * (light - scene.vignette * 2.0 * (x * x + y * y))[..., None]
     image = image * np.array([1 + 0.08 * scene.warmth, 1.0, 1 - 0.35 * scene.warmth], np.float32)
     image = image * (scene.exposure / float((image @ LUMINANCE).mean()))
-    return _photograph(image, scene.blur * short / 112, scene.noise, generator)
+    return photograph(image, scene.blur * short / 112, scene.noise, generator)
 
 
 def draw_lesion(
@@ -149,7 +149,7 @@ def draw_lesion(
     balance = np.array([1 + 0.06 * scene.warmth, 1.0, 1 - 0.10 * scene.warmth], np.float32)
     image = image * (balance * scene.exposure)
     image = image * (1.0 - scene.vignette * 2.0 * (x * x + y * y))[..., None]
-    return _photograph(image, scene.blur * short / 112, scene.noise, generator)
+    return photograph(image, scene.blur * short / 112, scene.noise, generator)
 
 
 def pixel_grid(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -185,7 +185,7 @@ def _blend(image: np.ndarray, colour: np.ndarray, opacity: np.ndarray) -> np.nda
     return image + opacity[..., None] * (colour - image)
 
 
-def _photograph(
+def photograph(
     image: np.ndarray, blur: float, noise: float, generator: np.random.Generator
 ) -> np.ndarray:
     """Defocus, sensor noise and eight bits."""

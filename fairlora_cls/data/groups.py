@@ -52,6 +52,11 @@ def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
     return f"({bounds[-1]:g},∞)"
 
 
+def single_attributes(names: Sequence[str]) -> list[str]:
+    """The attributes behind names and intersections such as "sex×race", each once."""
+    return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
+
+
 def require_attributes(splits: Splits, attributes: Sequence[str]) -> None:
     """Raise InputError for an attribute that the data lacks."""
     for name in attributes:

@@ -36,13 +36,14 @@ Rescaling = str | tuple[float, float]
 
 
 class UnreadableImageError(InputError):
-    """An image file that cannot be decoded; carries the path."""
+    """An image file that cannot be decoded; carries the path and the reason."""
 
     def __init__(self, path: Path, reason: str):
         super().__init__(
             f"Image '{path}' cannot be read ({reason}); mend it, or leave it out with --skip-unreadable."
         )
         self.path = path
+        self.reason = reason
 
 
 def content_digest(path: Path) -> str:

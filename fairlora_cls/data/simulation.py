@@ -20,9 +20,11 @@ import csv
 import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -37,6 +39,8 @@ from fairlora_cls.files import whole_folder
 # images can appear in a cohort, whatever the two seeds.
 FUNDUS_NAMESPACE = 1
 PRETRAINING_NAMESPACE = 2
+DERMOSCOPY_NAMESPACE = 3
+CHEST_NAMESPACE = 4
 
 PIECE = 250  # images that one worker draws at a time
 
@@ -149,7 +153,12 @@ def simulate_eye(
 def glaucoma_prevalence(mechanism: FundusMechanism, ethnicity: str) -> float:
     """P(glaucoma | ethnicity): logit P = logit(prevalence) + the shift stated for the group."""
     shift = mechanism.prevalence_log_odds_shift.get(ethnicity, 0.0)
-    odds = mechanism.prevalence / (1.0 - mechanism.prevalence) * math.exp(shift)
+    return shifted_probability(mechanism.prevalence, shift)
+
+
+def shifted_probability(probability: float, shift: float) -> float:
+    """The probability whose log odds are those of `probability` plus `shift` (nats)."""
+    odds = probability / (1.0 - probability) * math.exp(shift)
     return odds / (1.0 + odds)
 
 
@@ -160,8 +169,8 @@ def glaucoma_probability(ratio: float, ethnicity: str, mechanism: FundusMechanis
     off at `ratio_limits` (their lost mass divided out).
     """
     prevalence = glaucoma_prevalence(mechanism, ethnicity)
-    sick = prevalence * _truncated_density(ratio, mechanism.glaucoma_ratio, mechanism.ratio_limits)
-    well = _truncated_density(ratio, mechanism.healthy_ratio, mechanism.ratio_limits)
+    sick = prevalence * truncated_density(ratio, mechanism.glaucoma_ratio, mechanism.ratio_limits)
+    well = truncated_density(ratio, mechanism.healthy_ratio, mechanism.ratio_limits)
     return sick / (sick + (1.0 - prevalence) * well)
 
 
@@ -182,10 +191,25 @@ def write_fundus_cohort(
     """
     counts = dict(zip(SPLIT_NAMES, (train, validation, test), strict=True))
     facts = {"cohort": "fundus", "seed": seed, "side": side, "counts": counts}
+    return write_cohort(folder, facts, mechanism, partial(_write_eyes, seed, mechanism, side))
+
+
+def write_cohort(
+    folder: Path | str,
+    facts: Mapping[str, Any],
+    mechanism: Any,
+    write_piece: Callable[[Path, str, int, range], list[dict[str, object]]],
+) -> Path:
+    """Write a cohort folder, whole or not at all: `images`, `table.csv`, `mechanism.json`.
+
+    `facts["counts"]` holds the examples of each split. `write_piece(folder, split, stream, indices)`
+    writes some images and returns their rows; it may run in another process.
+    """
+    counts = facts["counts"]
     with whole_folder(Path(folder)) as draft:
         (draft / "images").mkdir()
         jobs = [
-            delayed(_write_eyes)(draft, split, stream, range(first, last), seed, mechanism, side)
+            delayed(write_piece)(draft, split, stream, range(first, last))
             for stream, (split, count) in enumerate(counts.items())
             for first, last in _pieces(count)
         ]
@@ -244,13 +268,13 @@ def _pieces(count: int) -> list[tuple[int, int]]:
 
 
 def _write_eyes(
+    seed: int,
+    mechanism: FundusMechanism,
+    side: int,
     folder: Path,
     split: str,
     stream: int,
     indices: range,
-    seed: int,
-    mechanism: FundusMechanism,
-    side: int,
 ) -> list[dict[str, object]]:
     """Draw some eyes of a split and write their photographs; return their rows of the table."""
     eyes = (simulate_eye(index, seed, mechanism, side, stream) for index in indices)
@@ -313,10 +337,10 @@ def _fundus_scene(
     )
 
 
-def _truncated_density(
+def truncated_density(
     value: float, distribution: tuple[float, float], limits: tuple[float, float]
 ) -> float:
-    """Density of N(mean, sd) cut off at the limits."""
+    """Density of N(mean, sd) cut off at the limits (the lost mass divided out)."""
     mean, sd = distribution
 
     def below(x: float) -> float:

@@ -60,9 +60,9 @@ def load_table(
     """
     parts = [
         Part(file, home, read_table(file, separator=separator, encoding=encoding))
-        for file, home in _find_tables(Path(path), table)
+        for file, home in find_tables(Path(path), table)
     ]
-    if image_column == "image" and all(_is_imagefolder(part.frame) for part in parts):
+    if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
         image_column = IMAGEFOLDER_COLUMN
     columns = Columns(
         image_column, label_column, id_column, split_column, unit_column, text_column, age_column
@@ -90,11 +90,12 @@ def load_table(
     )
 
 
-def _is_imagefolder(frame: pd.DataFrame) -> bool:
+def is_imagefolder(frame: pd.DataFrame) -> bool:
+    """Whether the table names its images as the imagefolder convention does."""
     return "image" not in frame and IMAGEFOLDER_COLUMN in frame
 
 
-def _find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:
+def find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:
     """The tables at `path`, each with the split that its folder's name says."""
     if path.is_file():
         return [(path, None)]

@@ -1,0 +1,363 @@
+"""Recipe, data, images and model, looked at in this order; each part as far as the ones before allow.
+
+N examples of all splits together.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fairlora_cls.checking.counts import count_cells, find_small_cells, tabulate_cells
+from fairlora_cls.checking.duplicates import find_duplicates, find_pairs
+from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, by_severity
+from fairlora_cls.checking.image_facts import ImageFacts, gather_image_facts
+from fairlora_cls.checking.images import find_bad_images, tabulate_images
+from fairlora_cls.checking.page import Strip, render_check_page
+from fairlora_cls.checking.shortcuts import (
+    describe_baselines,
+    find_shortcuts,
+    fit_baselines,
+    tabulate_baselines,
+)
+from fairlora_cls.checking.structure import find_attributes, find_structure
+from fairlora_cls.checking.table_rows import inspect_table
+from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
+from fairlora_cls.data.groups import apply_missing_policy, single_attributes
+from fairlora_cls.data.images import read_image
+from fairlora_cls.errors import InputError
+from fairlora_cls.files import write_json, write_text
+from fairlora_cls.recipe import Recipe, build_recipe
+
+STRIP = 6  # images of a group and label on the contact sheet
+FIRST_IMAGES = 3  # of each split, read by the quick form
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def stage(self, name: str, total: int, done: int = 0) -> None: ...
+
+    def advance(self, count: int, note: str = "") -> None: ...
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A check's outcome, and the page that shows it."""
+
+    name: str  # of the recipe
+    report: CheckReport
+    page: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one part of the check adds to the report."""
+
+    findings: Sequence[Finding] = ()
+    tables: Sequence[CheckTable] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Display) -> Checked:
+    """Check everything that a recipe's values (and `key=value` overrides) ask for.
+
+    Bad input becomes findings, not exceptions.
+    """
+    overrides = tuple(overrides)
+    recipe, findings = _read_recipe(values, overrides)
+    parts = [Part(findings)]
+    first, sheet, title = None, [], "recipe"
+    if recipe is not None:
+        title = f"{recipe.data.source} with {recipe.model.backbone}"
+        splits, refusal, part = _load(recipe)
+        parts.append(part)
+        facts = None
+        if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
+            splits, part = _structure(recipe, splits)
+            parts.append(part)
+        # What the loader says at its first bad row is said better by the parts, if they see it.
+        if refusal and not any(f.severity == "error" for part in parts[1:] for f in part.findings):
+            parts.append(Part([refusal]))
+        if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
+            facts, part = _images(recipe, splits, display)
+            parts.append(part)
+            sheet = _contact_sheet(recipe, splits, facts)
+        first, part = _model(recipe, splits, facts)
+        parts.append(part)
+    report = CheckReport(
+        findings=by_severity(f for part in parts for f in part.findings),
+        tables=tuple(t for part in parts for t in part.tables),
+        facts={k: v for part in parts for k, v in part.facts.items()},
+    )
+    name = recipe.name if recipe else "recipe"
+    return Checked(name, report, render_check_page(title, report, first, sheet))
+
+
+def write_check(checked: Checked, folder: Path) -> None:
+    """Write check.html and check.json into `folder`."""
+    write_text(folder / "check.html", checked.page)
+    write_json(folder / "check.json", checked.report.to_dict())
+
+
+def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool) -> list[Finding]:
+    """What can be told of loaded splits in a moment: cells of groups, and the first images.
+
+    Raises InputError for a first image that cannot be read, unless such are to be skipped.
+    """
+    found = []
+    for name in attributes:
+        cells = count_cells(splits, name)
+        found += find_small_cells(name, cells, minimum=1)
+    if not skip_unreadable:
+        for split in SPLIT_NAMES:
+            for example in splits.split(split)[:FIRST_IMAGES]:
+                read_image(example.image)
+    return [f for f in found if f.severity == "warning"]
+
+
+def _read_recipe(
+    values: Mapping[str, Any], overrides: Sequence[str]
+) -> tuple[Recipe | None, list[Finding]]:
+    """The recipe, or its errors and what of it is sound enough to go on with."""
+    try:
+        return build_recipe(values, overrides), []
+    except InputError as error:
+        first, *lines = str(error).splitlines()
+        messages = [line.strip() for line in lines] or [first]
+        findings = [Finding("error", "recipe", message) for message in messages]
+    data = {k: v for k, v in dict(values.get("data", {})).items() if k != "prompt"}
+    for sound in (
+        {key: values[key] for key in ("data", "model") if key in values},
+        {key: values[key] for key in ("data",) if key in values},
+        {"data": data},
+    ):
+        kept = [
+            o
+            for o in overrides
+            if o.split(".")[0].strip() in sound and ("prompt" not in o or sound["data"] is not data)
+        ]
+        try:
+            return build_recipe({**sound, "objective": {"method": "vanilla"}}, kept), findings
+        except InputError:
+            continue
+    return None, findings
+
+
+def _load(recipe: Recipe) -> tuple[Splits | None, Finding | None, Part]:
+    """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
+    data = recipe.data
+    path = Path(data.path).expanduser() if data.path else None
+    try:
+        splits = load_splits(data.source, path, data.options)
+        return limit_splits(splits, data.limit), None, Part()
+    except InputError as error:
+        refusal = Finding("error", "data", str(error))
+    if data.source != "table" or path is None:
+        return None, refusal, Part()
+    splits, rows = inspect_table(path, data.options)
+    return (limit_splits(splits, data.limit) if splits else None), refusal, Part(rows)
+
+
+def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
+    data = recipe.data
+    sensitive = single_attributes(data.sensitive)
+    findings = [
+        *find_structure(splits),
+        *find_attributes(splits, sensitive, data.missing_groups),
+    ]
+    present = [name for name in sensitive if name in splits.attributes]
+    crossed = [
+        name
+        for name in data.sensitive
+        if name not in present and set(single_attributes([name])) <= set(present)
+    ]
+    facts = _facts(splits, present)
+    # An error was already found; the rest is looked at with unknown values as a group.
+    policy = "keep" if data.missing_groups == "error" else data.missing_groups
+    splits, _ = apply_missing_policy(splits, present, policy)
+    tables = [_split_table(splits)]
+    if any(True for _ in splits.everything()):
+        for name in (*present, *crossed):
+            cells = count_cells(splits, name)
+            tables.append(tabulate_cells(name, cells))
+            findings += find_small_cells(name, cells, recipe.report.minimum_group_size)
+            facts["cells"] = facts.get("cells", {}) | {
+                name: {s: {f"{g} × {c}": n for (g, c), n in k.items()} for s, k in cells.items()}
+            }
+    return splits, Part(findings, tables, facts)
+
+
+def _facts(splits: Splits, sensitive: Sequence[str]) -> dict[str, Any]:
+    everyone = list(splits.everything())
+    sizes = Counter(e.unit for e in everyone)
+    return {
+        "source": splits.source,
+        "classes": list(splits.classes),
+        "examples": len(everyone),
+        "examples_by_split": {name: len(splits.split(name)) for name in SPLIT_NAMES},
+        "units": len(sizes),
+        "units_with_several_images": sum(n > 1 for n in sizes.values()),
+        "unknown": {
+            name: sum(e.attributes.get(name) is None for e in everyone) for name in sensitive
+        },
+    }
+
+
+def _split_table(splits: Splits) -> CheckTable:
+    rows = []
+    for name in SPLIT_NAMES:
+        examples = splits.split(name)
+        labels = Counter(e.label for e in examples)
+        rows.append(
+            (
+                name,
+                f"{len(examples):,}",
+                f"{len({e.unit for e in examples}):,}",
+                *(f"{labels[k]:,}" for k in range(len(splits.classes))),
+            )
+        )
+    return CheckTable(
+        "Splits", ("", "examples", "patients or lesions", *splits.classes), tuple(rows)
+    )
+
+
+def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFacts, Part]:
+    everyone, homes = _everyone(splits)
+    paths = [e.image for e in everyone]
+    display.stage("Images", len(paths))
+    facts = gather_image_facts(paths, splits.source, display.advance)
+    findings = find_bad_images([e.id for e in everyone], facts)
+    tables = []
+    numbers: dict[str, Any] = {"unreadable_images": int((~facts.readable).sum())}
+    if facts.readable.any():
+        pairs = find_pairs(facts)
+        findings += find_duplicates(everyone, homes, pairs)
+        numbers |= {
+            "identical_pairs": len(pairs.identical),
+            "near_identical_pairs": len(pairs.near),
+        }
+        tables.append(tabulate_images(facts))
+        display.stage("Shortcuts", 1)
+        people = _demographics(single_attributes(recipe.data.sensitive), splits.attributes)
+        baselines = fit_baselines(everyone, homes, facts, people, len(splits.classes), recipe.seed)
+        display.advance(1)
+        findings += find_shortcuts(baselines)
+        tables.append(tabulate_baselines(baselines))
+        numbers["shortcuts"] = describe_baselines(baselines)
+    return facts, Part(findings, tables, numbers)
+
+
+def _demographics(sensitive: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The sensitive attributes, and age in years where the data has it: it says more than bands."""
+    years = ["age"] if "age" in known and "age" not in sensitive else []
+    return [name for name in sensitive if name in known] + years
+
+
+def _everyone(splits: Splits) -> tuple[list[Example], list[str]]:
+    """All examples, and the split of each."""
+    pairs = [(e, name) for name in SPLIT_NAMES for e in splits.split(name)]
+    return [e for e, _ in pairs], [name for _, name in pairs]
+
+
+def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> tuple[Any, Part]:
+    """Tokens, memory, time and the first example, as far as configuration and processor are here."""
+    from fairlora_cls.checking import estimate, model
+    from fairlora_cls.models.adapters import LoraSettings
+
+    pixels = recipe.model.max_pixels
+    lora = LoraSettings(**recipe.model.lora.model_dump())
+    skeleton, findings = model.build_skeleton(recipe.model.backbone, lora, pixels)
+    if splits is None or facts is None or not facts.readable.any():
+        return None, Part(findings)
+    tokens, shrunk = model.visual_tokens(facts, pixels)
+    if skeleton is None:
+        return None, Part(findings, [model.tabulate_tokens(tokens, None)], _token_facts(tokens))
+    first, words = None, None
+    if skeleton.processor is not None:
+        words = model.prompt_tokens(recipe.data.prompt, skeleton.processor)
+        longest = skeleton.config.text_config.max_position_embeddings
+        findings += model.find_token_problems(tokens, shrunk, words, longest, pixels)
+        example = next(
+            (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
+        )
+        first = model.decode_example(
+            example.id, example.image, recipe.data.prompt, skeleton.processor, pixels
+        )
+    plan = _plan(recipe, splits, tokens, words or 0)
+    found = estimate.estimate_run(
+        skeleton.network,
+        skeleton.config,
+        plan,
+        skeleton.config.text_config.hidden_size * len(splits.classes) + len(splits.classes),
+    )
+    findings += estimate.find_too_large(found)
+    tables = [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
+    numbers = {**_token_facts(tokens), "estimate": {**vars(found), "bytes": found.needed_bytes}}
+    return first, Part(findings, tables, numbers)
+
+
+def _token_facts(tokens: np.ndarray) -> dict[str, Any]:
+    low, middle, high = (int(v) for v in np.percentile(tokens, (0, 50, 100), method="lower"))
+    return {"visual_tokens": {"least": low, "median": middle, "most": high}}
+
+
+def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any:
+    import torch
+
+    from fairlora_cls.checking.estimate import Plan
+    from fairlora_cls.objectives.objectives import OBJECTIVES
+
+    training, objective = recipe.training, recipe.objective
+    preset = OBJECTIVES[objective.method]
+    couples = preset.penalty or objective.penalties or preset.base == "group_dro"
+    dependent = objective.mutual_information or objective.adversary
+    in_parts = training.micro_batch_size < training.batch_size
+    cached_gradient = bool(couples or dependent) and in_parts
+    mean = float(tokens.mean())
+    return Plan(
+        train=len(splits.train),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        epochs=training.epochs if preset.trains else 0,
+        micro_batch=training.micro_batch_size,
+        passes=(3.0 if cached_gradient else 2.0)
+        + (1.0 if training.gradient_checkpointing else 0.0),
+        new_images=len(tokens),
+        tokens=mean + words,
+        most_tokens=int(tokens.max()) + words,
+        visual_tokens=mean,
+        checkpointing=training.gradient_checkpointing,
+        precision={"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[
+            training.precision
+        ],
+    )
+
+
+def _contact_sheet(recipe: Recipe, splits: Splits, facts: ImageFacts) -> list[Strip]:
+    """Evenly chosen readable images of every group of every sensitive attribute, by label."""
+    everyone, _ = _everyone(splits)
+    sensitive = single_attributes(recipe.data.sensitive)
+    names = [name for name in sensitive if name in splits.attributes] or [None]
+    cells: dict[tuple[str, ...], list[Path]] = {}
+    for example, readable in zip(everyone, facts.readable.tolist(), strict=True):
+        for name in names if readable else ():
+            group = ("" if name is None else f"{name} {example.attributes.get(name)}",)
+            key = (name or "", *group, splits.classes[example.label])
+            cells.setdefault(key, []).append(example.image)
+    return [
+        Strip(
+            " · ".join(part for part in (*key[1:], f"{len(images):,}") if part),
+            tuple(
+                images[i]
+                for i in np.linspace(0, len(images) - 1, min(STRIP, len(images)), dtype=int)
+            ),
+        )
+        for key, images in sorted(cells.items())
+    ]

@@ -1,0 +1,202 @@
+"""Memory and time of a run, from the model's configuration and a short measurement of this device.
+
+B examples of a micro-batch, T tokens, V visual tokens, D hidden size, M width of the MLP, L layers.
+An estimate: it counts the large terms and leaves out the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from fairlora_cls.checking.findings import CheckTable, Finding
+
+PATCHES_PER_TOKEN = 4  # the merger joins 2 × 2 patches
+MEASURE_SECONDS = 0.15
+SIDE_LIMIT = 4096  # of the matrices measured
+EFFICIENCY = 0.4  # of the speed of plain matrix products, what a whole run reaches
+TRAINED_BYTES = 16  # of a trained number: itself, its gradient and AdamW's two moments, float32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much a run reads."""
+
+    train: int  # examples of a split
+    validation: int
+    test: int
+    epochs: int  # 0: nothing is trained
+    micro_batch: int  # B
+    passes: float  # forward and backward passes of an example in training, in forwards
+    new_images: int  # that go through the vision tower once
+    tokens: float  # T, mean
+    most_tokens: int  # T of the longest sequence
+    visual_tokens: float  # V, mean
+    checkpointing: bool
+    precision: torch.dtype
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run needs, and what there is."""
+
+    parameters: int
+    trained: int
+    weights_bytes: int
+    training_bytes: int  # trained numbers, their gradients and moments
+    activation_bytes: int  # of the micro-batch of longest sequences
+    language_flops: float  # of one forward pass of an example
+    vision_flops: float  # of one image
+    speed: float  # floating-point operations a second, measured
+    seconds: float
+    device: str
+    device_bytes: int  # memory there is
+
+    @property
+    def needed_bytes(self) -> int:
+        return self.weights_bytes + self.training_bytes + self.activation_bytes
+
+
+def estimate_run(network: Any, config: Any, plan: Plan, head_numbers: int) -> Estimate:
+    """Estimate from a network on the meta device; `head_numbers` are the linear head's."""
+    shapes = [(n, p.numel(), p.requires_grad) for n, p in network.named_parameters()]
+    parameters = sum(count for _, count, trained in shapes if not trained)
+    trained = sum(count for _, count, is_trained in shapes if is_trained) + head_numbers
+    size = torch.finfo(plan.precision).bits // 8
+    text = config.text_config
+    language = language_flops(text, _linear_numbers(network, "language_model"), plan.tokens)
+    vision = vision_flops(
+        config.vision_config, _linear_numbers(network, "visual"), plan.visual_tokens
+    )
+    rows = int(plan.micro_batch * plan.tokens)
+    device, memory = this_device()
+    speed = measure_speed(rows, text.hidden_size, text.intermediate_size, plan.precision, device)
+    training = plan.epochs * plan.train * plan.passes
+    predicted = plan.epochs * plan.validation + plan.validation + plan.test
+    work = (training + predicted) * language + plan.new_images * vision
+    return Estimate(
+        parameters=parameters,
+        trained=trained,
+        weights_bytes=parameters * size,
+        training_bytes=trained * TRAINED_BYTES,
+        activation_bytes=activation_bytes(text, plan, size),
+        language_flops=language,
+        vision_flops=vision,
+        speed=speed,
+        seconds=work / speed,
+        device=device,
+        device_bytes=memory,
+    )
+
+
+def _linear_numbers(network: Any, part: str) -> int:
+    """Weights of the part's linear layers: each costs 2 operations a token."""
+    return sum(p.numel() for n, p in network.named_parameters() if part in n and p.ndim >= 2) - sum(
+        p.numel() for n, p in network.named_parameters() if part in n and "embed_tokens" in n
+    )
+
+
+def language_flops(text: Any, numbers: int, tokens: float) -> float:
+    """2·T·(weights) + 4·T²·(width of all heads)·L of one forward pass."""
+    heads = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    attention = 4 * tokens**2 * heads * text.num_attention_heads * text.num_hidden_layers
+    return 2 * tokens * numbers + attention
+
+
+def vision_flops(vision: Any, numbers: int, tokens: float) -> float:
+    """The tower's: weights over all patches, attention within windows and, in some layers, over all."""
+    patches = tokens * PATCHES_PER_TOKEN
+    window = min(patches, (vision.window_size / vision.patch_size) ** 2)
+    whole = len(vision.fullatt_block_indexes)
+    seen = whole * patches + (vision.depth - whole) * window
+    return 2 * patches * numbers + 4 * patches * seen * vision.hidden_size
+
+
+def activation_bytes(text: Any, plan: Plan, size: int) -> int:
+    """What the backward pass of one micro-batch needs: B·T·L·(size·(8·D + 4·M) + 16·D) bytes.
+
+    Per layer and token the inputs of the linear layers and of the products (8·D + 4·M numbers of
+    `size` bytes) and the float32 copies in which norms compute (4·D numbers). Gradient
+    checkpointing keeps one D per layer, and one layer's activations.
+    """
+    hidden, wide, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
+    layer = size * (8 * hidden + 4 * wide) + 16 * hidden
+    rows = plan.micro_batch * plan.most_tokens if plan.epochs else 0
+    if plan.checkpointing:
+        return rows * (layers * size * hidden + layer)
+    return rows * layers * layer
+
+
+def this_device() -> tuple[str, int]:
+    """Where a run would compute, and the bytes of memory there."""
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        return "cuda", properties.total_memory
+    return "cpu", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def measure_speed(rows: int, inner: int, outer: int, dtype: torch.dtype, device: str) -> float:
+    """Operations a second of products of this shape, a share of them lost as in a real network."""
+    rows, inner, outer = (min(max(n, 1), SIDE_LIMIT) for n in (rows, inner, outer))
+    left = torch.ones(rows, inner, dtype=dtype, device=device)
+    right = torch.ones(inner, outer, dtype=dtype, device=device)
+    done, started = -1, time.perf_counter()
+    while (spent := time.perf_counter() - started) < MEASURE_SECONDS or done < 1:
+        _ = left @ right
+        if device == "cuda":
+            torch.cuda.synchronize()
+        done += 1
+        if done == 0:  # the first product pays for loading
+            started = time.perf_counter()
+    return 2.0 * rows * inner * outer * done / spent * EFFICIENCY
+
+
+def find_too_large(estimate: Estimate) -> list[Finding]:
+    """An error where memory cannot suffice, a warning where it is close."""
+    share = estimate.needed_bytes / estimate.device_bytes
+    if share < 0.85:
+        return []
+    way_out = (
+        "lower training.micro_batch_size or model.max_pixels, set "
+        "training.gradient_checkpointing=true, or use a larger device"
+    )
+    return [
+        Finding(
+            "error" if share > 1.3 else "warning",
+            "memory",
+            f"The run needs about {_gib(estimate.needed_bytes)}, the {estimate.device} has "
+            f"{_gib(estimate.device_bytes)}; {way_out}.",
+        )
+    ]
+
+
+def tabulate_estimate(estimate: Estimate) -> CheckTable:
+    """One row per part of memory and time."""
+    rows = (
+        ("parameters, frozen", f"{estimate.parameters:,}"),
+        ("parameters, trained", f"{estimate.trained:,}"),
+        ("memory: weights", _gib(estimate.weights_bytes)),
+        ("memory: trained, gradients, AdamW", _gib(estimate.training_bytes)),
+        ("memory: activations of a micro-batch", _gib(estimate.activation_bytes)),
+        ("memory: together", f"{_gib(estimate.needed_bytes)} + the libraries' own"),
+        (f"memory: this {estimate.device}", _gib(estimate.device_bytes)),
+        ("forward pass, language", f"{estimate.language_flops / 1e9:,.2f} GFLOP an example"),
+        ("forward pass, vision", f"{estimate.vision_flops / 1e9:,.2f} GFLOP an image, once"),
+        ("time of the run", f"about {describe_seconds(estimate.seconds)}"),
+    )
+    return CheckTable("Estimate, from the configuration alone", ("", ""), rows)
+
+
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
+
+
+def describe_seconds(seconds: float) -> str:
+    """`40 s`, `12 min`, `3.5 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

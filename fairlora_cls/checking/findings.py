@@ -1,0 +1,81 @@
+"""What `check` found: findings, tables and facts, on their way to terminal, JSON and page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+SHOWN = 3  # names listed in a message; the rest is counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong, risky or worth knowing: the value seen and the way out."""
+
+    severity: Severity  # error: train would refuse or mislead; warning: look at it; note: know it
+    code: str  # stable, for machines
+    message: str
+    examples: tuple[str, ...] = ()  # ids or rows that it speaks of, all of them
+
+
+@dataclass(frozen=True)
+class CheckTable:
+    """Numbers as text, the first column naming the row."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The outcome of a check; `facts` are plain values that JSON can hold."""
+
+    findings: tuple[Finding, ...]  # most severe first
+    tables: tuple[CheckTable, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def failed(self) -> bool:
+        """Whether any finding is an error."""
+        return any(f.severity == "error" for f in self.findings)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "status": "failed" if self.failed else "passed",
+            "counts": {s: sum(f.severity == s for f in self.findings) for s in SEVERITIES},
+            "findings": [
+                {
+                    "severity": f.severity,
+                    "code": f.code,
+                    "message": f.message,
+                    "examples": list(f.examples),
+                }
+                for f in self.findings
+            ],
+            "facts": dict(self.facts),
+            "tables": [
+                {"title": t.title, "header": list(t.header), "rows": [list(r) for r in t.rows]}
+                for t in self.tables
+            ],
+        }
+
+
+def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Errors first, then warnings, then notes, each in the order found."""
+    return tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity)))
+
+
+def name_some(names: Sequence[str]) -> str:
+    """`'a', 'b', 'c' and 4 more`."""
+    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 image`, `2,000 images`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"

@@ -1,0 +1,200 @@
+"""What a backbone's configuration and processor tell without its weights: shape, tokens, prompt.
+
+T tokens, V visual tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from fairlora_cls.checking.findings import CheckTable, Finding, counted
+from fairlora_cls.checking.image_facts import ImageFacts
+from fairlora_cls.checking.images import LARGEST_RATIO
+from fairlora_cls.data.images import fit_to_budget, read_image
+from fairlora_cls.data.prompts import expand_image, render_prompt
+from fairlora_cls.errors import InputError
+from fairlora_cls.models import miniature
+from fairlora_cls.models.adapters import LoraSettings, attach_lora
+from fairlora_cls.models.backbones import (
+    BACKBONES,
+    MERGED_PIXEL,
+    MINIMUM_PIXELS,
+    wrap_qwen2_5_vl,
+)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A backbone without weights: its network on the meta device, and its processor if it is here."""
+
+    name: str
+    network: Any  # PeftModel on the meta device
+    config: Any
+    processor: Any | None
+
+
+def build_skeleton(
+    name: str, lora: LoraSettings, maximum_pixels: int
+) -> tuple[Skeleton | None, list[Finding]]:
+    """The backbone from files on this machine alone; nothing is downloaded.
+
+    No Skeleton, and a finding that says why, where the configuration is not here or cannot be used.
+    """
+    from transformers import AutoConfig, AutoModel, AutoProcessor
+
+    folder = miniature.FOLDER if name == "miniature" else Path(name).expanduser()
+    source = str(folder) if folder.is_dir() else name
+    try:
+        config = AutoConfig.from_pretrained(source, local_files_only=True)
+    except (OSError, ValueError, KeyError):
+        return None, [
+            Finding(
+                "warning",
+                "model-unknown",
+                f"model.backbone: '{name}' is neither a folder nor in this machine's model cache, so "
+                "tokens, memory and time cannot be known here; training would have to download it.",
+            )
+        ]
+    if config.model_type not in BACKBONES:
+        return None, [
+            Finding(
+                "error",
+                "model-unsupported",
+                f"model.backbone: '{name}' is a {config.model_type} model; there is: "
+                f"{', '.join(BACKBONES)}.",
+            )
+        ]
+    try:
+        processor = AutoProcessor.from_pretrained(source, local_files_only=True)
+        findings = []
+    except (OSError, ValueError, KeyError):
+        processor = None
+        findings = [
+            Finding(
+                "warning",
+                "processor-unknown",
+                f"model.backbone: '{name}' has a configuration here but no processor, so its prompt "
+                "cannot be shown; training would have to download it.",
+            )
+        ]
+    try:
+        with torch.device("meta"):
+            model = AutoModel.from_config(config)
+            backbone = wrap_qwen2_5_vl(name, model, processor, maximum_pixels)
+            network = attach_lora(backbone, lora)
+    except InputError as error:
+        return None, [*findings, Finding("error", "model", str(error))]
+    return Skeleton(name, network, config, processor), findings
+
+
+def visual_tokens(facts: ImageFacts, maximum_pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """V of each readable image (N,), and whether its sides shrink below 70 % to fit (N,).
+
+    Images too long for the model have 0.
+    """
+    from qwen_vl_utils.vision_process import smart_resize
+
+    readable = facts.take(facts.readable)
+    sizes = np.stack([readable.height, readable.width], axis=1)
+    distinct, places = np.unique(sizes, axis=0, return_inverse=True)
+    tokens, shrunk = np.zeros(len(distinct), np.int64), np.zeros(len(distinct), bool)
+    for i, (height, width) in enumerate(distinct.tolist()):
+        if max(height, width) > LARGEST_RATIO * min(height, width):
+            continue
+        rows, columns = smart_resize(
+            height, width, MERGED_PIXEL, min_pixels=MINIMUM_PIXELS, max_pixels=maximum_pixels
+        )
+        tokens[i] = rows * columns // MERGED_PIXEL**2
+        shrunk[i] = rows * columns < 0.5 * height * width
+    return tokens[places.reshape(-1)], shrunk[places.reshape(-1)]
+
+
+@dataclass(frozen=True)
+class FirstExample:
+    """One example exactly as the model will read it."""
+
+    id: str
+    image: Image.Image  # after the resize
+    stored: tuple[int, int]  # (width, height) of the file, upright
+    text: str  # the chat template's text, one placeholder for all visual tokens
+    visual_tokens: int
+    token_ids: tuple[int, ...]  # (T,)
+    tokens: tuple[str, ...]  # (T,) as the tokenizer spells them
+
+
+def decode_example(
+    example_id: str, path: Path, prompt: str, processor: Any, maximum_pixels: int
+) -> FirstExample:
+    """Read, resize, render and tokenise one example by the functions that training uses."""
+    image = read_image(path)
+    resized = fit_to_budget(image, MINIMUM_PIXELS, maximum_pixels)
+    count = resized.width * resized.height // MERGED_PIXEL**2
+    text = render_prompt(processor, prompt)
+    ids = processor.tokenizer(expand_image(text, count))["input_ids"]
+    return FirstExample(
+        id=example_id,
+        image=resized,
+        stored=image.size,
+        text=text,
+        visual_tokens=count,
+        token_ids=tuple(ids),
+        tokens=tuple(processor.tokenizer.decode([i]) for i in ids),
+    )
+
+
+def prompt_tokens(prompt: str, processor: Any) -> int:
+    """Tokens of the prompt besides the visual ones."""
+    ids = processor.tokenizer(render_prompt(processor, prompt))["input_ids"]
+    return len(ids) - 1
+
+
+def find_token_problems(
+    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, maximum_pixels: int
+) -> list[Finding]:
+    """Whether sequences fit the model, and how many images lose detail to the pixel budget."""
+    found = []
+    most = int(tokens.max(initial=0)) + words
+    over = int((tokens + words > longest).sum())
+    if over:
+        found.append(
+            Finding(
+                "error",
+                "too-many-tokens",
+                f"{counted(over, 'sequence')} are longer than the model's {longest:,} positions (up "
+                f"to {most:,}); lower model.max_pixels.",
+            )
+        )
+    else:
+        found.append(
+            Finding(
+                "note",
+                "no-truncation",
+                f"No sequence is cut: the longest has {most:,} tokens ({words} of words), the model "
+                f"takes {longest:,}.",
+            )
+        )
+    if shrunk.any():
+        found.append(
+            Finding(
+                "note",
+                "shrunk-images",
+                f"{int(shrunk.sum()):,} of {len(shrunk):,} images lose more than half of their pixels "
+                f"to model.max_pixels ({maximum_pixels:,} px²); raise it if the finding is small.",
+            )
+        )
+    return found
+
+
+def tabulate_tokens(tokens: np.ndarray, words: int | None) -> CheckTable:
+    """Least, median and most visual tokens per image, and whole sequences where words are known."""
+    low, middle, high = (int(v) for v in np.percentile(tokens, (0, 50, 100), method="lower"))
+    rows = [("visual tokens", f"{low:,}", f"{middle:,}", f"{high:,}")]
+    if words is not None:
+        rows.append(("whole sequence", *(f"{value + words:,}" for value in (low, middle, high))))
+    return CheckTable("Tokens per image", ("", "least", "median", "most"), tuple(rows))

@@ -1,0 +1,223 @@
+"""How well the label is told without looking at the picture: by file, brightness, demographics.
+
+N examples, K classes, F features, R resamples. A model that reaches no more than these baselines
+may have learned nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairlora_cls.checking.findings import CheckTable, Finding
+from fairlora_cls.checking.image_facts import ImageFacts
+from fairlora_cls.data.examples import Example
+from fairlora_cls.data.groups import UNKNOWN
+
+RESAMPLES = 400  # of patients, behind each interval
+FEWEST = 20  # examples of the rarer class in validation and test; with fewer, cross-validation
+FOLDS = 5
+NOTABLE = 0.60  # an interval that lies above this AUROC is worth a warning
+MOST_VALUES = 50  # a column of words with more values than this is left out
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """One logistic regression: AUROC with a 95 % interval, null where it cannot be computed."""
+
+    name: str
+    auroc: float | None
+    interval: tuple[float, float] | None
+    held_out: int  # examples that it was judged on
+    cross_validated: bool
+
+
+def fit_baselines(
+    examples: Sequence[Example],
+    homes: Sequence[str],
+    facts: ImageFacts,
+    sensitive: Sequence[str],
+    class_count: int,
+    seed: int,
+) -> tuple[Baseline, ...]:
+    """Fit on train and judge on validation and test; in small data, cross-validate by patient.
+
+    `homes` (N,) names each example's split. With more than two classes the AUROC is the mean of
+    one class against the rest.
+    """
+    rows = np.flatnonzero(facts.readable)
+    features: dict[str, np.ndarray] = {
+        "file size": np.log(np.maximum(facts.bytes, 1.0))[:, None],
+        "width and height": np.stack([facts.width, facts.height], axis=1).astype(float),
+        "mean brightness": facts.brightness[:, None],
+    }
+    people = [encode_attribute([e.attributes.get(name) for e in examples]) for name in sensitive]
+    people = [columns for columns in people if columns.shape[1]]
+    if people:
+        features[f"demographics ({', '.join(sensitive)})"] = np.concatenate(people, axis=1)
+    labels = np.array([e.label for e in examples])[rows]
+    units = np.unique([examples[i].unit for i in rows], return_inverse=True)[1]
+    train = np.array([homes[i] == "train" for i in rows])
+    return tuple(
+        _fit_one(name, columns[rows], labels, units, train, class_count, seed)
+        for name, columns in features.items()
+    )
+
+
+def encode_attribute(values: Sequence[str | None]) -> np.ndarray:
+    """One attribute as columns (N, F): numbers as one column and its blanks, words as 0/1 each."""
+    values = [None if v == UNKNOWN else v for v in values]
+    known = [v for v in values if v is not None]
+    try:
+        numbers = [float(v) for v in known]
+    except ValueError:
+        numbers = []
+    blank = np.array([v is None for v in values])
+    if numbers and np.isfinite(numbers).all():
+        column = np.full(len(values), np.mean(numbers))
+        column[~blank] = numbers
+        return np.stack([column, blank.astype(float)], axis=1)
+    names = sorted(set(known))
+    if len(names) > MOST_VALUES:
+        return np.zeros((len(values), 0))
+    return np.stack([np.array([v == name for v in values], float) for name in names] or [blank], 1)
+
+
+def _fit_one(
+    name: str,
+    features: np.ndarray,
+    labels: np.ndarray,
+    units: np.ndarray,
+    train: np.ndarray,
+    class_count: int,
+    seed: int,
+) -> Baseline:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    def probabilities(fit: np.ndarray, judge: np.ndarray) -> np.ndarray:
+        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        model.fit(features[fit], labels[fit])
+        scores = np.zeros((len(judge), class_count))
+        scores[:, model.classes_] = model.predict_proba(features[judge])
+        return scores
+
+    smallest = min(np.bincount(labels[~train], minlength=class_count))
+    learnable = len(np.unique(labels[train])) >= 2
+    if learnable and smallest >= FEWEST:
+        judged = np.flatnonzero(~train)
+        scores, crossed = probabilities(np.flatnonzero(train), judged), False
+    else:
+        judged, crossed = np.arange(len(labels)), True
+        present = np.bincount(labels, minlength=class_count)
+        if (present[present > 0] < FOLDS).any() or (present > 0).sum() < 2:
+            return Baseline(name, None, None, len(judged), True)
+        scores = np.zeros((len(labels), class_count))
+        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
+        for fit, judge in folds.split(features, labels, units):
+            if len(np.unique(labels[fit])) < 2:
+                return Baseline(name, None, None, len(judged), True)
+            scores[judge] = probabilities(fit, judge)
+    labels, units = labels[judged], units[judged]
+    value = mean_auroc(scores, labels)
+    return Baseline(name, value, _interval(scores, labels, units, seed), len(judged), crossed)
+
+
+def mean_auroc(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """AUROC of the last of two classes, or the mean over each class against the rest.
+
+    `scores` (N, K), `labels` (N,). Classes without an example are left out; None where one class
+    is left.
+    """
+    from scipy.stats import rankdata
+
+    classes = [scores.shape[1] - 1] if scores.shape[1] == 2 else range(scores.shape[1])
+    values = []
+    for k in classes:
+        positive = labels == k
+        n = int(positive.sum())
+        if 0 < n < len(labels):
+            ranks = rankdata(scores[:, k])
+            values.append((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(labels) - n)))
+    return float(np.mean(values)) if values else None
+
+
+def _interval(
+    scores: np.ndarray, labels: np.ndarray, units: np.ndarray, seed: int
+) -> tuple[float, float] | None:
+    """Percentile interval (95 %) over resampled patients or lesions, all their images together."""
+    generator = np.random.default_rng([seed, 5])
+    order = np.argsort(units, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
+    values = []
+    for _ in range(RESAMPLES):
+        chosen = generator.integers(len(members), size=len(members))
+        rows = np.concatenate([members[i] for i in chosen])
+        value = mean_auroc(scores[rows], labels[rows])
+        if value is not None:
+            values.append(value)
+    if len(values) < RESAMPLES / 2:
+        return None
+    low, high = np.percentile(values, (2.5, 97.5))
+    return float(low), float(high)
+
+
+def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
+    """A warning for each baseline whose interval lies above NOTABLE, a note where none could run."""
+    found = []
+    for b in baselines:
+        if b.auroc is None:
+            found.append(
+                Finding(
+                    "note",
+                    "shortcut-unknown",
+                    f"How well {b.name} predicts the label cannot be told: fewer than {FOLDS} "
+                    "examples of a class.",
+                )
+            )
+        elif b.interval and b.interval[0] > NOTABLE:
+            found.append(
+                Finding(
+                    "warning",
+                    "shortcut",
+                    f"The label can be told from {b.name} alone with an AUROC of {b.auroc:.2f} "
+                    f"[{b.interval[0]:.2f}, {b.interval[1]:.2f}]; only what a model reaches beyond "
+                    "that comes from the picture.",
+                )
+            )
+    return found
+
+
+def tabulate_baselines(baselines: Sequence[Baseline]) -> CheckTable:
+    """One row per baseline."""
+
+    def row(b: Baseline) -> tuple[str, ...]:
+        if b.auroc is None:
+            return b.name, "–", "–", "–"
+        limits = f"[{b.interval[0]:.3f}, {b.interval[1]:.3f}]" if b.interval else "–"
+        judged = f"{b.held_out:,} " + ("cross-validated" if b.cross_validated else "held out")
+        return b.name, f"{b.auroc:.3f}", limits, judged
+
+    return CheckTable(
+        "How well the label is told without the picture (logistic regression, AUROC; 0.5 is chance)",
+        ("from", "AUROC", "95 %", "examples"),
+        tuple(row(b) for b in baselines),
+    )
+
+
+def describe_baselines(baselines: Sequence[Baseline]) -> list[Mapping[str, object]]:
+    """The same as plain values."""
+    return [
+        {
+            "name": b.name,
+            "auroc": b.auroc,
+            "interval": list(b.interval) if b.interval else None,
+            "examples": b.held_out,
+            "cross_validated": b.cross_validated,
+        }
+        for b in baselines
+    ]

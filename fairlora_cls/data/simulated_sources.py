@@ -1,0 +1,69 @@
+"""The simulated dermoscopy and chest cohorts as data sources: drawn once into the cache, then read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fairlora_cls.data import simulated_chest as chest
+from fairlora_cls.data import simulated_dermoscopy as dermoscopy
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.table_source import load_table
+from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import cache_folder
+
+COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
+
+
+def load_simulated_dermoscopy(
+    path: Path | None,
+    *,
+    train: int = 2000,
+    validation: int = 500,
+    test: int = 2000,
+    seed: int = 42,
+) -> Splits:
+    """The simulated dermoscopy cohort, drawn into `path` or the cache if new.
+
+    `train`, `validation` and `test` are numbers of lesions; `seed` draws another cohort of the
+    same mechanism (simulated_dermoscopy.py).
+    """
+    folder = path or _cached("dermoscopy", train, validation, test, seed)
+    if not (folder / "table.csv").is_file():
+        dermoscopy.write_dermoscopy_cohort(
+            folder, train=train, validation=validation, test=test, seed=seed
+        )
+    return load_table(folder, attributes=dermoscopy.ATTRIBUTES, classes=dermoscopy.CLASSES)
+
+
+def load_simulated_chest(
+    path: Path | None,
+    *,
+    task: str = "abnormal",
+    train: int = 2000,
+    validation: int = 500,
+    test: int = 2000,
+    seed: int = 42,
+) -> Splits:
+    """The simulated chest cohort, drawn into `path` or the cache if new; its findings are the text.
+
+    `task`: `abnormal` (any finding), `cardiomegaly`, `effusion` or `pneumothorax`, each no or yes.
+    `train`, `validation` and `test` are numbers of radiographs; `seed` draws another cohort of the
+    same mechanism (simulated_chest.py). Raises InputError for another task.
+    """
+    if task not in chest.TASKS:
+        raise InputError(f"data.options.task is '{task}'{nearest(task, chest.TASKS)}")
+    folder = path or _cached("chest", train, validation, test, seed)
+    if not (folder / "table.csv").is_file():
+        chest.write_chest_cohort(folder, train=train, validation=validation, test=test, seed=seed)
+    return load_table(
+        folder,
+        label_column=task,
+        text_column="findings",
+        attributes=chest.ATTRIBUTES,
+        classes=chest.CLASSES,
+    )
+
+
+def _cached(cohort: str, *parts: int) -> Path:
+    numbers = "-".join(str(part) for part in parts)
+    return cache_folder() / "cohorts" / f"{cohort}-{COHORT_VERSION}-{numbers}"

@@ -1,0 +1,238 @@
+"""`check` on a folder broken in many ways at once, on a sound one, and its quick form in `train`."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from fairlora_cls.checking.check import quick_check, run_check
+from fairlora_cls.cli import app
+from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.errors import InputError
+from fairlora_cls.training.loop import SilentDisplay
+
+GOOD = {"sex": "F", "site": "north", "age": "50"}
+EACH_SPLIT = {"train": 24, "validation": 8, "test": 8}
+
+
+def picture(seed, size=(60, 48)):
+    """Four random patches a side, enlarged: every seed another picture."""
+    small = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize(size, Image.Resampling.BICUBIC)
+
+
+def healthy_rows(folder):
+    """Rows of a sound table, their images written into `folder`/images."""
+    (folder / "images").mkdir(parents=True)
+    rows = []
+    for split, count in EACH_SPLIT.items():
+        for i in range(count):
+            name = f"images/{split}{i}.png"
+            picture(len(rows)).save(folder / name)
+            rows.append(
+                {
+                    "id": f"{split}{i}",
+                    "image": name,
+                    "label": ("no", "yes")[i % 2],
+                    "patient": f"p-{split}{i}",
+                    "split": split,
+                    **GOOD,
+                    "sex": "FM"[(i // 2) % 2],
+                    "site": ("north", "south", "east")[i % 3],
+                }
+            )
+    return rows
+
+
+def write_rows(folder, rows):
+    with (folder / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def values(folder, **data):
+    section = {
+        "source": "table",
+        "path": str(folder),
+        "sensitive": ["sex", "site"],
+        "options": {"attributes": ["sex", "site", "age"], "classes": ["no", "yes"]},
+    }
+    return {"data": section | data, "report": {"minimum_group_size": 2}}
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A folder with more than twenty things wrong with it."""
+    folder = tmp_path / "broken"
+    rows = healthy_rows(folder)
+    by_id = {row["id"]: row for row in rows}
+    images = folder / "images"
+    by_id["train0"]["label"] = ""
+    by_id["train1"]["label"] = "yess"
+    by_id["train2"]["image"] = ""
+    by_id["train3"]["image"] = "../secret.png"
+    by_id["train4"]["image"] = "https://example.org/x.png"
+    by_id["train5"]["split"] = "tain"
+    by_id["train7"]["id"] = "train6"
+    by_id["train8"]["patient"] = by_id["test0"]["patient"]
+    by_id["train9"]["sex"] = "f "
+    by_id["train10"]["sex"] = ""
+    by_id["train11"]["site"] = "inf"
+    (images / "train12.png").unlink()
+    (images / "train13.png").write_bytes(b"")
+    whole = (images / "train14.png").read_bytes()
+    (images / "train14.png").write_bytes(whole[: len(whole) // 2])
+    (images / "train15.png").write_text("not an image")
+    Image.new("RGB", (60, 48), (9, 9, 9)).save(images / "train16.png")
+    deep = (np.random.default_rng(5).random((48, 60)) * 4000).astype(np.uint16)
+    Image.fromarray(deep).save(images / "train17.png")
+    picture(99, (300, 40)).save(images / "train18.png")
+    shutil.copy(images / "test1.png", images / "train19.png")
+    shutil.copy(images / "train20.png", images / "train21.png")  # the labels differ
+    picture(24).resize((60, 48)).point(lambda v: min(255, v + 4)).save(images / "train22.png")
+    picture(0, (48, 60 * 201)).save(images / "train23.png")
+    for row in rows:
+        if row["split"] == "validation":
+            row["label"] = "no"
+    write_rows(folder, rows)
+    return folder
+
+
+EXPECTED = {
+    "blank-label": "no label in 1 row: 2;",
+    "unknown-label": "3 ('yess'); did you mean 'yes'?",
+    "blank-image": "no image in 1 row: 4;",
+    "image-outside": "5 ('../secret.png')",
+    "url-image": "6 ('https://example.org/x.png')",
+    "unknown-split": "7 ('tain'); did you mean 'train'?",
+    "doubled-id": "'train6'",
+    "unit-in-two-splits": "'p-test0' in train and test",
+    "look-alike-group": "'F', 'f'",
+    "missing-group": "sex is unknown in 1 of 34",
+    "not-finite": "site has the value 'inf'",
+    "unknown-attribute": "no attribute 'race'",
+    "absent-class": "No validation example has the class 'yes'",
+    "unreadable-image": "4 images cannot be read",
+    "constant-image": "'train16'",
+    "deep-image": "'train17'",
+    "odd-size": "300 × 40",
+    "too-long-image": "'train23'",
+    "identical-across-splits": "train19 = test1",
+    "identical-contradicting": "train20 = train21",
+    "near-identical-across-splits": "train22 = validation0",
+    "empty-cell": "M × yes (validation)",
+    "smallest-cell": "smallest cell of sex × label",
+    "recipe": "did you mean 'epochs'?",
+}
+
+
+def test_everything_that_is_broken_is_named(broken):
+    wrong = values(broken, sensitive=["sex", "site", "race"])
+    wrong |= {"training": {"epoch": 3}, "objective": {"method": "hibrid"}}
+    checked = run_check(wrong, (), SilentDisplay())
+    said = {}
+    for finding in checked.report.findings:
+        said[finding.code] = said.get(finding.code, "") + finding.message + "\n"
+    missed = {c: (t, said.get(c)) for c, t in EXPECTED.items() if t not in said.get(c, "")}
+    assert missed == {}
+    assert "did you mean 'hybrid'?" in said["recipe"]
+    for name in ("train12", "train13", "train14", "train15"):
+        assert f"'{name}'" in said["unreadable-image"]
+    assert checked.report.failed
+    severities = [f.severity for f in checked.report.findings]
+    assert severities == sorted(severities, key=["error", "warning", "note"].index)
+
+
+@pytest.fixture
+def sound(tmp_path):
+    folder = tmp_path / "sound"
+    write_rows(folder, healthy_rows(folder))
+    return folder
+
+
+def test_a_sound_folder_passes(sound):
+    checked = run_check(values(sound), (), SilentDisplay())
+    assert not checked.report.failed, checked.report.findings
+    facts = checked.report.facts
+    assert facts["examples"] == 40
+    assert facts["examples_by_split"] == EACH_SPLIT
+    assert facts["units"] == 40
+    assert facts["unreadable_images"] == 0
+    assert facts["identical_pairs"] == facts["near_identical_pairs"] == 0
+    # Labels alternate; sexes change every second example.
+    assert facts["cells"]["sex"]["train"] == {"F × no": 6, "F × yes": 6, "M × no": 6, "M × yes": 6}
+    # 60 × 48 px become 56 × 56: the nearest multiples of 28 px.
+    assert facts["visual_tokens"] == {"least": 4, "median": 4, "most": 4}
+    assert json.dumps(checked.report.to_dict(), allow_nan=False)
+
+
+def test_the_page_is_whole_and_escaped(sound):
+    page = run_check(values(sound, prompt="Is <b>this</b> & that there?"), (), SilentDisplay()).page
+    assert "&lt;|im_start|&gt;user" in page
+    assert "&lt;|image_pad|&gt; × 4" in page
+    assert "Is &lt;b&gt;this&lt;/b&gt; &amp; that there?" in page
+    assert "<b>this" not in page
+    assert "prefers-color-scheme: dark" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert "<script" not in page
+    assert page.count("data:image/jpeg") >= 4 * 4  # sheet: sexes × labels × images
+    assert page.count("data:image/png") == 1
+
+
+def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
+    checked = run_check(values(tmp_path / "nowhere"), (), SilentDisplay())
+    assert [f.code for f in checked.report.findings if f.severity == "error"] == ["table"]
+    wrong = {"data": {"source": "ham10000", "path": str(tmp_path)}}
+    checked = run_check(wrong, (), SilentDisplay())
+    (error,) = [f for f in checked.report.findings if f.severity == "error"]
+    assert error.code == "data"
+    assert "HAM10000_metadata.csv" in error.message
+
+
+def test_a_model_that_is_not_here_is_said_to_be_unknown(sound):
+    recipe = values(sound) | {"model": {"backbone": "Qwen/Qwen2.5-VL-7B-Instruct"}}
+    report = run_check(recipe, (), SilentDisplay()).report
+    (finding,) = [f for f in report.findings if f.code == "model-unknown"]
+    assert "cannot be known here" in finding.message
+    assert "visual_tokens" in report.facts
+    assert "estimate" not in report.facts
+
+
+def test_the_command(broken, sound, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    options = ["--set", "data.sensitive=[sex]", "--set", "data.options.attributes=[sex,site]"]
+
+    def check(folder, *more):
+        arguments = ["check", "--data", f"table:{folder}", *options, *more]
+        return CliRunner().invoke(app, arguments, env={"COLUMNS": "300"})
+
+    done = check(sound)
+    assert done.exit_code == 0, done.output
+    assert "Examples by sex and label" in done.stdout
+    assert (tmp_path / "runs" / "table-gr-check" / "check.html").is_file()
+    done = check(broken, "--json", "--output", "found")
+    assert done.exit_code == 2
+    told = json.loads(done.stdout)
+    assert told["status"] == "failed"
+    assert told == json.loads((tmp_path / "found" / "check.json").read_text(encoding="utf-8"))
+
+
+def test_train_checks_quickly_before_the_model_loads(sound):
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    for row in rows:
+        if row["split"] == "test":
+            row["label"] = "no" if row["sex"] == "M" else row["label"]
+    write_rows(sound, rows)
+    splits = load_splits("table", sound, values(sound)["data"]["options"])
+    (finding,) = quick_check(splits, ["sex"], skip_unreadable=False)
+    assert finding.code == "empty-cell"
+    assert "M × yes (test)" in finding.message
+    (sound / "images" / "test0.png").write_bytes(b"")
+    assert quick_check(splits, ["sex"], skip_unreadable=True)
+    with pytest.raises(InputError, match=r"test0\.png"):
+        quick_check(splits, ["sex"], skip_unreadable=False)
