@@ -216,9 +216,25 @@ def report(
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
     ] = 1000,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+        ),
+    ] = None,
     minimum_group_size: Annotated[
         int, typer.Option(min=1, help="Smaller groups are named in a warning.")
     ] = 20,
+    minimum_stratum_size: Annotated[
+        int, typer.Option(min=2, help="Of the strata in which an attribute is compared.")
+    ] = 30,
+    suppress_below: Annotated[
+        int | None,
+        typer.Option(
+            min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
     threshold: Threshold = None,
     validation: Validation = None,
@@ -240,7 +256,7 @@ def report(
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with _exit_codes(debug):
-        from fairlora_cls.evaluation.prediction_table import read_predictions
+        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
         from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.run_folder import claim_report_folder
@@ -248,7 +264,9 @@ def report(
         folder = output or Path("runs") / predictions.stem
         claim_report_folder(folder)
         columns = [part for name in attribute or [] for part in name.split("×")]
-        table = read_predictions(predictions, attributes=columns or None, positive=positive)
+        table = read_predictions(
+            predictions, attributes=columns or None, positive=positive, unit=unit
+        )
         sections = []
         if threshold:
             from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
@@ -271,7 +289,14 @@ def report(
             )
             sections.append(counterfactual_section(gaps, given.source))
         found = fairness_report(
-            table, attribute, bootstrap=bootstrap, minimum_group_size=minimum_group_size, seed=seed
+            table,
+            attribute,
+            bootstrap=bootstrap,
+            minimum_group_size=minimum_group_size,
+            minimum_stratum_size=minimum_stratum_size,
+            suppress_below=suppress_below,
+            seed=seed,
+            seen=other_splits(predictions, unit),
         )
         found = add_sections(found, sections)
         write_report(found, folder)

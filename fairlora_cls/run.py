@@ -196,7 +196,7 @@ def evaluate(
         recipe = recipe.model_copy(update={"report": report_section})
     validation = _validation_of(run, recipe, loaded.classes)
     only, touched = apply_missing_policy(only, recipe.data.sensitive, recipe.data.missing_groups)
-    notes = _missing_notes(recipe, touched)
+    notes = (*(_reuse_notes(recipe, split) if not data else ()), *_missing_notes(recipe, touched))
     accelerator = start_accelerator(settings.precision, [], folder)
     classifier = load_classifier(settings, run / "adapter", DTYPES[settings.precision])
     classifier.to(accelerator.device)
@@ -295,6 +295,14 @@ def _missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
     return (
         f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups).",
     )
+
+
+def _reuse_notes(recipe: Recipe, split: str) -> tuple[str, ...]:
+    """What a reader must know of an evaluation on examples that training or selection saw."""
+    saw = {"train": "The model was trained on", "validation": "The best epoch was chosen on"}
+    if split not in saw or not OBJECTIVES[recipe.objective.method].trains:
+        return ()
+    return (f"{saw[split]} the {split} split, so these numbers are too good.",)
 
 
 def _build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, ClassifierSettings]:

@@ -1,57 +1,44 @@
-"""The report's figures: each group with its interval, and each gap beside what chance gives."""
+"""The report's figures: each group with its interval, each gap beside what chance gives, and the
+curves of `curve_figures.py`."""
 
-import io
 import re
-import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
+from fairlora_cls.evaluation.curve_figures import draw_curves
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.plotting import (
+    COLOURS,
+    ReportFigure,
+    finished,
+    new_figure,
+    shortened,
+    style_axes,
+)
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
     format_gap,
     format_metric,
     format_range,
-    is_within_chance,
+    judge,
 )
 
-# Okabe and Ito's colours, told apart with every kind of colour vision. In the SVG each becomes the
-# CSS variable of the same name, so that the page's light and dark themes reach the figures.
-COLOURS = {
-    "ink": "#1c2126",
-    "muted": "#5b6570",
-    "line": "#dfe3e8",
-    "band": "#cfd6de",
-    "accent": "#0072b2",
-    "alert": "#c2500a",
-}
-WIDTH = 4.3  # inches; at 72 points each as wide as a phone, so that text keeps its size there
 ROW_HEIGHT = 0.34  # inches
+VERDICTS = {
+    "untested": "not tested",
+    "chance": "within chance",
+    "lead": "a lead",
+    "evidence": "more than chance",
+}
 MOST_ROWS = 24  # of more groups, the highest and the lowest are drawn
 DRAWN_METRICS = ("accuracy", "auroc")
 
 
-@dataclass(frozen=True)
-class ReportFigure:
-    """One drawn figure: SVG text for the page, and how to write the PNG."""
-
-    attribute: str
-    title: str
-    alternative_text: str
-    file_name: str
-    svg: str
-    png: bytes
-
-
 def draw_figures(report: FairnessReport) -> list[ReportFigure]:
-    """For each attribute: accuracy by group, AUROC by group, and the leading gaps."""
+    """For each attribute: accuracy by group, AUROC by group, the leading gaps, and the curves."""
     figures = []
     for position, (name, result) in enumerate(report.attributes.items(), start=1):
         stem = f"{position}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower() or 'attribute'}"
@@ -60,6 +47,7 @@ def draw_figures(report: FairnessReport) -> list[ReportFigure]:
                 figures.append(_groups_figure(report, name, metric, f"{stem}-{metric}.png"))
         if any(result.gaps[gap].null_interval for gap in LEADING_GAPS):
             figures.append(_gaps_figure(name, result, f"{stem}-gaps.png"))
+        figures += draw_curves(report, name, stem)
     return figures
 
 
@@ -97,7 +85,7 @@ def _groups_figure(
             f"{METRICS[metric].title}{' (%)' if scale == 100 else ''}; dashed: all examples"
         )
 
-    labels = [(_shortened(name), f"n = {group.n:,}") for name, group in groups.items()]
+    labels = [(shortened(name), f"n = {group.n:,}") for name, group in groups.items()]
     values = [format_metric(metric, group.metrics[metric].value) for group in groups.values()]
     return _finish(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
 
@@ -121,16 +109,15 @@ def _gaps_figure(attribute: str, result: AttributeResult, file_name: str) -> Rep
             axes.plot([low, high], [row, row], color=COLOURS["band"], linewidth=10)
             mean = 100 * gap.null_mean
             axes.plot([mean, mean], [row - 0.2, row + 0.2], color=COLOURS["muted"], linewidth=1.4)
-            within = is_within_chance(gap)
-            colour = COLOURS["accent"] if within else COLOURS["alert"]
-            axes.plot(100 * gap.value, row, "o" if within else "D", color=colour, markersize=6.5)
+            beyond = judge(gap) == "evidence"
+            colour = COLOURS["alert"] if beyond else COLOURS["accent"]
+            axes.plot(100 * gap.value, row, "D" if beyond else "o", color=colour, markersize=6.5)
         axes.set_xlim(left=0)
         axes.set_xlabel("Points; band: 95% of chance, tick: its mean")
 
     short = [re.sub(r" \(.*| gap.*| difference", "", GAPS[name].title) for name in gaps]
     labels = [
-        (label, "within chance" if is_within_chance(gap) else "more than chance")
-        for label, gap in zip(short, gaps.values(), strict=True)
+        (label, VERDICTS[judge(gap)]) for label, gap in zip(short, gaps.values(), strict=True)
     ]
     values = [f"{100 * gap.value:.1f}" for gap in gaps.values()]
     return _finish(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
@@ -147,37 +134,22 @@ def _finish(
 ) -> ReportFigure:
     """One row per label, with a name above a remark on the left and its value on the right."""
     height = ROW_HEIGHT * len(labels) + 0.55
-    settings = {"svg.fonttype": "none", "svg.hashsalt": file_name, "font.size": 9}
-    with matplotlib.rc_context(settings):
-        figure = Figure(figsize=(WIDTH, height))
-        FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.33, 0.47 / height, 0.54, 1 - 0.53 / height), facecolor="none")
-        draw(axes)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
-        axes.set_yticks([])
-        for side in ("left", "right", "top"):
-            axes.spines[side].set_visible(False)
-        axes.spines["bottom"].set_color(COLOURS["muted"])
-        axes.tick_params(colors=COLOURS["muted"], labelsize=8)
-        axes.xaxis.label.set(color=COLOURS["muted"], fontsize=8)
-        axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.grid(axis="x", color=COLOURS["line"], linewidth=0.8)
-        axes.set_axisbelow(True)
-        for line in axes.lines:
-            line.set_clip_on(False)
-            line.set_solid_capstyle("round" if line.get_linewidth() < 5 else "butt")
-        for row, ((name, remark), value) in enumerate(zip(labels, values, strict=True)):
-            _write(axes, -0.04, row - 0.16, name, "ink", "right", 9)
-            _write(axes, -0.04, row + 0.24, remark, "muted", "right", 7)
-            _write(axes, 1.05, row, value.removesuffix("%"), "ink", "left", 9)
-        with warnings.catch_warnings():  # a PNG shows an empty box for letters the font lacks
-            warnings.filterwarnings("ignore", message="Glyph")
-            svg, png = io.StringIO(), io.BytesIO()
-            figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
-            figure.savefig(png, format="png", dpi=200)
-    return ReportFigure(
-        attribute, title, alternative_text, file_name, _themed(svg.getvalue()), png.getvalue()
-    )
+    figure = new_figure(height)
+    axes = figure.add_axes((0.33, 0.47 / height, 0.54, 1 - 0.53 / height))
+    draw(axes)
+    style_axes(axes)
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(axis="x", color=COLOURS["line"], linewidth=0.8)
+    for line in axes.lines:
+        line.set_clip_on(False)
+        line.set_solid_capstyle("round" if line.get_linewidth() < 5 else "butt")
+    for row, ((name, remark), value) in enumerate(zip(labels, values, strict=True)):
+        _write(axes, -0.04, row - 0.16, name, "ink", "right", 9)
+        _write(axes, -0.04, row + 0.24, remark, "muted", "right", 7)
+        _write(axes, 1.05, row, value.removesuffix("%"), "ink", "left", 9)
+    return finished(figure, attribute, title, alternative_text, file_name)
 
 
 def _write(axes: Axes, x: float, row: float, text: str, colour: str, side: str, size: int) -> None:
@@ -192,30 +164,3 @@ def _write(axes: Axes, x: float, row: float, text: str, colour: str, side: str, 
         transform=axes.get_yaxis_transform(),
         parse_math=False,  # a group may be called "$x$"
     )
-
-
-def _themed(svg: str) -> str:
-    """Matplotlib's SVG as an element of the page: no prologue, metadata, ids or fixed fonts."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<clipPath.*?</clipPath>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' clip-path="[^"]*"| transform="rotate\(-0[^"]*"', "", svg)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font: (\d+px) [^;\"]*|font-family: [^;\"]*;", r"", svg)
-    svg = re.sub(r"\s*\n\s*", " ", svg)
-    for name, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{name})")
-    return re.sub(
-        r'<svg [^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true">', svg, count=1
-    )
-
-
-def _shortened(name: str, longest: int = 17) -> str:
-    return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def write_figures(figures: list[ReportFigure], folder: Path) -> None:
-    """Writes each figure's PNG into `folder`, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        (folder / figure.file_name).write_bytes(figure.png)

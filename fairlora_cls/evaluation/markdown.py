@@ -2,21 +2,16 @@
 
 import re
 
-from fairlora_cls.evaluation.figures import ReportFigure
+from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.results import FairnessReport
-from fairlora_cls.evaluation.tables import (
-    Table,
-    equity_table,
-    gaps_table,
-    groups_table,
-    overall_table,
-)
-from fairlora_cls.evaluation.wording import describe_gap, describe_method, describe_overall
+from fairlora_cls.evaluation.tables import Table, attribute_tables, overall_tables
+from fairlora_cls.evaluation.wording import describe_gap, describe_in_short, describe_method
 
 
 def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
     """The whole document. `figures` are the report's figures, linked from figures/."""
-    parts = ["# Fairness report", _facts(report), _text(describe_overall(report))]
+    parts = ["# Fairness report", _facts(report), _text(" ".join(describe_in_short(report)))]
+    parts += ["## Attribute by attribute"] if report.attributes else []
     parts += [_text(describe_gap(name, result)) for name, result in report.attributes.items()]
     if report.warnings:
         warnings = "\n".join(f"- {_text(warning)}" for warning in report.warnings)
@@ -25,24 +20,26 @@ def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
         parts += [f"## {_text(section.title)}", *map(_text, section.sentences)]
         for made in section.tables:
             parts += [f"### {_text(made.caption)}", _table(made)]
-    parts += ["## All examples", _table(overall_table(report))]
-    for name, result in report.attributes.items():
+    parts.append("## All examples")
+    for table in overall_tables(report):
+        parts += [f"### {_text(table.caption)}", _table(table)]
+    for name in report.attributes:
         parts.append(f"## {_text(name)}")
         parts += [
             f"![{_text(figure.alternative_text)}](figures/{figure.file_name})"
             for figure in figures
             if figure.attribute == name
         ]
-        for table in (groups_table, gaps_table, equity_table):
-            made = table(name, result)
-            parts += [f"### {_text(made.caption)}", _table(made)]
+        for table in attribute_tables(report, name):
+            parts += [f"### {_text(table.caption)}", _table(table)]
     parts += ["## How these numbers are made", *map(_text, describe_method(report))]
     return "\n\n".join(parts) + "\n"
 
 
 def _facts(report: FairnessReport) -> str:
     classes = ", ".join(map(_text, report.classes))
-    return f"{report.n:,} examples · classes {classes} · positive class {_text(report.positive)}"
+    count = "" if report.n is None else f"{report.n:,} examples · "
+    return f"{count}classes {classes} · positive class {_text(report.positive)}"
 
 
 def _table(table: Table) -> str:

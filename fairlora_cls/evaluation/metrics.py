@@ -41,6 +41,7 @@ class Metric:
     reads: tuple[str, ...]  # of labels, predictions, probabilities
     better: str  # higher | lower | neither
     permuted_within: str  # which examples may swap groups under equality: all | label | prediction
+    rests_on: str = "examples"  # whose number is its count: a key of `vectorised.denominators`
 
 
 @dataclass(frozen=True)
@@ -183,27 +184,55 @@ METRICS: dict[str, Metric] = {
     "accuracy": Metric(
         "Accuracy", lambda y, p, _, __: accuracy_score(y, p), _BOTH, "higher", "all"
     ),
-    "balanced_accuracy": Metric("Balanced accuracy", _balanced_accuracy, _BOTH, "higher", "label"),
-    "auroc": Metric("AUROC", _auroc, _PROBABILITIES, "higher", "label"),
-    "average_precision": Metric(
-        "Average precision", _average_precision, _PROBABILITIES, "higher", "label"
+    "balanced_accuracy": Metric(
+        "Balanced accuracy", _balanced_accuracy, _BOTH, "higher", "label", "rarer"
     ),
-    "sensitivity": Metric("Sensitivity", _sensitivity, _BOTH, "higher", "label"),
-    "specificity": Metric("Specificity", _specificity, _BOTH, "higher", "label"),
-    "fpr": Metric("False positive rate", _false_positive_rate, _BOTH, "lower", "label"),
+    "auroc": Metric("AUROC", _auroc, _PROBABILITIES, "higher", "label", "rarer"),
+    "average_precision": Metric(
+        "Average precision", _average_precision, _PROBABILITIES, "higher", "label", "rarer"
+    ),
+    "sensitivity": Metric("Sensitivity", _sensitivity, _BOTH, "higher", "label", "positives"),
+    "specificity": Metric("Specificity", _specificity, _BOTH, "higher", "label", "negatives"),
+    "fpr": Metric(
+        "False positive rate", _false_positive_rate, _BOTH, "lower", "label", "negatives"
+    ),
     "ppv": Metric(
-        "Positive predictive value", _positive_predictive_value, _BOTH, "higher", "prediction"
+        "Positive predictive value",
+        _positive_predictive_value,
+        _BOTH,
+        "higher",
+        "prediction",
+        "selected",
     ),
     "npv": Metric(
-        "Negative predictive value", _negative_predictive_value, _BOTH, "higher", "prediction"
+        "Negative predictive value",
+        _negative_predictive_value,
+        _BOTH,
+        "higher",
+        "prediction",
+        "rejected",
     ),
-    "f1": Metric("F1", _f1, _BOTH, "higher", "label"),
+    "f1": Metric("F1", _f1, _BOTH, "higher", "label", "positives"),
     "selection_rate": Metric(
         "Predicted positive", _selection_rate, ("predictions",), "neither", "all"
     ),
     "brier": Metric("Brier score", _brier, _PROBABILITIES, "lower", "all"),
     "ece": Metric("Calibration error", _expected_calibration_error, _PROBABILITIES, "lower", "all"),
 }
+
+# Shares of a counted number of examples: what Wilson's interval is made for.
+RATES = ("accuracy", "sensitivity", "specificity", "fpr", "ppv", "npv", "selection_rate")
+# Of K > 2 classes, these are also stated for each class against the rest, and as their macro mean.
+ONE_VS_REST = (
+    "auroc",
+    "average_precision",
+    "sensitivity",
+    "specificity",
+    "ppv",
+    "npv",
+    "f1",
+    "selection_rate",
+)
 
 GAPS: dict[str, Gap] = {
     "max_acc_gap": Gap("Accuracy gap (MaxAccGap)", ("accuracy",)),
@@ -219,6 +248,11 @@ GAPS |= {
     f"{name}_gap": Gap(f"{metric.title} gap", (name,))
     for name, metric in METRICS.items()
     if name != "accuracy" and f"{name}_gap" not in GAPS
+}
+# Gaps of the same test under two names count once in a correction for many tests.
+SAME_TEST = {
+    "specificity_gap": "fpr_gap",
+    "selection_rate_gap": "demographic_parity_difference",
 }
 
 

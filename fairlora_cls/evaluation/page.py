@@ -2,31 +2,31 @@
 
 from html import escape
 
-from fairlora_cls.evaluation.figures import ReportFigure
 from fairlora_cls.evaluation.page_style import STYLE
+from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.sections import Section
-from fairlora_cls.evaluation.tables import (
-    Cell,
-    Table,
-    equity_table,
-    gaps_table,
-    groups_table,
-    overall_table,
-)
+from fairlora_cls.evaluation.tables import Cell, Table, attribute_tables, overall_tables
 from fairlora_cls.evaluation.wording import (
     describe_gap,
+    describe_in_short,
     describe_method,
-    describe_overall,
-    is_within_chance,
+    judge,
 )
+
+BADGES = {
+    "untested": "not tested",
+    "chance": "within chance",
+    "lead": "a lead, not evidence",
+    "evidence": "evidence",
+}
 
 
 def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
     """The whole page. `figures` are the report's figures, drawn into it as SVG."""
     drawn = {name: [f for f in figures if f.attribute == name] for name in report.attributes}
     pictures = "".join(_figures(name, group) for name, group in drawn.items() if group)
-    tables = "".join(_tables(name, result) for name, result in report.attributes.items())
+    tables = "".join(_tables(report, name) for name in report.attributes)
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -42,7 +42,7 @@ def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
 <p class="facts">{_facts(report)}</p>
 </header>
 <section aria-label="In short">
-<p class="lead">{escape(describe_overall(report))}</p>
+<p class="summary">{escape(" ".join(describe_in_short(report)))}</p>
 {"".join(_verdict(name, result) for name, result in report.attributes.items())}
 </section>
 {_warnings(report.warnings)}
@@ -50,7 +50,7 @@ def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
 {"".join(map(_section, report.sections))}
 <section>
 <h2>All examples: all numbers</h2>
-{_table(overall_table(report))}
+{"".join(map(_table, overall_tables(report)))}
 </section>
 {tables}
 {_method(report)}
@@ -62,22 +62,28 @@ def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
 
 def _facts(report: FairnessReport) -> str:
     classes = ", ".join(f"<b>{escape(name)}</b>" for name in report.classes)
+    count = "" if report.n is None else f"{report.n:,} test examples · "
+    units = "" if report.units is None else f"{report.units:,} patients or lesions · "
     return (
-        f"{report.n:,} test examples · classes {classes} · "
-        f"positive class <b>{escape(report.positive)}</b>"
+        f"{count}{units}classes {classes} · positive class <b>{escape(report.positive)}</b>"
+        f"{_rule(report)}"
     )
 
 
+def _rule(report: FairnessReport) -> str:
+    decision = report.decision
+    if decision is None or decision.rule == "given":
+        return ""
+    if decision.threshold is None:
+        return " · most probable class" if decision.rule == "argmax" else " · one threshold"
+    low, high = (f"{limit:.3g}" for limit in decision.threshold)
+    return f" · threshold {low if low == high else f'{low} to {high}'}"
+
+
 def _verdict(attribute: str, result: AttributeResult) -> str:
-    gap = result.gaps["max_acc_gap"]
-    if gap.p_value is None:
-        kind, badge = "unknown", "not tested"
-    elif is_within_chance(gap):
-        kind, badge = "chance", "within chance"
-    else:
-        kind, badge = "evidence", "more than chance"
+    kind = judge(result.gaps["max_acc_gap"])
     return f"""<section class="verdict {kind}">
-<h3>{escape(attribute)} <span class="badge">{badge}</span></h3>
+<h2>{escape(attribute)} <span class="badge">{BADGES[kind]}</span></h2>
 <p>{escape(describe_gap(attribute, result))}</p>
 </section>
 """
@@ -118,9 +124,8 @@ def _section(section: Section) -> str:
     return f"<section>\n<h2>{escape(section.title)}</h2>\n{sentences}\n{tables}\n</section>\n"
 
 
-def _tables(attribute: str, result: AttributeResult) -> str:
-    builders = (groups_table, gaps_table, equity_table)
-    tables = "\n".join(_table(build(attribute, result)) for build in builders)
+def _tables(report: FairnessReport, attribute: str) -> str:
+    tables = "\n".join(map(_table, attribute_tables(report, attribute)))
     return f"<section>\n<h2>{escape(attribute)}: all numbers</h2>\n{tables}\n</section>\n"
 
 

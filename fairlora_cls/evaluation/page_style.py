@@ -5,11 +5,15 @@ STYLE = """
   color-scheme: light dark;
   --paper: #ffffff; --panel: #f6f7f9; --ink: #1c2126; --muted: #5b6570; --line: #dfe3e8;
   --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #fdf3ec;
+  --group-1: #0072b2; --group-2: #d55e00; --group-3: #009e73; --group-4: #b8588f;
+  --group-5: #b07a00; --group-6: #3f8fc4;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14181d; --panel: #1c2229; --ink: #e9ecef; --muted: #a3adb8; --line: #303842;
     --band: #3f4954; --accent: #56b4e9; --alert: #f0894a; --alert-panel: #2b211b;
+    --group-1: #56b4e9; --group-2: #f0894a; --group-3: #2fc49a; --group-4: #e09cc4;
+    --group-5: #e6b422; --group-6: #9fb8ff;
   }
 }
 @media print {
@@ -17,6 +21,8 @@ STYLE = """
     color-scheme: light;
     --paper: #ffffff; --panel: #ffffff; --ink: #000000; --muted: #444444; --line: #bbbbbb;
     --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #ffffff;
+    --group-1: #0072b2; --group-2: #d55e00; --group-3: #009e73; --group-4: #b8588f;
+    --group-5: #b07a00; --group-6: #3f8fc4;
   }
   figure, .verdict, tr { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
@@ -35,24 +41,25 @@ h2 { font-size: 1.35rem; line-height: 1.25; letter-spacing: -.01em; margin: 3rem
 h3 { font-size: 1rem; margin: 0 0 .4rem; }
 p { margin: 0 0 .8rem; max-width: 44rem; }
 .facts { color: var(--muted); margin-bottom: 2rem; }
-.lead { font-size: 1.2rem; line-height: 1.5; max-width: 46rem; margin-bottom: 1.5rem; }
+.summary { font-size: 1.2rem; line-height: 1.5; max-width: 46rem; margin-bottom: 1.5rem; }
 .verdict {
   border-left: 4px solid var(--accent); background: var(--panel); border-radius: 0 8px 8px 0;
   padding: 1rem 1.25rem; margin: 0 0 1rem;
 }
+.verdict h2 { font-size: 1.05rem; margin: 0 0 .4rem; }
 .verdict p { margin: 0; max-width: 50rem; }
 .verdict.evidence { border-color: var(--alert); background: var(--alert-panel); }
-.verdict.unknown { border-color: var(--line); }
+.verdict.untested { border-color: var(--line); }
 .badge { font-size: .875rem; font-weight: 600; color: var(--accent); margin-left: .5rem; }
 .evidence .badge { color: var(--alert); }
-.unknown .badge { color: var(--muted); }
+.untested .badge { color: var(--muted); }
 .warnings { margin: 0; padding: 0 0 0 1.2rem; max-width: 50rem; }
 .warnings li { margin: 0 0 .6rem; padding-left: .2rem; }
 .warnings li::marker { color: var(--alert); }
 .figures { display: grid; gap: 1.25rem; align-items: start; }
 @media (min-width: 50rem), print {
-  .figures { grid-template-columns: 1fr 1fr; grid-template-rows: auto 1fr; }
-  .figures > :nth-child(3) { grid-column: 2; grid-row: 1 / span 2; }
+  .figures { columns: 2; column-gap: 1.25rem; display: block; }
+  .figures > * { break-inside: avoid; margin-bottom: 1.25rem; }
 }
 figure {
   margin: 0; border: 1px solid var(--line); border-radius: 10px; padding: 1rem 1rem .5rem;
@@ -75,7 +82,7 @@ small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400;
 @media (max-width: 30rem) {
   main { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.6rem; }
-  .lead { font-size: 1.08rem; }
+  .summary { font-size: 1.08rem; }
   figure { padding: .75rem .5rem .25rem; }
   tbody th { position: sticky; left: 0; background: var(--paper); padding-right: .8rem;
     min-width: 7.5rem; max-width: 9rem; }

@@ -64,6 +64,7 @@ def collect_predictions(
             for a in attributes
         },
         positive=len(classes) - 1,
+        units=tuple(e.unit for e in examples),
     )
 
 

@@ -19,7 +19,10 @@ UNLABELLED = -1  # the label code of an example whose label is not known
 INTERSECTION = "×"  # joins attribute names, and their group names: "sex×race", "female×Black"
 PROBABILITY_PREFIX = "prob_"
 SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed tables are rounded
-RESERVED = ("id", "label", "prediction", "score")
+UNIT = "unit"  # the column of patients or lesions: whose examples belong together
+RESERVED = ("id", "label", "prediction", "score", UNIT)
+SEPARATORS = ",;\t"
+SPLITS = ("train", "validation", "test")
 
 
 class PredictionTableError(InputError):
@@ -31,7 +34,8 @@ class Predictions:
     """The predictions of one model for N examples.
 
     Checked when built: raises `PredictionTableError` on an empty table, unequal lengths, duplicate
-    ids, codes outside the classes, probabilities outside [0, 1] or not summing to 1.
+    ids, codes outside the classes, probabilities outside [0, 1] or not summing to 1. Units that are
+    all different say nothing and become None.
     """
 
     ids: tuple[str, ...]
@@ -41,6 +45,7 @@ class Predictions:
     classes: tuple[str, ...]
     attributes: dict[str, np.ndarray] = field(default_factory=dict)  # (N,) names; "" or None: blank
     positive: int = -1  # code of the positive class; -1 stands for the last class
+    units: tuple[str, ...] | None = None  # (N,) patient or lesion; None: each example its own
 
     def __post_init__(self):
         for name, dtype in (("labels", int), ("predictions", int), ("probabilities", np.float64)):
@@ -49,8 +54,23 @@ class Predictions:
         object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         if self.positive == -1:
             object.__setattr__(self, "positive", len(self.classes) - 1)
+        if self.units is not None:
+            units = tuple(map(str, self.units))
+            object.__setattr__(self, "units", None if len(set(units)) == len(units) else units)
         _check_shapes(self)
         _check_values(self)
+
+    def rows(self, rows: np.ndarray) -> "Predictions":
+        """The examples at `rows`, an int array, without their attributes."""
+        return Predictions(
+            ids=tuple(self.ids[row] for row in rows),
+            labels=self.labels[rows],
+            predictions=self.predictions[rows],
+            probabilities=self.probabilities[rows],
+            classes=self.classes,
+            positive=self.positive,
+            units=None if self.units is None else tuple(self.units[row] for row in rows),
+        )
 
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
@@ -78,7 +98,8 @@ class Predictions:
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
-    """Writes `id,label,prediction,prob_<class>…,<attribute>…` with names, all or nothing.
+    """Writes `id,label,prediction,prob_<class>…,<attribute>…` with names, all or nothing, and a last
+    column `unit` where several examples are of one unit.
 
     An unknown label and a missing group value are left blank. Probabilities keep every digit.
     """
@@ -94,27 +115,36 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     for name, values in predictions.attributes.items():
         groups = (_group_name(value) for value in values)
         columns[name] = ["" if group == MISSING else group for group in groups]
+    if predictions.units is not None:
+        columns[UNIT] = predictions.units
     write_atomically(path, lambda temporary: pd.DataFrame(columns).to_csv(temporary, index=False))
 
 
 def read_predictions(
-    path: str | Path, attributes: Iterable[str] | None = None, positive: str | None = None
+    path: str | Path,
+    attributes: Iterable[str] | None = None,
+    positive: str | None = None,
+    unit: str | None = None,
 ) -> Predictions:
-    """Reads a prediction table.
+    """Reads a prediction table, with commas, semicolons (then 0,5 may stand for 0.5) or tabs.
 
     Columns: `id`; `label` (may be absent or blank: then the examples are unlabelled); either one
     `prob_<class>` per class, whose order is the order of the classes, or for two classes `score`,
     the probability of the positive class (classes are then the sorted names seen in `label` and
     `prediction`); `prediction` (absent: the class of highest probability, the first one on ties);
-    and attribute columns. Every name is read as text, so labels 0 and 1 are the classes '0', '1'.
+    `unit` (may be absent or blank: then an example is its own); and attribute columns. Every name is read as text, so labels 0 and 1 are the classes '0', '1'.
 
     path:       a CSV file
     attributes: columns, or intersections such as "sex×race"; None keeps every other column
     positive:   name of the positive class; None means the last class
+    unit:       the column of patients or lesions, if it is not called `unit`
     Raises `PredictionTableError` with one sentence that names the value seen and the way out.
     """
     try:
-        table = pd.read_csv(path, dtype=str, na_filter=False, encoding="utf-8-sig")
+        separator = _separator(path)
+        table = pd.read_csv(
+            path, dtype=str, na_filter=False, encoding="utf-8-sig", sep=separator, engine="c"
+        )
     except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise PredictionTableError(f"cannot read {path} as a CSV table: {error}") from error
     if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
@@ -122,6 +152,11 @@ def read_predictions(
     _require_column(table, "id")
     if table.empty:
         raise PredictionTableError(f"{path} has a header but no rows; it needs one row per example")
+    if separator == ";":
+        numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
+        table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
+    if unit is not None:
+        _require_column(table, unit)
     classes, positive_code, probabilities = _read_probabilities(table, positive)
     if "prediction" in table:
         predicted = _codes(table["prediction"], classes, "prediction")
@@ -139,8 +174,48 @@ def read_predictions(
         predictions=predicted,
         probabilities=probabilities,
         classes=classes,
-        attributes=_read_attributes(table, attributes),
+        attributes=_read_attributes(table, attributes, unit),
         positive=positive_code,
+        units=_read_units(table, unit or UNIT),
+    )
+
+
+def other_splits(path: str | Path, unit: str | None = None) -> dict[str, set[str]]:
+    """Ids and units of the tables of other splits that lie beside `path`, by the split's name, if
+    `path` is called after a split itself: as a run's predictions/ holds validation.csv beside
+    test.csv. A table without ids is passed over."""
+    path, found = Path(path), {}
+    for split in SPLITS if path.stem in SPLITS else ():
+        other = path.with_name(f"{split}.csv")
+        if other == path or not other.is_file():
+            continue
+        wanted = ("id", unit or UNIT)
+        table = pd.read_csv(
+            other,
+            dtype=str,
+            na_filter=False,
+            encoding="utf-8-sig",
+            sep=_separator(other),
+            usecols=lambda name, wanted=wanted: name in wanted,
+        )
+        if "id" in table:
+            found[split] = {name for column in table for name in table[column] if name}
+    return found
+
+
+def _separator(path: str | Path) -> str:
+    """The one of SEPARATORS that the header holds most often; a comma where it holds none."""
+    with Path(path).open(encoding="utf-8-sig") as lines:
+        header = lines.readline()
+    return max(SEPARATORS, key=header.count)
+
+
+def _read_units(table: pd.DataFrame, column: str) -> tuple[str, ...] | None:
+    if column not in table:
+        return None
+    return tuple(
+        unit.strip() or f"id {identity}"
+        for unit, identity in zip(table[column], table["id"], strict=True)
     )
 
 
@@ -184,10 +259,12 @@ def _read_probabilities(
 
 
 def _read_attributes(
-    table: pd.DataFrame, attributes: Iterable[str] | None
+    table: pd.DataFrame, attributes: Iterable[str] | None, unit: str | None
 ) -> dict[str, np.ndarray]:
     others = [
-        name for name in table if name not in RESERVED and not name.startswith(PROBABILITY_PREFIX)
+        name
+        for name in table
+        if name not in (*RESERVED, unit) and not name.startswith(PROBABILITY_PREFIX)
     ]
     if attributes is None:
         wanted = others
@@ -293,6 +370,8 @@ def _check_shapes(predictions: Predictions) -> None:
             f"{len(classes)} classes need ({count}, {len(classes)})"
         )
     columns = {"label": predictions.labels, "prediction": predictions.predictions}
+    if predictions.units is not None:
+        columns[UNIT] = predictions.units
     for name, values in (columns | predictions.attributes).items():
         if len(values) != count:
             raise PredictionTableError(f"'{name}' has {len(values)} values for {count} examples")

@@ -8,9 +8,9 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,18 +23,11 @@ from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     PredictionTableError,
 )
-from fairlora_cls.evaluation.results import (
-    AttributeResult,
-    Estimate,
-    FairnessReport,
-    GapResult,
-    GroupResult,
-)
+from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.files import temporary_sibling
 
 if TYPE_CHECKING:
-    from fairlora_cls.evaluation.metrics import Gap, Values
-    from fairlora_cls.evaluation.uncertainty import Resamples
+    from fairlora_cls.evaluation.attribute_results import Grouping, Measured
 
 MOST_GROUPS = 500  # more groups than this are an identifier or a number by mistake
 
@@ -45,8 +38,11 @@ def fairness_report(
     *,
     bootstrap: int = 1000,
     minimum_group_size: int = 20,
+    minimum_stratum_size: int = 30,
+    suppress_below: int | None = None,
     seed: int = 42,
     notes: Iterable[str] = (),
+    seen: Mapping[str, Collection[str]] | None = None,
 ) -> FairnessReport:
     """Measures a model's predictions overall and between groups, with the uncertainty of each.
 
@@ -54,43 +50,60 @@ def fairness_report(
         column. Blank values form the group 'missing'.
     bootstrap: resamples per interval and null; 0 leaves both out
     minimum_group_size: smaller groups are named in the warnings; they stay in every number
+    minimum_stratum_size: examples that a stratum of the other attributes needs, to enter the
+        controlled gaps
+    suppress_below: for publishing: every number from which a cell of fewer examples could be
+        recovered is left out; None leaves nothing out
     notes: what the training run wants repeated among the warnings
+    seen: ids and units of other splits, by the split's name; shared ones are a warning
     Raises `PredictionTableError` for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
-    from fairlora_cls.evaluation.metrics import METRICS, measure
-    from fairlora_cls.evaluation.uncertainty import interval
-    from fairlora_cls.evaluation.wording import describe_warnings
+    from fairlora_cls.evaluation.attribute_results import Grouping, class_results, group_results
+    from fairlora_cls.evaluation.cautions import describe_warnings
+    from fairlora_cls.evaluation.uncertainty import affordable_draws
+    from fairlora_cls.evaluation.views import describe_decision
 
     if bootstrap < 0:
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
     names = tuple(predictions.attributes if attributes is None else dict.fromkeys(attributes))
     _require_labels(predictions)
-    groupings = [_grouping(predictions, name) for name in names]
     everyone = Grouping(("everyone",), np.zeros(len(predictions.ids), dtype=int))
-    draws, *attribute_draws = _resample([everyone, *groupings], predictions, bootstrap, seed)
-    values, _ = measure(predictions, everyone.codes)
-    overall = {
-        name: _estimate(values[name], draws.bootstrap.overall[name], interval) for name in METRICS
-    }
-    results = {
-        name: _attribute_result(predictions, grouping, attribute_draw)
-        for name, grouping, attribute_draw in zip(names, groupings, attribute_draws, strict=True)
-    }
-    return FairnessReport(
-        n=len(predictions.ids),
+    groupings = [everyone, *(_grouping(predictions, name) for name in names)]
+    pooled, *measured = _measure(predictions, groupings, bootstrap, suppress_below, seed)
+    codes = {name: grouping.codes for name, grouping in zip(names, groupings[1:], strict=True)}
+
+    def result(place: int) -> AttributeResult:
+        held = {other: codes[other] for other in _held(names[place], names)}
+        generators = [np.random.default_rng([seed, place + 1, view]) for view in (1, 2)]
+        return _attribute_result(
+            predictions, measured[place], pooled, held, minimum_stratum_size, bootstrap, generators
+        )
+
+    found = _side_by_side(result, range(len(names)))
+    results, tested = _correct_for_many(dict(zip(names, found, strict=True)))
+    whole = group_results(pooled, predictions.positive)["everyone"]
+    classes = class_results(pooled, predictions.classes)
+    decision = describe_decision(predictions)
+    report = FairnessReport(
+        n=whole.n,
         classes=predictions.classes,
         positive=predictions.classes[predictions.positive],
-        overall=overall,
+        overall=whole.metrics,
         attributes=results,
-        warnings=(
-            *describe_warnings(predictions, overall, results, minimum_group_size),
-            *map(str, notes),
-        ),
+        warnings=(),
         bootstrap=bootstrap,
         minimum_group_size=minimum_group_size,
         seed=seed,
+        decision=decision if suppress_below is None else replace(decision, threshold=None),
+        **({"overall_classes": classes["everyone"]} if classes else {}),
+        units=None if predictions.units is None else len(set(predictions.units)),
+        score_draws=affordable_draws(bootstrap, len(predictions.ids)),
+        gaps_tested=tested,
+        suppressed_below=suppress_below,
     )
+    warnings = describe_warnings(report, predictions, seen or {})
+    return replace(report, warnings=(*warnings, *map(str, notes)))
 
 
 def write_report(report: FairnessReport, folder: str | Path) -> None:
@@ -111,9 +124,10 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
 
 
 def _write_files(report: FairnessReport, folder: Path) -> None:
-    from fairlora_cls.evaluation.figures import draw_figures, write_figures
+    from fairlora_cls.evaluation.figures import draw_figures
     from fairlora_cls.evaluation.markdown import render_markdown
     from fairlora_cls.evaluation.page import render_page
+    from fairlora_cls.evaluation.plotting import write_figures
 
     figures = draw_figures(report)
     write_figures(figures, folder / "figures")
@@ -144,24 +158,10 @@ def _require_labels(predictions: Predictions) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of one attribute: their names in report order, and each example's, (N,) codes."""
-
-    names: tuple[str, ...]
-    codes: np.ndarray
-
-
-@dataclass(frozen=True)
-class Draws:
-    """The bootstrap resamples and the null gaps of one grouping."""
-
-    bootstrap: "Resamples"
-    null: dict[str, np.ndarray]  # gap -> (R,); empty where there is nothing to compare
-
-
-def _grouping(predictions: Predictions, attribute: str) -> Grouping:
+def _grouping(predictions: Predictions, attribute: str) -> "Grouping":
     """Groups in the order of their names, 5-9 before 10-14, and the missing ones last."""
+    from fairlora_cls.evaluation.attribute_results import Grouping
+
     names, codes = np.unique(predictions.group_names(attribute), return_inverse=True)
     if len(names) > MOST_GROUPS:
         raise PredictionTableError(
@@ -179,102 +179,157 @@ def _reading_order(name: str) -> tuple:
     return MISSING in name.split(INTERSECTION), numbered
 
 
-def _resample(
-    groupings: list[Grouping], predictions: Predictions, bootstrap: int, seed: int
-) -> list[Draws]:
-    """The draws of every grouping, side by side on all cores. Each has a generator of its own, so
-    that its numbers do not depend on the other groupings, nor on the number of cores."""
-    from threadpoolctl import threadpool_limits
+def _measure(
+    predictions: Predictions,
+    groupings: list["Grouping"],
+    bootstrap: int,
+    suppress_below: int | None,
+    seed: int,
+) -> list["Measured"]:
+    """Measures every grouping. Each has a generator of its own, so that its numbers do not depend
+    on the other groupings, nor on the number of cores."""
+    from fairlora_cls.evaluation.attribute_results import measure_grouping
+    from fairlora_cls.evaluation.suppression import Hidden, hide_small_cells
+    from fairlora_cls.evaluation.uncertainty import (
+        bootstrap_metrics,
+        confusion_by_group,
+        null_draws,
+    )
 
-    from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, null_gaps
-
-    def draw(grouping: Grouping, generator: np.random.Generator) -> Draws:
+    def measure_one(
+        grouping: "Grouping", hidden: Hidden, generator: np.random.Generator
+    ) -> "Measured":
         groups = len(grouping.names)
         arguments = (predictions, grouping.codes, groups, bootstrap, generator)
         resamples = bootstrap_metrics(*arguments)
-        return Draws(resamples, null_gaps(*arguments) if bootstrap and groups > 1 else {})
+        null = null_draws(*arguments) if bootstrap and groups > 1 else None
+        everything = suppress_below is None
+        return measure_grouping(predictions, grouping, hidden, resamples, null, everything)
 
+    confusions = [confusion_by_group(predictions, g.codes, len(g.names)) for g in groupings]
+    hidden = hide_small_cells([g.codes for g in groupings], confusions, suppress_below)
     generators = [np.random.default_rng([seed, index]) for index in range(len(groupings))]
+    return _side_by_side(measure_one, groupings, hidden, generators)
+
+
+def _side_by_side(function: Callable, *arguments: Iterable) -> list:
+    """Like map, on all cores: NumPy leaves the interpreter to other threads while it computes."""
+    from threadpoolctl import threadpool_limits
+
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(draw, groupings, generators))
+        return list(pool.map(function, *arguments))
 
 
 def _attribute_result(
-    predictions: Predictions, grouping: Grouping, draws: Draws
+    predictions: Predictions,
+    measured: "Measured",
+    pooled: "Measured",
+    held: dict[str, np.ndarray],
+    minimum_stratum_size: int,
+    bootstrap: int,
+    generators: list[np.random.Generator],
 ) -> AttributeResult:
-    from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
-    from fairlora_cls.evaluation.uncertainty import interval
+    """held: the codes of the other attributes, whose crossing makes the strata"""
+    from fairlora_cls.evaluation.attribute_results import (
+        class_gap_results,
+        class_results,
+        equity_results,
+        gap_results,
+        group_results,
+    )
+    from fairlora_cls.evaluation.views import controlled_gaps, curves, prevalence
 
-    names, codes = grouping.names, grouping.codes
-    overall, by_code = measure(predictions, codes)
-    values = {
-        metric: np.array([by_code[code][metric] for code in range(len(names))])
-        for metric in METRICS
-    }
-    counts = np.bincount(codes)
-    positives = np.bincount(codes[predictions.labels == predictions.positive], minlength=len(names))
-    bootstrap = draws.bootstrap
+    names, codes = measured.grouping.names, measured.grouping.codes
+    published = measured.publishes_everything
+    controlled = None
+    if held and published:
+        strata = np.unique(np.column_stack(list(held.values())), axis=0, return_inverse=True)[1]
+        controlled = controlled_gaps(
+            predictions,
+            codes,
+            strata.ravel(),
+            tuple(held),
+            minimum_stratum_size,
+            bootstrap,
+            generators[0],
+        )
     return AttributeResult(
-        groups={
-            name: GroupResult(
-                n=int(counts[code]),
-                positives=int(positives[code]),
-                metrics={
-                    metric: _estimate(
-                        values[metric][code], bootstrap.by_group[metric][:, code], interval
-                    )
-                    for metric in METRICS
-                },
-            )
+        groups=group_results(measured, predictions.positive),
+        gaps=gap_results(measured, pooled),
+        equity_scaled=equity_results(measured),
+        group_classes=class_results(measured, predictions.classes),
+        class_gaps=class_gap_results(measured, predictions.classes),
+        prevalence=prevalence(predictions, measured, generators[1]),
+        controlled=controlled,
+        curves={
+            name: curves(predictions, np.flatnonzero(codes == code), measured.confusion[code])
             for code, name in enumerate(names)
-        },
-        gaps={
-            name: _gap_result(gap, names, values, bootstrap.by_group, draws.null.get(name))
-            for name, gap in GAPS.items()
-        },
-        equity_scaled={
-            name: _estimate(
-                float(score.function(overall[score.metric], values[score.metric])),
-                score.function(bootstrap.overall[score.metric], bootstrap.by_group[score.metric]),
-                interval,
-            )
-            for name, score in EQUITY_SCALED.items()
-        },
+        }
+        if published
+        else {},
+        suppressed_groups=tuple(np.array(names)[measured.hidden.tables].tolist()),
     )
 
 
-def _gap_result(
-    gap: "Gap",
-    names: tuple[str, ...],
-    values: "Values",
-    resampled: "Values",
-    null: np.ndarray | None,
-) -> GapResult:
-    from fairlora_cls.evaluation.metrics import extreme_groups
-    from fairlora_cls.evaluation.uncertainty import interval, p_value
-
-    estimate = _estimate(float(gap.values(values)), gap.values(resampled), interval)
-    undefined = np.any([np.isnan(values[metric]) for metric in gap.metrics], axis=0)
-    left_out = tuple(name for name, out in zip(names, undefined, strict=True) if out)
-    if estimate.value is None:
-        return GapResult(None, None, None, None, None, None, None, left_out)
-    best, worst = extreme_groups(gap, values)
-    null = np.empty(0) if null is None else null[~np.isnan(null)]
-    tested = len(null) > 0
-    return GapResult(
-        value=estimate.value,
-        interval=estimate.interval,
-        null_mean=float(null.mean()) if tested else None,
-        null_interval=interval(null) if tested else None,
-        p_value=p_value(estimate.value, null, gap.kind == "ratio") if tested else None,
-        best=names[best],
-        worst=names[worst],
-        undefined_groups=left_out,
-    )
+def _held(name: str, names: Iterable[str]) -> tuple[str, ...]:
+    """The other single attributes of the report; none for an intersection."""
+    if INTERSECTION in name:
+        return ()
+    return tuple(other for other in names if other != name and INTERSECTION not in other)
 
 
-def _estimate(value: float, draws: np.ndarray, interval: Callable) -> Estimate:
-    """The value with its interval; undefined values have neither."""
-    if np.isnan(value):
-        return Estimate(None, None)
-    return Estimate(float(value), interval(draws))
+def _correct_for_many(
+    results: dict[str, AttributeResult],
+) -> tuple[dict[str, AttributeResult], int]:
+    """Holm's correction over every gap tested, one test under two names counted once; and how many
+    tests those are."""
+    from fairlora_cls.evaluation.intervals import holm
+    from fairlora_cls.evaluation.metrics import SAME_TEST
+
+    raw: dict[tuple, float] = {}
+
+    def test_of(place: tuple) -> tuple:
+        *view, name = place
+        return (*view, SAME_TEST.get(name, name)) if view[1] == "all" else place
+
+    def collect(place: tuple, gap):
+        if gap.p_value is not None:
+            raw[test_of(place)] = gap.p_value
+        return gap
+
+    _map_gaps(results, collect)
+    corrected = holm(raw)
+
+    def correct(place: tuple, gap):
+        return replace(gap, p_value_holm=corrected.get(test_of(place)))
+
+    return _map_gaps(results, correct), len(raw)
+
+
+def _map_gaps(results: dict[str, AttributeResult], change) -> dict[str, AttributeResult]:
+    """The results with `change(place, gap)` in place of every gap; a place is (attribute, view,
+    …, gap's name)."""
+    from fairlora_cls.evaluation.results import ClassGaps
+
+    def changed(gaps: dict, *place: str) -> dict:
+        return {name: change((*place, name), gap) for name, gap in gaps.items()}
+
+    found = {}
+    for attribute, result in results.items():
+        by_class = result.class_gaps
+        controlled = result.controlled and replace(
+            result.controlled, gaps=changed(result.controlled.gaps, attribute, "controlled")
+        )
+        found[attribute] = replace(
+            result,
+            gaps=changed(result.gaps, attribute, "all"),
+            controlled=controlled,
+            class_gaps=ClassGaps(
+                {
+                    label: changed(gaps, attribute, "class", label)
+                    for label, gaps in by_class.classes.items()
+                },
+                changed(by_class.macro, attribute, "macro"),
+            ),
+        )
+    return found

@@ -1,10 +1,19 @@
 """Every number of a report as tables of text, for report.md and report.html alike."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
-from fairlora_cls.evaluation.results import AttributeResult, Estimate, FairnessReport, GapResult
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.results import (
+    AttributeResult,
+    ClassesResult,
+    ClassGaps,
+    Estimate,
+    FairnessReport,
+    GapResult,
+)
 from fairlora_cls.evaluation.wording import (
+    COUNTED,
     UNDEFINED,
     format_gap,
     format_metric,
@@ -13,6 +22,7 @@ from fairlora_cls.evaluation.wording import (
 )
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
+MACRO = "mean over classes (macro)"
 
 
 @dataclass(frozen=True)
@@ -32,13 +42,44 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def overall_table(report: FairnessReport) -> Table:
-    """All examples together: one row per metric."""
+def overall_tables(report: FairnessReport) -> list[Table]:
+    """All examples together: one row per metric, and of K > 2 classes one row per class."""
     rows = tuple(
-        (Cell(METRICS[name].title), _estimate_cell(name, estimate))
+        (
+            Cell(METRICS[name].title),
+            _estimate_cell(name, estimate),
+            Cell(_range_or(name, estimate.interval_bias_corrected, UNDEFINED)),
+            Cell(_count(estimate.count), COUNTED[METRICS[name].rests_on]),
+        )
         for name, estimate in report.overall.items()
     )
-    return Table("All examples", ("Metric", "Value"), rows)
+    header = ("Metric", "Value", "Bias-corrected interval", "Rests on")
+    tables = [Table("All examples", header, rows)]
+    if report.overall_classes.classes:
+        tables.append(_classes_table("Each class against the rest", report.overall_classes))
+    return tables
+
+
+def attribute_tables(report: FairnessReport, attribute: str) -> list[Table]:
+    """Every table of one attribute, in reading order."""
+    result = report.attributes[attribute]
+    tables = [groups_table(attribute, result), gaps_table(attribute, result)]
+    tables.append(_power_table(attribute, result))
+    if result.controlled is not None:
+        tables.append(_controlled_table(attribute, result))
+    tables.append(equity_table(attribute, result))
+    if result.prevalence is not None:
+        tables.append(_prevalence_table(attribute, result, report))
+    for group, found in result.group_classes.items():
+        tables.append(_classes_table(f"Each class against the rest: {attribute} {group}", found))
+    if result.class_gaps.classes:
+        tables.append(_class_gaps_table(attribute, result.class_gaps))
+    if result.curves:
+        tables += [
+            _confusion_table(attribute, result, report),
+            _reliability_table(attribute, result),
+        ]
+    return tables
 
 
 def groups_table(attribute: str, result: AttributeResult) -> Table:
@@ -46,9 +87,9 @@ def groups_table(attribute: str, result: AttributeResult) -> Table:
     columns = [
         [
             Cell(name),
-            Cell(f"{group.n:,}"),
-            Cell(f"{group.positives:,}"),
-            *(_estimate_cell(metric, group.metrics[metric]) for metric in METRICS),
+            Cell(_count(group.n)),
+            Cell(_count(group.positives)),
+            *(_estimate_cell(metric, group.metrics[metric], True) for metric in METRICS),
         ]
         for name, group in result.groups.items()
     ]
@@ -65,7 +106,7 @@ def groups_table(attribute: str, result: AttributeResult) -> Table:
 
 def gaps_table(attribute: str, result: AttributeResult) -> Table:
     """One row per gap, beside what chance gives."""
-    header = ("Gap", "Observed", "By chance", "p", "Best", "Worst")
+    header = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
     rows = tuple(_gap_row(name, gap) for name, gap in result.gaps.items())
     return Table(f"Gaps between groups of {attribute}", header, rows)
 
@@ -75,35 +116,193 @@ def equity_table(attribute: str, result: AttributeResult) -> Table:
     rows = tuple(
         (
             Cell(EQUITY_SCALED[name].title),
-            Cell(
-                UNDEFINED if score.value is None else f"{score.value:.3f}",
-                "" if score.interval is None else _plain_range(score.interval),
-            ),
+            Cell(_plain(score.value), _plain_range(score.interval, "")),
+            Cell(_plain_range(score.interval_bias_corrected, UNDEFINED)),
         )
         for name, score in result.equity_scaled.items()
     )
-    return Table(f"Equity-scaled scores for {attribute}", ("Score", "Value"), rows)
+    header = ("Score", "Value", "Bias-corrected interval")
+    return Table(f"Equity-scaled scores for {attribute}", header, rows)
+
+
+def _power_table(attribute: str, result: AttributeResult) -> Table:
+    rows = []
+    for name, gap in result.gaps.items():
+        power = gap.power
+        if power is None:
+            continue
+        needed = UNDEFINED
+        if power.needed_per_group is not None:
+            needed = f"{power.needed_per_group:,}"
+        rows.append(
+            (
+                Cell(GAPS[name].title),
+                Cell(format_gap(name, power.detectable)),
+                Cell(power.lagging or "any group"),
+                Cell(needed, "" if needed == UNDEFINED else COUNTED[power.counted]),
+            )
+        )
+    header = (
+        "Gap",
+        "Smallest that would be found",
+        "If this group lags",
+        "Needed per group for 5 points",
+    )
+    return Table(f"What the groups of {attribute} could show", header, tuple(rows))
+
+
+def _controlled_table(attribute: str, result: AttributeResult) -> Table:
+    controlled = result.controlled
+    rows = tuple(
+        (
+            Cell(GAPS[name].title),
+            Cell(format_gap(name, gap.value)),
+            Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
+            Cell(format_p_value(gap.p_value)),
+            Cell(format_p_value(gap.p_value_holm)),
+            Cell(f"{gap.strata:,}"),
+            Cell(f"{gap.examples:,}"),
+        )
+        for name, gap in controlled.gaps.items()
+    )
+    header = ("Gap", "Mean over strata", "By chance", "p", "Corrected p", "Strata", "Examples")
+    held = ", ".join(controlled.held)
+    return Table(
+        f"Gaps of {attribute} with {held} held fixed (strata of at least "
+        f"{controlled.minimum_stratum_size})",
+        header,
+        rows,
+    )
+
+
+def _prevalence_table(attribute: str, result: AttributeResult, report: FairnessReport) -> Table:
+    rows = tuple(
+        (
+            Cell(group),
+            Cell(label),
+            Cell(_percent(share.reference)),
+            Cell(_percent(share.predicted)),
+            Cell(_points(share.shift), _points_range(share.shift_interval)),
+        )
+        for group, shares in result.prevalence.groups.items()
+        for label, share in shares.items()
+        if len(report.classes) > 2 or label == report.positive
+    )
+    header = ("Group", "Class", "Labelled", "Predicted", "Shift, points")
+    found = result.prevalence
+    caption = f"How often each class is label and prediction, by {attribute}"
+    if found.gap_p_value is not None:
+        caption += (
+            f" (labels '{report.positive}' differ by {_points(found.gap)} points, by chance "
+            f"{_points(found.gap_null_mean)} on average, p {format_p_value(found.gap_p_value)})"
+        )
+    return Table(caption, header, rows)
+
+
+def _classes_table(caption: str, found: ClassesResult) -> Table:
+    rows = [_class_row(label, metrics) for label, metrics in found.classes.items()]
+    rows.append(_class_row(MACRO, found.macro))
+    header = ("Class", *(METRICS[name].title for name in ONE_VS_REST))
+    return Table(caption, header, tuple(rows))
+
+
+def _class_row(label: str, metrics: Mapping[str, Estimate]) -> tuple[Cell, ...]:
+    return Cell(label), *(_estimate_cell(name, metrics[name], True) for name in ONE_VS_REST)
+
+
+def _class_gaps_table(attribute: str, found: ClassGaps) -> Table:
+    rows = tuple(
+        (
+            Cell(label),
+            Cell(GAPS[name].title),
+            Cell(format_gap(name, gap.value), _range_or(name, gap.interval)),
+            Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
+            Cell(format_p_value(gap.p_value)),
+            Cell(format_p_value(gap.p_value_holm)),
+            Cell(gap.best or UNDEFINED),
+            Cell(gap.worst or UNDEFINED),
+        )
+        for label, gaps in (*found.classes.items(), (MACRO, found.macro))
+        for name, gap in gaps.items()
+    )
+    header = ("Class", "Gap", "Observed", "By chance", "p", "Corrected p", "Best", "Worst")
+    return Table(f"Gaps between groups of {attribute}, each class against the rest", header, rows)
+
+
+def _confusion_table(attribute: str, result: AttributeResult, report: FairnessReport) -> Table:
+    rows = tuple(
+        (Cell(group), Cell(label), *(Cell(f"{count:,}") for count in counts))
+        for group, curves in result.curves.items()
+        for label, counts in zip(report.classes, curves.confusion, strict=True)
+    )
+    header = ("Group", "Label", *(f"Predicted {name}" for name in report.classes))
+    return Table(f"Confusion by {attribute}", header, rows)
+
+
+def _reliability_table(attribute: str, result: AttributeResult) -> Table:
+    rows = tuple(
+        (
+            Cell(group),
+            Cell(f"{found.low:.2f} to {found.high:.2f}"),
+            Cell(f"{found.n:,}"),
+            Cell(_plain(found.confidence)),
+            Cell(_plain(found.outcome), _plain_range(found.interval, "")),
+        )
+        for group, curves in result.curves.items()
+        for found in curves.reliability
+    )
+    header = ("Group", "Probability", "Examples", "Mean probability", "Came true")
+    return Table(f"Calibration by {attribute}", header, rows)
 
 
 def _gap_row(name: str, gap: GapResult) -> tuple[Cell, ...]:
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
+    limits = _range_or(name, gap.interval)
     return (
         Cell(GAPS[name].title, left_out),
-        Cell(format_gap(name, gap.value), _range_or_nothing(name, gap.interval)),
-        Cell(format_gap(name, gap.null_mean), _range_or_nothing(name, gap.null_interval)),
+        Cell(
+            format_gap(name, gap.value),
+            f"{limits}, biased" if limits and gap.interval_is_biased else limits,
+        ),
+        Cell(_range_or(name, gap.interval_bias_corrected, UNDEFINED)),
+        Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
         Cell(format_p_value(gap.p_value)),
+        Cell(format_p_value(gap.p_value_holm)),
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
     )
 
 
-def _estimate_cell(metric: str, estimate: Estimate) -> Cell:
-    return Cell(format_metric(metric, estimate.value), _range_or_nothing(metric, estimate.interval))
+def _estimate_cell(metric: str, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
+    text, limits = format_metric(metric, estimate.value), _range_or(metric, estimate.interval)
+    if estimate.value is None and count_if_undefined and estimate.count is not None:
+        return Cell(text, f"{estimate.count} {COUNTED[METRICS[metric].rests_on]}")
+    return Cell(text, f"{limits} (W)" if estimate.interval_method == "wilson" else limits)
 
 
-def _range_or_nothing(name: str, limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else format_range(name, limits)
+def _range_or(name: str, limits: tuple[float, float] | None, otherwise: str = "") -> str:
+    return otherwise if limits is None else format_range(name, limits)
 
 
-def _plain_range(limits: tuple[float, float]) -> str:
-    return f"{limits[0]:.3f} to {limits[1]:.3f}"
+def _count(count: int | None) -> str:
+    return UNDEFINED if count is None else f"{count:,}"
+
+
+def _plain(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def _plain_range(limits: tuple[float, float] | None, otherwise: str) -> str:
+    return otherwise if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{100 * value:.1f}%"
+
+
+def _points(value: float | None) -> str:
+    return UNDEFINED if value is None else f"{100 * value:.1f}"
+
+
+def _points_range(limits: tuple[float, float] | None) -> str:
+    return "" if limits is None else f"{100 * limits[0]:.1f} to {100 * limits[1]:.1f}"

@@ -1,50 +1,88 @@
 """How far could each number lie from the truth, and what gap would equal groups show by chance?
 
-N examples, K classes, G groups, R resamples. Intervals are percentile bootstrap intervals,
-resampled within groups so that no group vanishes. The null of a gap deals the group names out
-anew among examples that may be exchanged if the groups are equal: all examples (accuracy,
-selection rate, errors of probabilities), those of one label (sensitivity, AUROC ...), or those of
-one prediction (predictive values); each metric's row in METRICS says which.
+N examples, K classes, G groups, R resamples. The bootstrap draws within groups, so that no group
+vanishes, and whole units (patients, lesions) where they are known. The null of a gap deals the
+group names out anew among examples that may be exchanged if the groups are equal: all examples
+(accuracy, selection rate, errors of probabilities), those of one label (sensitivity, AUROC ...), or
+those of one prediction (predictive values); each metric's row in METRICS says which. Units get
+their name as a whole.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.metrics import GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.resampling import (
+    Blocks,
+    bootstrap_blocks,
+    chunks,
+    dealt_codes,
+    drawn_weights,
+    joined,
+    null_blocks,
+    permuted_tables,
+)
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
-    SCORED,
+    ScoredRows,
     counted_metrics,
+    error_by_group,
     error_metrics,
+    mean_over_classes,
     prepare_scores,
-    ranking_metrics,
+    ranking_by_class,
+    ranking_by_group,
 )
 
 CONFIDENCE = 0.95
 COUNTED_NULL_DRAWS = 20_000  # counts are drawn directly, so the null mean can be had exactly
 FEWEST_DRAWS = 200  # what a large table is still given
-CHUNK = 1 << 16  # numbers held at once: small enough to stay in cache
 COUNT_CHUNK = 1 << 20  # counts held at once: large enough that each call draws many
 COUNT_WORK = 1_000_000  # counts drawn per null at most, beyond what `resamples` asks for
 SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or null at most
+BY_CLASS = "by class: "  # marks, among draws, the arrays of one class against the rest
+SHIFT = "shift"  # among them: predicted minus reference share
 
 
 @dataclass(frozen=True)
 class Resamples:
-    """Values of every metric in R bootstrap resamples; R may differ between metrics."""
+    """Values of every metric in R bootstrap resamples; R may differ between metrics.
+
+    `classes` holds the prevalence shift (SHIFT: predicted minus reference share) of each class and,
+    if K > 2, each class against the rest for the metrics of ONE_VS_REST.
+    """
 
     overall: dict[str, np.ndarray]  # metric -> (R,), of the pooled groups
     by_group: dict[str, np.ndarray]  # metric -> (R, G), NaN where a resample leaves it undefined
+    overall_classes: dict[str, np.ndarray]  # metric -> (R, K)
+    classes: dict[str, np.ndarray]  # metric -> (R, G, K)
+
+    def masked(self, hidden: np.ndarray) -> "Resamples":
+        """Without the groups of the (G,) mask: theirs are NaN, so that gaps leave them out."""
+        return replace(
+            self, by_group=_masked(self.by_group, hidden), classes=_masked(self.classes, hidden)
+        )
+
+
+@dataclass(frozen=True)
+class NullDraws:
+    """Values of every metric in R shuffles of the group names; R may differ between metrics."""
+
+    by_group: dict[str, np.ndarray]  # metric -> (R, G)
+    classes: dict[str, np.ndarray]  # metric -> (R, G, K)
+
+    def masked(self, hidden: np.ndarray) -> "NullDraws":
+        """Without the groups of the (G,) mask."""
+        return NullDraws(_masked(self.by_group, hidden), _masked(self.classes, hidden))
 
 
 def confusion_by_group(predictions: Predictions, codes: np.ndarray, groups: int) -> np.ndarray:
     """(G, K label, K prediction) counts."""
     classes = len(predictions.classes)
-    cells = (codes * classes + predictions.labels) * classes + predictions.predictions
-    counts = np.bincount(cells, minlength=groups * classes**2)
+    counts = np.bincount(_cells(predictions, codes), minlength=groups * classes**2)
     return counts.reshape(groups, classes, classes)
 
 
@@ -55,19 +93,63 @@ def bootstrap_metrics(
     resamples: int,
     generator: np.random.Generator,
 ) -> Resamples:
-    """Draws each group's examples anew, with replacement, as many as the group has.
+    """Draws each group's examples anew, with replacement, as many as the group has; or whole units.
 
     codes: (N,) group of each example, 0 .. groups-1, none empty
     resamples: how many; tables beyond SCORE_WORK / resamples rows get fewer, at least FEWEST_DRAWS,
     for the metrics that read probabilities
     """
     if resamples == 0:
-        nothing, no_groups = np.empty(0), np.empty((0, groups))
-        return Resamples(dict.fromkeys(METRICS, nothing), dict.fromkeys(METRICS, no_groups))
-    overall, by_group = _bootstrap_counted(predictions, codes, groups, resamples, generator)
-    draws = _affordable(resamples, SCORE_WORK // len(codes))
-    scored_overall, scored = _bootstrap_scored(predictions, codes, groups, draws, generator)
-    return Resamples(overall | scored_overall, by_group | scored)
+        classes = len(predictions.classes)
+        by_class = [SHIFT, *(ONE_VS_REST if classes > 2 else ())]
+        several = dict.fromkeys(by_class, np.empty((0, classes)))
+        return Resamples(
+            dict.fromkeys(METRICS, np.empty(0)),
+            dict.fromkeys(METRICS, np.empty((0, groups))),
+            several,
+            {name: np.empty((0, groups, classes)) for name in several},
+        )
+    counted = _bootstrap_counted(predictions, codes, groups, resamples, generator)
+    draws = affordable_draws(resamples, len(codes))
+    scored = _bootstrap_scored(predictions, codes, groups, draws, generator)
+    overall, overall_classes = _by_class_apart(counted[0] | scored[0])
+    by_group, classes = _by_class_apart(counted[1] | scored[1])
+    return Resamples(overall, by_group, overall_classes, classes)
+
+
+def null_draws(
+    predictions: Predictions,
+    codes: np.ndarray,
+    groups: int,
+    resamples: int,
+    generator: np.random.Generator,
+) -> NullDraws:
+    """Every metric of groups whose names were dealt out anew.
+
+    Metrics that counts decide get COUNTED_NULL_DRAWS draws, the others `resamples`, and so do all
+    where units are known; fewer, but no fewer than `resamples` or FEWEST_DRAWS, where groups ×
+    classes or groups × examples are many.
+    """
+    cells = groups * len(predictions.classes) ** 2
+    exact = max(resamples, min(COUNTED_NULL_DRAWS, COUNT_WORK // cells))
+    counted_draws = resamples if predictions.units else exact
+    counted = counted_null_draws(predictions, codes, groups, counted_draws, generator)
+    draws = affordable_draws(resamples, len(codes) * groups)
+    scored = _null_scored(predictions, codes, groups, draws, generator)
+    return NullDraws(*_by_class_apart(counted | scored))
+
+
+def counted_null_draws(
+    predictions: Predictions,
+    codes: np.ndarray,
+    groups: int,
+    draws: int,
+    generator: np.random.Generator,
+) -> dict[str, np.ndarray]:
+    """The metrics of COUNTED under `null_draws`: metric -> (draws, G)."""
+    if predictions.units is None:
+        return _null_counted(predictions, codes, groups, draws, generator)
+    return _null_counted_units(predictions, codes, groups, draws, generator)
 
 
 def null_gaps(
@@ -77,15 +159,9 @@ def null_gaps(
     resamples: int,
     generator: np.random.Generator,
 ) -> dict[str, np.ndarray]:
-    """Each gap of GAPS with the group names dealt out anew, (R,) values each.
-
-    Gaps that counts decide get COUNTED_NULL_DRAWS draws, the others `resamples`; fewer, but no
-    fewer than `resamples` or FEWEST_DRAWS, where groups × classes or groups × examples are many.
-    """
-    counted = _null_counted(predictions, codes, groups, resamples, generator)
-    draws = _affordable(resamples, SCORE_WORK // (len(codes) * groups))
-    values = counted | _null_scored(predictions, codes, groups, draws, generator)
-    return {name: gap.values(values) for name, gap in GAPS.items()}
+    """Each gap of GAPS under `null_draws`, (R,) values each."""
+    drawn = null_draws(predictions, codes, groups, resamples, generator)
+    return {name: gap.values(drawn.by_group) for name, gap in GAPS.items()}
 
 
 def interval(draws: np.ndarray) -> tuple[float, float] | None:
@@ -105,77 +181,98 @@ def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -
     return float((1 + as_bad.sum()) / (1 + len(null)))
 
 
-def permuted_tables(table: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Random tables with the margins of `table`, as if its rows' names had been shuffled.
-
-    (G, C) counts -> (draws, G, C), each row multivariate hypergeometric given those before it.
-    """
-    rows, columns = table.shape
-    drawn = np.empty((draws, rows, columns), dtype=np.int64)
-    remaining = np.tile(table.sum(axis=0), (draws, 1))
-    for row in range(rows - 1):
-        wanted = np.full(draws, table[row].sum())
-        pool = remaining.sum(axis=1)
-        for column in range(columns - 1):
-            pool -= remaining[:, column]
-            taken = generator.hypergeometric(remaining[:, column], pool, wanted)
-            drawn[:, row, column] = taken
-            wanted -= taken
-        drawn[:, row, -1] = wanted
-        remaining -= drawn[:, row]
-    drawn[:, -1] = remaining
-    return drawn
+def affordable_draws(wanted: int, width: int) -> int:
+    """How many draws of `width` example weights are made where `wanted` are asked for."""
+    return min(wanted, max(FEWEST_DRAWS, SCORE_WORK // width))
 
 
 def _bootstrap_counted(predictions, codes, groups, resamples, generator):
-    """Resampling examples draws their confusion cells from a multinomial: only counts are drawn."""
-    confusion = confusion_by_group(predictions, codes, groups)
+    """Metric -> (R,) pooled, and metric -> (R, G), for the metrics of COUNTED."""
     classes = len(predictions.classes)
     overall, by_group = [], []
-    for size in _chunks(resamples, confusion.size, COUNT_CHUNK):
-        tables = np.stack(
-            [
-                generator.multinomial(cells.sum(), cells / cells.sum(), size)
-                for cells in confusion.reshape(groups, -1)
-            ],
-            axis=1,
-        ).reshape(size, groups, classes, classes)
-        overall.append(counted_metrics(tables.sum(axis=1), predictions.positive))
-        by_group.append(counted_metrics(tables, predictions.positive))
-    return _joined(overall), _joined(by_group)
+    for size in chunks(resamples, groups * classes**2, COUNT_CHUNK):
+        draw = _drawn_tables if predictions.units is None else _drawn_unit_tables
+        tables = draw(predictions, codes, groups, size, generator)
+        overall.append(_counted(tables.sum(axis=1), predictions.positive))
+        by_group.append(_counted(tables, predictions.positive) | _shift(tables))
+    return joined(overall), joined(by_group)
+
+
+def _drawn_tables(predictions, codes, groups, size, generator) -> np.ndarray:
+    """Resampling examples draws their confusion cells from a multinomial: only counts are drawn.
+    (size, G, K, K)."""
+    confusion = confusion_by_group(predictions, codes, groups)
+    drawn = [
+        generator.multinomial(cells.sum(), cells / cells.sum(), size)
+        for cells in confusion.reshape(groups, -1)
+    ]
+    return np.stack(drawn, axis=1).reshape(size, *confusion.shape)
+
+
+def _drawn_unit_tables(predictions, codes, groups, size, generator) -> np.ndarray:
+    blocks = bootstrap_blocks(predictions, codes, groups)
+    classes = len(predictions.classes)
+    cells = _cells_of_blocks(blocks, _cells(predictions, codes), groups * classes**2)
+    drawn = cells.T @ drawn_weights(blocks, size, generator, float).T
+    return drawn.T.reshape(size, groups, classes, classes)
 
 
 def _bootstrap_scored(predictions, codes, groups, resamples, generator):
+    """Metric -> (R,) pooled, and metric -> (R, G), for the metrics of SCORED."""
+    predictions, codes = _in_order_of_score(predictions, codes)
+    blocks = bootstrap_blocks(predictions, codes, groups)
     rows = [np.flatnonzero(codes == code) for code in range(groups)]
-    scored = [prepare_scores(predictions, members) for members in rows]
-    pooled = prepare_scores(predictions, np.concatenate(rows))
+    pooled = prepare_scores(predictions, np.arange(len(codes)))
+    scored = [pooled] if groups == 1 else [prepare_scores(predictions, members) for members in rows]
     overall, by_group = [], []
-    for size in _chunks(resamples, len(codes)):
-        weights, values = [], []
-        for members, group in zip(rows, scored, strict=True):
-            drawn = _drawn_counts(len(members), size, generator)
-            weights.append(drawn)
-            values.append(ranking_metrics(drawn, group) | error_metrics(drawn, group))
-        everyone = np.concatenate(weights, axis=1)
-        overall.append(ranking_metrics(everyone, pooled) | error_metrics(everyone, pooled))
-        by_group.append({name: np.stack([v[name] for v in values], axis=1) for name in SCORED})
-    return _joined(overall), _joined(by_group)
+    for size in chunks(resamples, len(codes)):
+        weights = blocks.to_examples(drawn_weights(blocks, size, generator))
+        overall.append(_scored(weights, pooled))
+        if groups == 1:
+            by_group.append(_stacked(overall[-1:]))
+            continue
+        values = [
+            _scored(weights.take(members, axis=1), group)
+            for members, group in zip(rows, scored, strict=True)
+        ]
+        by_group.append(_stacked(values))
+    return joined(overall), joined(by_group)
 
 
-def _null_counted(predictions, codes, groups, resamples, generator) -> dict[str, np.ndarray]:
-    """Metric -> (R, G), for the metrics of COUNTED."""
+def _in_order_of_score(
+    predictions: Predictions, codes: np.ndarray
+) -> tuple[Predictions, np.ndarray]:
+    """The same examples, sorted by the positive class's probability: no resample sorts again."""
+    order = np.argsort(predictions.probabilities[:, predictions.positive], kind="stable")
+    return predictions.rows(order), codes[order]
+
+
+def _null_counted(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
     confusion = confusion_by_group(predictions, codes, groups)
-    draws = max(resamples, min(COUNTED_NULL_DRAWS, COUNT_WORK // confusion.size))
     parts = []
-    for size in _chunks(draws, confusion.size, COUNT_CHUNK):
+    for size in chunks(draws, confusion.size, COUNT_CHUNK):
         part = {}
         for scheme in ("all", "label", "prediction"):
-            names = [name for name in COUNTED if METRICS[name].permuted_within == scheme]
             tables = _permuted_confusion(confusion, scheme, size, generator)
-            values = counted_metrics(tables, predictions.positive)
-            part |= {name: values[name] for name in names}
+            part |= _of_scheme(_counted(tables, predictions.positive), scheme)
         parts.append(part)
-    return _joined(parts)
+    return joined(parts)
+
+
+def _null_counted_units(predictions, codes, groups, resamples, generator) -> dict[str, np.ndarray]:
+    classes = len(predictions.classes)
+    values = {}
+    for scheme in ("all", "label", "prediction"):
+        blocks, own = null_blocks(predictions, codes, scheme)
+        cells = _cells_of_blocks(blocks, _cells(predictions, np.zeros_like(codes)), classes**2)
+        parts = []
+        for size in chunks(resamples, blocks.count, COUNT_CHUNK):
+            dealt = dealt_codes(blocks, own, size, generator)
+            tables = [(cells.T @ (dealt == code).T.astype(float)).T for code in range(groups)]
+            tables = np.stack(tables, axis=1).reshape(size, groups, classes, classes)
+            parts.append(_of_scheme(_counted(tables, predictions.positive), scheme))
+        values |= joined(parts)
+    return values
 
 
 def _permuted_confusion(confusion, scheme, draws, generator) -> np.ndarray:
@@ -194,45 +291,93 @@ def _permuted_confusion(confusion, scheme, draws, generator) -> np.ndarray:
 
 def _null_scored(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
     """Metric -> (R, G), for the metrics of SCORED."""
+    predictions, codes = _in_order_of_score(predictions, codes)
+    codes = codes.astype(np.min_scalar_type(groups))  # of one byte they are sorted the fastest
     scored = prepare_scores(predictions, np.arange(len(codes)))
-    by_label = [np.flatnonzero(predictions.labels == k) for k in np.unique(predictions.labels)]
+    by_label, own = null_blocks(predictions, codes, "label")
+    among_all, owner = null_blocks(predictions, codes, "all")
+    sizes = np.bincount(codes, minlength=groups)
     parts = []
-    for size in _chunks(draws, len(codes)):
-        within_labels = np.empty((size, len(codes)), dtype=codes.dtype)
-        for rows in by_label:
-            within_labels[:, rows] = _shuffled(codes[rows], size, generator)
-        among_all = _shuffled(codes, size, generator)
+    for size in chunks(draws, len(codes)):
+        ranked = by_label.to_examples(dealt_codes(by_label, own, size, generator))
+        erring = among_all.to_examples(dealt_codes(among_all, owner, size, generator))
+        if predictions.units is None:
+            by_class = ranking_by_group(ranked, sizes, scored)
+            parts.append(_with_means(by_class) | error_by_group(erring, sizes, scored))
+            continue
         values = [
-            ranking_metrics((within_labels == code).astype(np.int32), scored)
-            | error_metrics((among_all == code).astype(float), scored)
+            _with_means(ranking_by_class((ranked == code).astype(np.int32), scored))
+            | error_metrics((erring == code).astype(float), scored)
             for code in range(groups)
         ]
-        parts.append({name: np.stack([v[name] for v in values], axis=1) for name in SCORED})
-    return _joined(parts)
+        parts.append(_stacked(values))
+    return joined(parts)
 
 
-def _drawn_counts(count: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(R, count) int32: how often each of `count` examples is drawn in `count` draws."""
-    drawn = generator.integers(0, count, (resamples, count))
-    drawn += count * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * count)
-    return counts.reshape(resamples, count).astype(np.int32)
+def _counted(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
+    """The metrics of COUNTED and, of K > 2 classes, each class against the rest."""
+    values = counted_metrics(confusion, positive)
+    classes = confusion.shape[-1]
+    if classes > 2:
+        each = [counted_metrics(confusion, code) for code in range(classes)]
+        for name in set(ONE_VS_REST) & set(COUNTED):
+            values[BY_CLASS + name] = np.stack([v[name] for v in each], axis=-1)
+    return values
 
 
-def _shuffled(codes: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    return generator.permuted(np.tile(codes, (draws, 1)), axis=1)
+def _shift(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """(..., K, K) -> (..., K)."""
+    total = np.maximum(confusion.sum(axis=(-2, -1)), 1)[..., None]
+    return {BY_CLASS + SHIFT: (confusion.sum(axis=-2) - confusion.sum(axis=-1)) / total}
 
 
-def _affordable(wanted: int, limit: int) -> int:
-    return min(wanted, max(FEWEST_DRAWS, limit))
+def _with_means(by_class: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """(..., rankings) -> the means over them, and if they are several, these beside them."""
+    values = {name: mean_over_classes(each) for name, each in by_class.items()}
+    if next(iter(by_class.values())).shape[-1] > 1:
+        values |= {BY_CLASS + name: each for name, each in by_class.items()}
+    return values
 
 
-def _chunks(total: int, width: int, held: int = CHUNK) -> Iterator[int]:
-    """Sizes that sum to `total`, each of about `held` numbers at `width` numbers a draw."""
-    size = max(1, held // width)
-    for start in range(0, total, size):
-        yield min(size, total - start)
+def _scored(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
+    return _with_means(ranking_by_class(weights, scored)) | error_metrics(weights, scored)
 
 
-def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def _stacked(values: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.stack([group[name] for group in values], axis=1) for name in values[0]}
+
+
+def _of_scheme(values: dict[str, np.ndarray], scheme: str) -> dict[str, np.ndarray]:
+    return {
+        name: value
+        for name, value in values.items()
+        if METRICS[name.removeprefix(BY_CLASS)].permuted_within == scheme
+    }
+
+
+def _by_class_apart(
+    values: dict[str, np.ndarray],
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    plain = {name: value for name, value in values.items() if not name.startswith(BY_CLASS)}
+    classes = {n.removeprefix(BY_CLASS): value for n, value in values.items() if n not in plain}
+    return plain, classes
+
+
+def _masked(values: dict[str, np.ndarray], hidden: np.ndarray) -> dict[str, np.ndarray]:
+    masked = {}
+    for name, value in values.items():
+        masked[name] = value.copy()
+        masked[name][:, hidden] = np.nan
+    return masked
+
+
+def _cells(predictions: Predictions, codes: np.ndarray) -> np.ndarray:
+    """(N,) each example's cell of a (G, K, K) table, flattened."""
+    classes = len(predictions.classes)
+    return (codes * classes + predictions.labels) * classes + predictions.predictions
+
+
+def _cells_of_blocks(blocks: Blocks, cells: np.ndarray, width: int) -> sparse.csr_matrix:
+    """(U, width) how many examples of each block fall into each cell."""
+    ones = np.ones(len(cells))
+    return sparse.csr_matrix((ones, (blocks.of_example, cells)), shape=(blocks.count, width))

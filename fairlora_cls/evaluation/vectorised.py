@@ -25,6 +25,24 @@ COUNTED = (
 SCORED = ("auroc", "average_precision", "brier", "ece")
 
 
+def denominators(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
+    """How many examples each metric rests on, by `Metric.rests_on`: (..., K, K) -> (...) each.
+
+    `rarer` are those outside the commonest class: none where only one class is present.
+    """
+    of_class = confusion.sum(axis=-1)
+    total, positives = of_class.sum(axis=-1), of_class[..., positive]
+    selected = confusion[..., :, positive].sum(axis=-1)
+    return {
+        "examples": total,
+        "positives": positives,
+        "negatives": total - positives,
+        "selected": selected,
+        "rejected": total - selected,
+        "rarer": total - of_class.max(axis=-1),
+    }
+
+
 def counted_metrics(confusion: np.ndarray, positive: int) -> dict[str, np.ndarray]:
     """Every metric of COUNTED from confusion tables: (..., K label, K prediction) -> (...) each."""
     total = confusion.sum(axis=(-2, -1))
@@ -53,18 +71,26 @@ def counted_metrics(confusion: np.ndarray, positive: int) -> dict[str, np.ndarra
 
 @dataclass(frozen=True)
 class Ranking:
-    """The examples in the order of one class's probability, lowest first."""
+    """The examples in the order of one class's probability, lowest first. M of them are members,
+    of the class; a block is a run of equal probability."""
 
-    order: np.ndarray  # (N,) rows
+    order: np.ndarray | None  # (N,) rows; None: they come in that order
     is_class: np.ndarray  # (N,) int32, 1 where the label is the class, in that order
-    boundaries: np.ndarray  # (blocks + 1,) where blocks of equal probability start, and N
+    members: np.ndarray  # (M,) where that is
+    starts: np.ndarray  # (N,) where each one's block starts
+    ends: np.ndarray  # (N,) one past where it ends
+    has_ties: bool
+
+    def arranged(self, values: np.ndarray) -> np.ndarray:
+        """(R, N) of the rows as they come -> in this order."""
+        return values if self.order is None else values.take(self.order, axis=1)
 
 
 @dataclass(frozen=True)
 class ScoredRows:
     """What the metrics of SCORED need to know of N examples, computed once for all resamples."""
 
-    rankings: tuple[Ranking, ...]  # the positive class if K = 2, else every class present
+    rankings: tuple[Ranking, ...]  # the positive class if K = 2, else every class
     error_columns: np.ndarray  # (N, 1 + bins): Brier term, then the calibration term in its bin
 
 
@@ -76,67 +102,151 @@ def prepare_scores(predictions: Predictions, rows: np.ndarray) -> ScoredRows:
     columns = np.zeros((len(rows), 1 + CALIBRATION_BINS))
     columns[:, 0] = squared_errors(labels, probabilities, positive)
     columns[np.arange(len(rows)), 1 + bins] = residuals
-    codes = [positive] if probabilities.shape[1] == 2 else np.unique(labels)
+    classes = probabilities.shape[1]
+    codes = [positive] if classes == 2 else range(classes)
     return ScoredRows(
         rankings=tuple(_rank(probabilities[:, code], labels == code) for code in codes),
         error_columns=columns,
     )
 
 
-def ranking_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
-    """AUROC and average precision of weighted examples: (R, N) int32 weights -> (R,) each.
-
-    Exact with ties (mid-ranks). K > 2: the mean over the classes that the resample has.
-    """
+def ranking_by_class(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
+    """AUROC and average precision of weighted examples, each ranked class against the rest:
+    (R, N) int32 weights -> (R, rankings). Exact with ties (mid-ranks)."""
     each = np.array([_area_and_precision(weights, ranking) for ranking in scored.rankings])
-    defined = ~np.isnan(each)
-    mean = _divide(np.where(defined, each, 0).sum(axis=0), defined.sum(axis=0))
-    return {"auroc": mean[0], "average_precision": mean[1]}
+    return {"auroc": each[:, 0].T, "average_precision": each[:, 1].T}
+
+
+def mean_over_classes(values: np.ndarray) -> np.ndarray:
+    """(..., K) -> (...): the mean over the classes where it is defined, NaN where none is."""
+    defined = ~np.isnan(values)
+    return _divide(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
+
+
+def ranking_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
+    """The means of `ranking_by_class` over the classes that the resample has: (R, N) -> (R,)."""
+    by_class = ranking_by_class(weights, scored)
+    return {name: mean_over_classes(values) for name, values in by_class.items()}
+
+
+def ranking_by_group(
+    codes: np.ndarray, sizes: np.ndarray, scored: ScoredRows
+) -> dict[str, np.ndarray]:
+    """`ranking_by_class` of every group at once, where each resample deals all examples out to
+    groups: (R, N) codes -> (R, G, rankings). `sizes` (G,) are the groups' sizes, in every resample.
+    """
+    each = np.array([_of_groups(codes, sizes, ranking) for ranking in scored.rankings])
+    each = np.moveaxis(each, 0, -1)  # (2, R, G, rankings)
+    return {"auroc": each[0], "average_precision": each[1]}
 
 
 def error_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
     """Brier score and expected calibration error of weighted examples: (R, N) -> (R,) each."""
-    sums = weights @ scored.error_columns
-    total = weights.sum(axis=1)
+    return _errors(weights @ scored.error_columns, weights.sum(axis=1))
+
+
+def error_by_group(
+    codes: np.ndarray, sizes: np.ndarray, scored: ScoredRows
+) -> dict[str, np.ndarray]:
+    """`error_metrics` of every group at once: (R, N) codes -> (R, G) each."""
+    everyone = scored.error_columns.sum(axis=0)
+    sums = [(codes == code).astype(float) @ scored.error_columns for code in range(len(sizes) - 1)]
+    sums = np.stack([*sums, everyone - np.sum(sums, axis=0)], axis=1)
+    return _errors(sums, sizes)
+
+
+def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        "brier": _divide(sums[:, 0], total),
-        "ece": _divide(np.abs(sums[:, 1:]).sum(axis=1), total),
+        "brier": _divide(sums[..., 0], total),
+        "ece": _divide(np.abs(sums[..., 1:]).sum(axis=-1), total),
     }
 
 
 def _rank(probability: np.ndarray, is_class: np.ndarray) -> Ranking:
     order = np.argsort(probability, kind="stable")
-    changes = np.flatnonzero(np.diff(probability[order])) + 1
-    boundaries = np.concatenate([[0], changes, [len(order)]])
-    return Ranking(order, is_class[order].astype(np.int32), boundaries)
+    firsts = np.flatnonzero(np.diff(probability[order], prepend=-1.0))
+    lengths = np.diff(firsts, append=len(order))
+    in_order = is_class[order].astype(np.int32)
+    return Ranking(
+        None if (order == np.arange(len(order))).all() else order,
+        in_order,
+        np.flatnonzero(in_order),
+        np.repeat(firsts, lengths),
+        np.repeat(firsts + lengths, lengths),
+        len(firsts) < len(order),
+    )
 
 
 def _area_and_precision(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:
     """Area under the ROC curve and average precision of one class, (R,) each; NaN without both
-    kinds of example. In blocks of equal probability: others below count whole, tied ones half."""
-    everyone = weights.take(ranking.order, axis=1)
-    members_below = _sums_below(everyone * ranking.is_class, ranking.boundaries)
-    everyone_below = _sums_below(everyone, ranking.boundaries)
-    others_below = everyone_below - members_below
-    members_here = np.diff(members_below, axis=1).astype(float)
-    member_count, other_count = members_below[:, -1:], others_below[:, -1:]
-    twice_below = (others_below[:, :-1] + others_below[:, 1:]).astype(float)
-    area = _divide(
-        np.einsum("rn,rn->r", members_here, twice_below),
-        2.0 * member_count[:, 0] * other_count[:, 0],
-    )
-    # A threshold at a block selects it and all above it; an empty block adds nothing.
-    selected = np.maximum(everyone_below[:, -1:] - everyone_below[:, :-1], 1)
-    precision = (member_count - members_below[:, :-1]) / selected
-    average = _divide(np.einsum("rn,rn->r", members_here, precision), member_count[:, 0])
-    return area, np.where(other_count[:, 0] > 0, average, np.nan)
+    kinds of example. Others below a member count whole, tied ones half."""
+    weights, members = ranking.arranged(weights), ranking.members
+    own = weights.take(members, axis=1)
+    below, own_below = _sums_below(weights), _sums_below(own)
+    total, count = below[:, -1].astype(float), own_below[:, -1].astype(float)
+    starts = ranking.starts[members]
+    below_block = below.take(starts, axis=1)
+    if ranking.has_ties:
+        own_below_block = own_below.take(np.searchsorted(members, starts), axis=1)
+        ends = ranking.ends[members]
+        through = below.take(ends, axis=1) - own_below.take(np.searchsorted(members, ends), axis=1)
+        twice_below = below_block - own_below_block + through
+    else:
+        own_below_block = own_below[:, :-1]
+        twice_below = 2 * (below_block - own_below_block)
+    area = np.einsum("rn,rn->r", own, twice_below, dtype=np.int64) / 2
+    # A threshold at a member's block selects the block and all above it.
+    precision = (count[:, None] - own_below_block) / np.maximum(total[:, None] - below_block, 1)
+    average = _divide(np.einsum("rn,rn->r", own, precision), count)
+    others = total - count
+    return _divide(area, count * others), np.where(others > 0, average, np.nan)
 
 
-def _sums_below(values: np.ndarray, boundaries: np.ndarray) -> np.ndarray:
-    """(R, N) whole numbers -> (R, blocks + 1): the sum of all before each boundary."""
+def _of_groups(
+    codes: np.ndarray, sizes: np.ndarray, ranking: Ranking
+) -> tuple[np.ndarray, np.ndarray]:
+    """Area and average precision of every group, (R, G) each."""
+    # A stable sort by group keeps the order inside each: then ranks are mere positions.
+    places = ranking.arranged(codes).argsort(axis=1, kind="stable")
+    members = ranking.is_class.take(places)
+    blocks = ranking.starts.take(places) if ranking.has_ties else None
+    areas, averages = [], []
+    for stop, size in zip(np.cumsum(sizes), sizes, strict=True):
+        inside = slice(stop - size, stop)
+        own = members[:, inside]
+        own_below = _sums_below(own)
+        count = own_below[:, -1].astype(float)
+        if blocks is None:
+            below = np.arange(size, dtype=float)
+            own_below = own_below[:, :-1]
+            area = own @ below - count * (count - 1) / 2
+            average = (own * (count[:, None] - own_below)) @ (1 / (size - below))
+        else:
+            below = _first_of_block(blocks[:, inside])
+            own_below = np.take_along_axis(own_below, below, axis=1)
+            # Pairs (member, other below) and (other, member below); those left over are ties.
+            lower = np.einsum("rn,rn->r", own, below - own_below)
+            higher = np.einsum("rn,rn->r", 1 - own, own_below)
+            area = (count * (size - count) + lower - higher) / 2
+            precision = (count[:, None] - own_below) / (size - below)
+            average = np.einsum("rn,rn->r", own, precision)
+        areas.append(_divide(area, count * (size - count)))
+        averages.append(np.where(size > count, _divide(average, count), np.nan))
+    return np.stack(areas, axis=1), np.stack(averages, axis=1)
+
+
+def _first_of_block(blocks: np.ndarray) -> np.ndarray:
+    """(R, n) block of each, in order -> (R, n) where its run of equal blocks starts."""
+    starts = np.tile(np.arange(blocks.shape[1]), (len(blocks), 1))
+    starts[:, 1:][blocks[:, 1:] == blocks[:, :-1]] = 0
+    return np.maximum.accumulate(starts, axis=1)
+
+
+def _sums_below(values: np.ndarray) -> np.ndarray:
+    """(R, N) whole numbers -> (R, N + 1): the sum of all before each, and of all."""
     sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int32)
     np.cumsum(values, axis=1, out=sums[:, 1:])  # in whole numbers five times as fast as in floats
-    return sums if len(boundaries) == sums.shape[1] else sums.take(boundaries, axis=1)
+    return sums
 
 
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

@@ -3,12 +3,9 @@
 The same words go into report.json (warnings), report.md and report.html.
 """
 
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Iterable
 
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.prediction_table import INTERSECTION, MISSING, Predictions
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport, GapResult
 
 SIGNIFICANCE = 0.05
@@ -21,6 +18,14 @@ LEADING_GAPS = (  # those that figures and warnings show; the tables show all
     "demographic_parity_difference",
 )
 UNDEFINED = "–"
+COUNTED = {  # `Metric.rests_on` in words
+    "examples": "examples",
+    "positives": "examples of the positive class",
+    "negatives": "examples of the other classes",
+    "selected": "examples predicted positive",
+    "rejected": "examples not predicted positive",
+    "rarer": "examples outside the commonest class",
+}
 MOST_NAMES = 6  # named in one sentence
 
 
@@ -56,9 +61,42 @@ def format_p_value(value: float | None) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
+def judge(gap: GapResult) -> str:
+    """What a gap's p-value says: `untested`, `chance`, `lead` (unusual by itself, but not once all
+    the gaps tested are counted) or `evidence` (unusual even so)."""
+    if gap.p_value is None:
+        return "untested"
+    if is_within_chance(gap):
+        return "chance"
+    corrected = gap.p_value if gap.p_value_holm is None else gap.p_value_holm
+    return "evidence" if corrected <= SIGNIFICANCE else "lead"
+
+
+def is_within_chance(gap: GapResult) -> bool:
+    """Whether equal groups would show such a gap, or a worse one, in more than 1 of 20 draws."""
+    return gap.p_value is not None and gap.p_value > SIGNIFICANCE
+
+
+def describe_in_short(report: FairnessReport) -> list[str]:
+    """The three sentences that a clinician needs: how good, how fair, and how sure."""
+    judged = {name: judge(result.gaps["max_acc_gap"]) for name, result in report.attributes.items()}
+    sentences = [describe_overall(report)]
+    for verdict, tell in (
+        ("evidence", _tell_evidence),
+        ("lead", _tell_lead),
+        ("chance", _tell_chance),
+    ):
+        chosen = {n: report.attributes[n] for n, found in judged.items() if found == verdict}
+        if chosen:
+            return sentences + tell(report, chosen, judged)
+    return [*sentences, "No gap between groups was tested."] if judged else sentences
+
+
 def describe_overall(report: FairnessReport) -> str:
     """One sentence on how well the model does for everyone."""
     accuracy, auroc = report.overall["accuracy"], report.overall["auroc"]
+    if accuracy.value is None:
+        return "How well the model does for all examples together is not published."
     text = (
         f"The model is right for {format_metric('accuracy', accuracy.value)} of "
         f"{report.n:,} test examples{_interval_text('accuracy', accuracy.interval)}"
@@ -70,17 +108,16 @@ def describe_overall(report: FairnessReport) -> str:
 
 
 def describe_gap(attribute: str, result: AttributeResult) -> str:
-    """Two sentences on the accuracy gap of an attribute and on what chance alone would give."""
+    """The accuracy gap of an attribute, what chance alone would give, and what could be seen."""
     gap = result.gaps["max_acc_gap"]
     if gap.value is None:
-        return f"There is no accuracy gap to state for {attribute}: it has one group only."
-    best, worst = (
-        f"{name} {format_metric('accuracy', result.groups[name].metrics['accuracy'].value)}"
-        for name in (gap.best, gap.worst)
-    )
+        shown = len(result.groups) - len(gap.undefined_groups)
+        groups = "one group only" if len(result.groups) == 1 else f"{shown} groups to compare"
+        return f"There is no accuracy gap to state for {attribute}: it has {groups}."
+    compared = len(result.groups) - len(gap.undefined_groups)
     text = (
-        f"Across the {len(result.groups)} groups of {attribute}, accuracy differs by "
-        f"{format_gap('max_acc_gap', gap.value)} (best: {best}; worst: {worst})."
+        f"Across {compared} groups of {attribute}, accuracy differs by "
+        f"{format_gap('max_acc_gap', gap.value)} ({_extremes(result)})."
     )
     if gap.p_value is None:
         return text
@@ -89,147 +126,205 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
         f"{format_gap('max_acc_gap', gap.null_mean)} on average, and 95% of the time by "
         f"{format_range('max_acc_gap', gap.null_interval)} points"
     )
-    if is_within_chance(gap):
-        return text + (
-            f": chance alone can explain this gap (p = {format_p_value(gap.p_value)}), so by "
-            "itself it is no evidence that the model treats the groups differently, nor that it "
-            "treats them alike."
+    raw, corrected = _equals(gap.p_value), _equals(gap.p_value_holm)
+    verdict = judge(gap)
+    if verdict == "chance":
+        text += (
+            f": chance alone can explain this gap (p {raw}), so by itself it is no evidence that "
+            "the model treats the groups differently, nor that it treats them alike."
         )
-    sign = "" if gap.p_value < 0.001 else "= "
-    return text + (
-        f": chance alone hardly explains this gap (p {sign}{format_p_value(gap.p_value)}), so it "
-        "is evidence that the model is less accurate for some groups."
-    )
+    elif verdict == "lead":
+        text += (
+            f": by itself this gap would be unusual (p {raw}), but not among all the gaps tested "
+            f"here (corrected p {corrected}), so it is a lead for new data and not yet evidence."
+        )
+    else:
+        text += (
+            f": chance alone hardly explains this gap (p {raw}; corrected for all gaps tested, p "
+            f"{corrected}), so it is evidence that the model is less accurate for some groups."
+        )
+    return f"{text} {describe_power('max_acc_gap', gap)}".strip()
+
+
+def describe_power(name: str, gap: GapResult) -> str:
+    """What these groups could have shown, and what it takes to find 5 points; '' if unknown."""
+    power = gap.power
+    if power is None:
+        return ""
+    if power.detectable is None:
+        text = "Groups of these sizes cannot show any gap reliably"
+    else:
+        text = (
+            f"With groups of these sizes a true gap is found with 80% probability only from "
+            f"{format_gap(name, power.detectable)} on, if {power.lagging or 'one group'} lags"
+        )
+    if power.needed_per_group:
+        text += (
+            f"; to find one of 5 points, every group needs about "
+            f"{_rounded(power.needed_per_group)} {COUNTED[power.counted]}"
+        )
+    return text + "."
 
 
 def describe_method(report: FairnessReport) -> list[str]:
     """How the numbers are made, one paragraph each."""
-    positive = f"'{report.positive}'"
     averaged = (
         ""
         if len(report.classes) == 2
         else " AUROC, average precision and balanced accuracy are means over the classes present; "
         "calibration error is that of the most probable class, and the Brier score sums over "
-        "classes."
+        "classes. Each class against the rest, and the plain (macro) mean over classes, have tables "
+        "of their own."
+    )
+    drawn = (
+        "examples drawn within groups"
+        if report.units is None
+        else f"whole units drawn within groups ({report.units:,} patients or lesions, each with all "
+        "of its examples); group names are dealt to whole units too"
     )
     return [
         f"Sensitivity, specificity, predictive values, F1 and the share predicted positive are "
-        f"those of the class {positive} against the rest, with the predictions as the table gives "
-        f"them.{averaged} Where a group has no example that a metric needs, the value is "
-        f"undefined ({UNDEFINED}), and gaps are taken over the groups that remain. Calibration "
-        "error uses 15 bins of equal width and is biased upward in small groups.",
-        f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples (percentile "
-        "method) drawn within groups. A gap is a maximum minus a minimum, so noise alone makes it "
-        "positive: its interval is shifted upward and can lie above the value itself. Judge a gap "
-        "by what chance gives.",
+        f"those of the class '{report.positive}' against the rest. {_decision_text(report)}"
+        f"{averaged} Where a group has no example that a metric needs, the value is undefined "
+        f"({UNDEFINED}), and gaps are taken over the groups that remain. Calibration error uses 15 "
+        "bins of equal width and is biased upward in small groups.",
+        f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
+        "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
+        "resamples below the value. Rates of fewer than 100 examples, or of fewer than 10 hits or "
+        "misses, have Wilson's interval instead (W), counted in units where units are known. A gap "
+        "is a maximum minus a minimum, so noise alone makes it positive: where resampling raises it "
+        "by more than a quarter of its standard error, its interval is marked as biased. Judge a "
+        "gap by what chance gives.",
         "What chance gives: group names are dealt out anew among examples that could be exchanged "
         "if the groups were equal: among all examples for accuracy, the share predicted positive "
         "and errors of probabilities; among examples of the same label for sensitivity, "
         "specificity, F1, AUROC and equalized odds; among those of the same prediction for "
         "predictive values. p is the share of such draws, the observed one counted, with a gap at "
-        "least as large (for ratios, at least as small). It is not corrected for looking at many "
-        "gaps.",
+        "least as large (for ratios, at least as small); beyond the draws it is continued by an "
+        f"exponential tail, which overstates it. Corrected p: Holm's method over all "
+        f"{report.gaps_tested} different gaps tested in this report.",
+        "What could be found: each group's value is taken as normal, one group (the one with the "
+        "fewest examples) lags and the others are equal; the gap is found when it is larger than "
+        "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
+        "studies (for ratios, the largest ratio) and the size that equal groups would need for 5 "
+        "points. Approximate for small counts.",
+        "Controlled gaps hold the other attributes fixed: the gap inside each stratum of their "
+        "crossed groups that has enough examples, averaged with the strata's sizes as weights, "
+        "beside the same mean when group names are dealt out anew inside each stratum.",
         "Equity-scaled scores: FairLLaVA's is overall / (1 + gap in percentage points); "
         "FairCLIP's is overall / (1 + sum of the groups' distances from overall, in fractions).",
         f"Random seed {report.seed}.",
     ]
 
 
-def is_within_chance(gap: GapResult) -> bool:
-    """Whether equal groups would show such a gap, or a worse one, in more than 1 of 20 draws."""
-    return gap.p_value is not None and gap.p_value > SIGNIFICANCE
+def _decision_text(report: FairnessReport) -> str:
+    decision = report.decision
+    if decision is None or decision.rule == "given":
+        return "The predictions are those of the table; no single threshold explains them."
+    if decision.rule == "argmax":
+        cut = f", which is a threshold of 0.5 on '{report.positive}'" if decision.threshold else ""
+        return f"An example's prediction is its most probable class{cut}."
+    if decision.threshold is None:
+        return f"The predictions are a threshold's on the probability of '{report.positive}'."
+    low, high = decision.threshold
+    return (
+        f"The predictions are those of a threshold between {low:.3g} and {high:.3g} on the "
+        f"probability of '{report.positive}'."
+    )
 
 
-def describe_warnings(
-    predictions: Predictions,
-    overall: Mapping,
-    attributes: Mapping,
-    minimum_group_size: int,
-) -> list[str]:
-    """Everything that a reader must know before trusting the numbers; the worst first.
-
-    overall: metric -> Estimate; attributes: name -> AttributeResult
-    """
-    warnings = _model_warnings(predictions, overall)
-    for attribute, result in attributes.items():
-        warnings += _group_warnings(predictions, attribute, result, minimum_group_size)
-    for attribute, result in attributes.items():
-        warnings += _chance_warnings(attribute, result)
-    return warnings
-
-
-def _model_warnings(predictions: Predictions, overall: Mapping) -> list[str]:
-    warnings = []
-    count = len(predictions.ids)
-    if count > 1 and len(np.unique(predictions.predictions)) == 1:
-        answer = predictions.classes[predictions.predictions[0]]
-        warnings.append(
-            f"The classifier has collapsed: all {count:,} predictions are '{answer}'. Its gaps "
-            "reflect the groups' labels, not what the model sees."
-        )
-    if count > 1 and np.ptp(predictions.probabilities, axis=0).max() < 1e-6:
-        warnings.append(
-            f"The classifier has collapsed: all {count:,} examples have the same probabilities."
-        )
-    shares = np.bincount(predictions.labels, minlength=len(predictions.classes)) / count
-    accuracy = overall["accuracy"].value
-    if accuracy < shares.max():
-        warnings.append(
-            f"Accuracy is {format_metric('accuracy', accuracy)}, below the "
-            f"{format_metric('accuracy', shares.max())} that answering "
-            f"'{predictions.classes[shares.argmax()]}' every time would reach."
-        )
-    return warnings
-
-
-def _group_warnings(
-    predictions: Predictions, attribute: str, result: AttributeResult, minimum_group_size: int
-) -> list[str]:
-    warnings = []
-    missing = predictions.missing_count(attribute)
-    if missing:
-        whole = "" if INTERSECTION not in attribute else " in at least one of its columns"
-        warnings.append(
-            f"{attribute}: {missing:,} of {len(predictions.ids):,} examples have no value{whole}; "
-            f"they stand in the group '{MISSING}'."
-        )
-    if len(result.groups) == 1:
-        warnings.append(
-            f"{attribute}: all examples are in one group, '{next(iter(result.groups))}', so there "
-            "is nothing to compare."
-        )
-    small = [f"{name} ({g.n})" for name, g in result.groups.items() if g.n < minimum_group_size]
-    if small:
-        warnings.append(
-            f"{attribute}: fewer than {minimum_group_size} examples in {_enumerate(small)}. Their "
-            "numbers say little, and their intervals are narrower than they should be."
-        )
-    one_sided = [
-        f"{name} ({'no positives' if group.positives == 0 else 'no negatives'} among {group.n})"
-        for name, group in result.groups.items()
-        if group.positives in (0, group.n)
-    ]
-    if one_sided:
-        warnings.append(
-            f"{attribute}: labels of one kind only in {_enumerate(one_sided)}. What this leaves "
-            "undefined is left out of the gaps, not counted as 0 or 1."
-        )
-    return warnings
-
-
-def _chance_warnings(attribute: str, result: AttributeResult) -> list[str]:
-    within = [
-        f"{GAPS[name].title} {format_gap(name, gap.value)} (by chance "
-        f"{format_gap(name, gap.null_mean)} on average)"
-        for name, gap in ((name, result.gaps[name]) for name in LEADING_GAPS)
-        if is_within_chance(gap)
-    ]
-    if not within:
-        return []
+def _tell_evidence(report: FairnessReport, chosen: dict, judged: dict) -> list[str]:
+    name, result = max(chosen.items(), key=lambda item: item[1].gaps["max_acc_gap"].value)
+    gap = result.gaps["max_acc_gap"]
+    others = [n for n in chosen if n != name]
+    also = f" (so are the gaps of {enumerate_names(others)})" if others else ""
+    limits = format_range("max_acc_gap", gap.interval_bias_corrected or gap.interval)
+    low, high = limits.split(" to ")
     return [
-        f"{attribute}: equal groups of these sizes would show such gaps by chance (p > "
-        f"{SIGNIFICANCE}): {'; '.join(within)}."
+        f"Accuracy differs between the groups of {name} by "
+        f"{format_gap('max_acc_gap', gap.value)} ({_extremes(result)}), where equally well served "
+        f"groups of these sizes would differ by {format_gap('max_acc_gap', gap.null_mean)} on "
+        f"average: this is evidence that the model serves {gap.worst} worse{also}.",
+        f"The true gap plausibly lies between {low} and {high} points (95% interval), so ask what "
+        f"such a gap would do to {gap.worst} before the model is used.",
     ]
+
+
+def _tell_lead(report: FairnessReport, chosen: dict, judged: dict) -> list[str]:
+    gaps = _beside_chance(chosen)
+    one = len(chosen) == 1
+    return [
+        f"The accuracy gap{'' if one else 's'} of {gaps} would be unusual by "
+        f"{'itself' if one else 'themselves'}, but not among the {report.gaps_tested} gaps that "
+        f"this report tests: {'it is a lead' if one else 'they are leads'} to be tested on new "
+        "data, not evidence that the model treats the groups differently.",
+        *filter(None, [_least_power(chosen)]),
+    ]
+
+
+def _tell_chance(report: FairnessReport, chosen: dict, judged: dict) -> list[str]:
+    one = len(chosen) == 1
+    if one:
+        ((name, result),) = chosen.items()
+        gap = result.gaps["max_acc_gap"]
+        sentence = (
+            f"Accuracy differs between the groups of {name} by "
+            f"{format_gap('max_acc_gap', gap.value)} ({_extremes(result)}), but equally accurate "
+            f"groups of these sizes would differ by {format_gap('max_acc_gap', gap.null_mean)} on "
+            "average: this gap is not evidence that the model treats the groups differently."
+        )
+    else:
+        sentence = (
+            f"The accuracy gaps of {_beside_chance(chosen)} are no larger than chance explains: "
+            "they are not evidence that the model treats any group differently."
+        )
+    unseen = _least_power(chosen)
+    equal = f"Nor {'is it' if one else 'are they'} evidence of equal treatment"
+    return [sentence, f"{equal}: {unseen[0].lower()}{unseen[1:]}" if unseen else f"{equal}."]
+
+
+def _beside_chance(chosen: dict[str, AttributeResult]) -> str:
+    gaps = ((name, result.gaps["max_acc_gap"]) for name, result in chosen.items())
+    return enumerate_names(
+        [
+            f"{name} ({format_gap('max_acc_gap', gap.value)}; by chance "
+            f"{format_gap('max_acc_gap', gap.null_mean)} on average)"
+            for name, gap in gaps
+        ],
+        "more attributes",
+    )
+
+
+def _least_power(chosen: dict[str, AttributeResult]) -> str:
+    """The power of the attribute whose groups can show the least."""
+
+    def detectable(result: AttributeResult) -> float:
+        power = result.gaps["max_acc_gap"].power
+        return 2.0 if power is None or power.detectable is None else power.detectable
+
+    name, result = max(chosen.items(), key=lambda item: detectable(item[1]))
+    text = describe_power("max_acc_gap", result.gaps["max_acc_gap"])
+    return text if len(chosen) == 1 or not text else f"For {name}, {text[0].lower()}{text[1:]}"
+
+
+def _extremes(result: AttributeResult) -> str:
+    gap = result.gaps["max_acc_gap"]
+    best, worst = (
+        f"{name} {format_metric('accuracy', result.groups[name].metrics['accuracy'].value)}"
+        for name in (gap.best, gap.worst)
+    )
+    return f"best: {best}; worst: {worst}"
+
+
+def _equals(p_value: float | None) -> str:
+    text = format_p_value(p_value)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _rounded(count: int) -> str:
+    """Two digits: a planned size is no more exact than that."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return f"{-(-count // step) * step:,}"
 
 
 def _interval_text(metric: str, limits: tuple[float, float] | None) -> str:
@@ -240,9 +335,9 @@ def _is_score(metric: str) -> bool:
     return "probabilities" in METRICS[metric].reads
 
 
-def _enumerate(names: Iterable[str]) -> str:
+def enumerate_names(names: Iterable[str], of_more: str = "more groups") -> str:
+    """'A', 'A and B', or the first six 'and 3 more groups'."""
     names = list(names)
     if len(names) > MOST_NAMES:
-        rest = len(names) - MOST_NAMES
-        return f"{', '.join(names[:MOST_NAMES])} and {rest} more groups"
+        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} {of_more}"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

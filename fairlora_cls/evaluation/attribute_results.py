@@ -1,0 +1,337 @@
+"""From values and draws to the results of one attribute: estimates, gaps, scores, power.
+
+N examples, K classes, G groups, R resamples.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairlora_cls.evaluation.intervals import (
+    bias_corrected_interval,
+    bootstrap_bias,
+    is_small,
+    tail_p_value,
+    wilson_interval,
+)
+from fairlora_cls.evaluation.metrics import (
+    EQUITY_SCALED,
+    GAPS,
+    METRICS,
+    ONE_VS_REST,
+    RATES,
+    Gap,
+    Values,
+    extreme_groups,
+    measure,
+)
+from fairlora_cls.evaluation.power import (
+    Spread,
+    examples_to_detect,
+    lagging_group,
+    smallest_detectable_gap,
+)
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.results import (
+    ClassesResult,
+    ClassGaps,
+    Estimate,
+    GapResult,
+    GroupResult,
+    Power,
+)
+from fairlora_cls.evaluation.suppression import Hidden
+from fairlora_cls.evaluation.uncertainty import NullDraws, Resamples, confusion_by_group, interval
+from fairlora_cls.evaluation.vectorised import (
+    counted_metrics,
+    denominators,
+    mean_over_classes,
+    prepare_scores,
+    ranking_by_class,
+)
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """The groups of one attribute: their names in report order, and each example's, (N,) codes."""
+
+    names: tuple[str, ...]
+    codes: np.ndarray
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything known of one grouping: values, counts and draws; hidden groups are NaN."""
+
+    grouping: Grouping
+    hidden: Hidden
+    confusion: np.ndarray  # (G, K, K)
+    overall: dict[str, float]
+    values: dict[str, np.ndarray]  # metric -> (G,)
+    counts: dict[str, np.ndarray]  # kind of `denominators` -> (G,)
+    independent: dict[str, np.ndarray]  # the same in units, where those are known
+    class_values: dict[str, np.ndarray]  # metric of ONE_VS_REST -> (G, K); empty if K = 2
+    class_counts: list[dict[str, np.ndarray]]  # per class: counts, in units where known
+    bootstrap: Resamples
+    null: NullDraws | None
+    publishes_everything: bool  # no suppression was asked for
+
+
+def measure_grouping(
+    predictions: Predictions,
+    grouping: Grouping,
+    hidden: Hidden,
+    bootstrap: Resamples,
+    null: NullDraws | None,
+    publishes_everything: bool,
+) -> Measured:
+    """Measures the groups, and blots out those that must not be published."""
+    groups = len(grouping.names)
+    overall, by_code = measure(predictions, grouping.codes)
+    values = {name: np.array([by_code[code][name] for code in range(groups)]) for name in METRICS}
+    confusion = confusion_by_group(predictions, grouping.codes, groups)
+    classes = len(predictions.classes)
+    several = range(classes) if classes > 2 else ()
+    class_values = _class_values(predictions, grouping, confusion) if several else {}
+    if hidden.tables.any():
+        for value in (*values.values(), *class_values.values()):
+            value[hidden.tables] = np.nan
+        bootstrap, null = bootstrap.masked(hidden.tables), null and null.masked(hidden.tables)
+    return Measured(
+        grouping,
+        hidden,
+        confusion,
+        overall,
+        values,
+        denominators(confusion, predictions.positive),
+        _independent_counts(predictions, grouping, confusion, predictions.positive),
+        class_values,
+        [_independent_counts(predictions, grouping, confusion, code) for code in several],
+        bootstrap,
+        null,
+        publishes_everything,
+    )
+
+
+def group_results(measured: Measured, positive: int) -> dict[str, GroupResult]:
+    """Each group's counts and metrics."""
+    hidden = measured.hidden
+    positives = measured.confusion[:, positive].sum(axis=1)
+    return {
+        name: GroupResult(
+            n=None if hidden.sizes[code] else int(measured.counts["examples"][code]),
+            positives=None if hidden.labels[code] else int(positives[code]),
+            metrics={
+                metric: _metric_estimate(
+                    metric,
+                    measured.values[metric][code],
+                    measured.bootstrap.by_group[metric][:, code],
+                    None if hidden.tables[code] else measured.counts[row.rests_on][code],
+                    measured.independent[row.rests_on][code],
+                )
+                for metric, row in METRICS.items()
+            },
+        )
+        for code, name in enumerate(measured.grouping.names)
+    }
+
+
+def gap_results(measured: Measured, pooled: Measured) -> dict[str, GapResult]:
+    """Every gap of GAPS; `pooled` is the grouping of all examples, for the power."""
+    return {
+        name: _gap_result(
+            gap,
+            measured,
+            measured.values,
+            measured.bootstrap.by_group,
+            measured.null.by_group if measured.null else None,
+            _power(gap, measured, pooled),
+        )
+        for name, gap in GAPS.items()
+    }
+
+
+def equity_results(measured: Measured) -> dict[str, Estimate]:
+    """Every equity-scaled score of EQUITY_SCALED."""
+    bootstrap = measured.bootstrap
+    return {
+        name: _estimate(
+            float(score.function(measured.overall[score.metric], measured.values[score.metric])),
+            score.function(bootstrap.overall[score.metric], bootstrap.by_group[score.metric]),
+        )
+        for name, score in EQUITY_SCALED.items()
+    }
+
+
+def class_results(measured: Measured, classes: tuple[str, ...]) -> dict[str, ClassesResult]:
+    """Of K > 2 classes, each against the rest and their macro mean, per group; else empty."""
+    found = {}
+    for code, group in enumerate(measured.grouping.names if measured.class_values else ()):
+        by_class = {
+            label: {
+                metric: _metric_estimate(
+                    metric,
+                    measured.class_values[metric][code, k],
+                    measured.bootstrap.classes[metric][:, code, k],
+                    None,
+                    measured.class_counts[k][METRICS[metric].rests_on][code],
+                )
+                for metric in ONE_VS_REST
+            }
+            for k, label in enumerate(classes)
+        }
+        macro = {
+            metric: _estimate(
+                float(mean_over_classes(measured.class_values[metric][code])),
+                mean_over_classes(measured.bootstrap.classes[metric][:, code]),
+            )
+            for metric in ONE_VS_REST
+        }
+        found[group] = ClassesResult(by_class, macro)
+    return found
+
+
+def class_gap_results(measured: Measured, classes: tuple[str, ...]) -> ClassGaps:
+    """Of K > 2 classes, the gaps of each against the rest and of the macro means; else empty."""
+    if not measured.class_values:
+        return ClassGaps()
+
+    def gaps(reduce) -> dict[str, GapResult]:
+        found = {}
+        for metric in ONE_VS_REST:
+            null = measured.null and {metric: reduce(measured.null.classes[metric])}
+            values = {metric: reduce(measured.class_values[metric])}
+            drawn = {metric: reduce(measured.bootstrap.classes[metric])}
+            gap = Gap(f"{METRICS[metric].title} gap", (metric,))
+            found[f"{metric}_gap"] = _gap_result(gap, measured, values, drawn, null, None)
+        return found
+
+    return ClassGaps(
+        {label: gaps(lambda values, k=k: values[..., k]) for k, label in enumerate(classes)},
+        gaps(mean_over_classes),
+    )
+
+
+def _metric_estimate(
+    metric: str, value: float, draws: np.ndarray, count: float | None, independent: float
+) -> Estimate:
+    """A metric's value with the bootstrap's interval, or Wilson's for a rate of few examples.
+
+    count: what is stated; independent: examples, or units, that the interval may rest on
+    """
+    estimate = _estimate(value, draws, None if count is None else int(count))
+    if estimate.value is None or metric not in RATES or len(draws) == 0:
+        return estimate
+    if not is_small(value, independent):
+        return estimate
+    limits = wilson_interval(value, independent)
+    return Estimate(estimate.value, limits, "wilson", None, estimate.count)
+
+
+def _estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
+    """The value with its bootstrap intervals; undefined values have none."""
+    if np.isnan(value):
+        return Estimate(None, None, count=count)
+    limits = interval(draws)
+    corrected = bias_corrected_interval(value, draws)
+    return Estimate(float(value), limits, "percentile" if limits else None, corrected, count)
+
+
+def _gap_result(
+    gap: Gap,
+    measured: Measured,
+    values: Values,
+    resampled: Values,
+    null: Values | None,
+    power: Power | None,
+) -> GapResult:
+    names = measured.grouping.names
+    drawn = gap.values(resampled)
+    estimate = _estimate(float(gap.values(values)), drawn)
+    undefined = np.any([np.isnan(values[metric]) for metric in gap.metrics], axis=0)
+    left_out = tuple(name for name, out in zip(names, undefined, strict=True) if out)
+    if estimate.value is None:
+        return GapResult(None, None, None, None, None, None, None, left_out)
+    best, worst = extreme_groups(gap, values)
+    chance = np.empty(0) if null is None else gap.values(null)
+    chance = chance[~np.isnan(chance)]
+    tested = len(chance) > 0
+    ratio = gap.kind == "ratio"
+    bias, is_biased = bootstrap_bias(estimate.value, drawn) or (None, False)
+    return GapResult(
+        value=estimate.value,
+        interval=estimate.interval,
+        null_mean=float(chance.mean()) if tested else None,
+        null_interval=interval(chance) if tested else None,
+        p_value=tail_p_value(estimate.value, chance, ratio) if tested else None,
+        best=names[best],
+        worst=names[worst],
+        undefined_groups=left_out,
+        interval_bias_corrected=estimate.interval_bias_corrected,
+        bootstrap_bias=bias,
+        interval_is_biased=is_biased,
+        power=power,
+    )
+
+
+def _power(gap: Gap, measured: Measured, pooled: Measured) -> Power | None:
+    """What the groups that the gap compares could show; None without draws or two groups."""
+    defined = ~np.any([np.isnan(measured.values[metric]) for metric in gap.metrics], axis=0)
+    if defined.sum() < 2 or not len(pooled.bootstrap.overall["accuracy"]):
+        return None
+    spreads = {}
+    for metric in gap.metrics:
+        kind = METRICS[metric].rests_on
+        error = float(np.nanstd(pooled.bootstrap.overall[metric]))
+        unit = error * float(np.sqrt(pooled.counts[kind][0]))
+        spreads[metric] = Spread(pooled.overall[metric], unit, measured.counts[kind][defined])
+    names = np.array(measured.grouping.names)[defined]
+    lagging = lagging_group(gap, spreads)
+    return Power(
+        detectable=smallest_detectable_gap(gap, spreads),
+        lagging=None if lagging is None else str(names[lagging]),
+        needed_per_group=examples_to_detect(gap, spreads),
+        counted=METRICS[gap.metrics[0]].rests_on,
+    )
+
+
+def _class_values(
+    predictions: Predictions, grouping: Grouping, confusion: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Metric of ONE_VS_REST -> (G, K), each class against the rest."""
+    counted = [counted_metrics(confusion, code) for code in range(len(predictions.classes))]
+    ranked = []
+    for code in range(len(grouping.names)):
+        rows = np.flatnonzero(grouping.codes == code)
+        once = np.ones((1, len(rows)), dtype=np.int32)
+        ranked.append(ranking_by_class(once, prepare_scores(predictions, rows)))
+    return {
+        metric: np.concatenate([each[metric] for each in ranked])
+        if metric in ranked[0]
+        else np.stack([each[metric] for each in counted], axis=-1)
+        for metric in ONE_VS_REST
+    }
+
+
+def _independent_counts(
+    predictions: Predictions, grouping: Grouping, confusion: np.ndarray, positive: int
+) -> dict[str, np.ndarray]:
+    """`denominators`, or how many units they are: a patient's images tell less than as many
+    patients'. Kind -> (G,)."""
+    counts = denominators(confusion, positive)
+    if predictions.units is None:
+        return counts
+    _, units = np.unique(np.array(predictions.units, dtype=str), return_inverse=True)
+    labelled, selected = predictions.labels == positive, predictions.predictions == positive
+    chosen = {
+        "examples": np.ones_like(labelled),
+        "positives": labelled,
+        "negatives": ~labelled,
+        "selected": selected,
+        "rejected": ~selected,
+    }
+    groups, found = len(grouping.names), {}
+    for kind, mask in chosen.items():
+        pairs = np.unique(np.column_stack([grouping.codes[mask], units[mask]]), axis=0)
+        found[kind] = np.bincount(pairs[:, 0], minlength=groups)
+    return found | {"rarer": counts["rarer"]}
