@@ -24,6 +24,7 @@ from fairlora_cls.evaluation.comparison_results import (
 from fairlora_cls.evaluation.flips import DECIDABLE_GAPS, fewest_deciding
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
 from fairlora_cls.evaluation.paired import (
+    PairedDraws,
     affordable_draws,
     paired_bootstrap,
     swap_p_value,
@@ -32,7 +33,7 @@ from fairlora_cls.evaluation.paired import (
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import MOST_GROUPS
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
-from fairlora_cls.evaluation.uncertainty import Resamples, confusion_by_group, interval
+from fairlora_cls.evaluation.uncertainty import confusion_by_group, interval
 
 Quantities = dict[str, np.ndarray]  # name -> () of the data, (R,) of draws
 
@@ -143,13 +144,13 @@ def _draw_all(
         generator = np.random.default_rng([seed, number, 0])
         models = list(tables.values())
         found = paired_bootstrap(models, view.codes, len(view.names), draws, generator)
-        return {name: _of_resamples(view, part) for name, part in zip(tables, found, strict=True)}
+        return {name: _of_draws(view, part) for name, part in zip(tables, found, strict=True)}
 
     def swap(view: View, number: int, pair: tuple[str, str]) -> Quantities:
         generator = np.random.default_rng([seed, number, 1])
         both = (tables[name] for name in pair)
         first, second = swapped(*both, view.codes, len(view.names), draws, generator)
-        first, second = _of_resamples(view, first), _of_resamples(view, second)
+        first, second = _of_draws(view, first), _of_draws(view, second)
         return {name: second[name] - first[name] for name in first}
 
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -177,8 +178,8 @@ def _observed(view: View, table: Predictions) -> Quantities:
     return _quantities(view, {name: np.asarray(v) for name, v in overall.items()}, by_group)
 
 
-def _of_resamples(view: View, resamples: Resamples) -> Quantities:
-    return _quantities(view, resamples.overall, resamples.by_group)
+def _of_draws(view: View, draws: PairedDraws) -> Quantities:
+    return _quantities(view, draws.overall, draws.by_group)
 
 
 def _quantities(view: View, overall: Quantities, by_group: Quantities) -> Quantities:

@@ -23,6 +23,7 @@ from fairlora_cls.evaluation.tables import Table
 from fairlora_cls.files import write_atomically, write_text
 
 COMPARISON_FILES = {"comparison.json", "comparison.md", "comparison.html", "figures"}
+PAIRS_TITLE = "<h2>Pair by pair</h2>\n"  # where the methods over their seeds come first
 NOTES = "Before you trust these numbers"
 METHOD = "How these numbers are made"
 
@@ -55,8 +56,9 @@ def write_comparison(comparison: Comparison, folder: str | Path) -> None:
 
 
 def describe_comparison(comparison: Comparison) -> list[str]:
-    """What the first paragraphs of the files say, and the notes."""
-    return [*_sentences(comparison), *comparison.notes]
+    """What the first paragraphs of the files say, and the notes; of methods with several seeds
+    what they show over the seeds, without each seed's pair."""
+    return [*(_over_seeds(comparison) or _sentences(comparison)), *comparison.notes]
 
 
 def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) -> str:
@@ -100,7 +102,7 @@ def render_comparison_page(comparison: Comparison, figures: list[ReportFigure]) 
 <p class="facts">{escape(_facts(comparison))}</p>
 </header>
 <section aria-label="In short">
-{lead}{verdicts}{accuracy}</section>
+{lead}{PAIRS_TITLE if lead else ""}{verdicts}{accuracy}</section>
 {warnings if comparison.notes else ""}
 <section>
 <h2>Paired differences</h2>

@@ -119,17 +119,17 @@ def describe_gap_difference(pair: Pair, attribute: str, result: AttributeDiffere
 
 def describe_contest(contest: SeedContest) -> list[str]:
     """One sentence on accuracy over the seeds, then one on the MaxAccGap of each attribute."""
-    seeds = f"Over {len(contest.seeds)} seeds"
+    count = len(contest.seeds)
     texts = [
-        f"{seeds}, {contest.other} is more accurate than {contest.reference} in "
-        f"{_won('accuracy', contest.overall['accuracy'])}."
+        f"{contest.other} is more accurate than {contest.reference} in "
+        f"{_won('accuracy', contest.overall['accuracy'], count)}."
     ]
     for attribute, quantities in contest.attributes.items():
         gap = quantities["max_acc_gap"]
         if gap.mean is not None:
             texts.append(
-                f"{seeds}, {contest.other} has a smaller MaxAccGap of {attribute} than "
-                f"{contest.reference} in {_won('max_acc_gap', gap)}."
+                f"{contest.other} has a smaller MaxAccGap of {attribute} than "
+                f"{contest.reference} in {_won('max_acc_gap', gap, count)}."
             )
     return texts
 
@@ -185,10 +185,10 @@ def _p_text(difference: Difference) -> str:
     return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
-def _won(quantity: str, difference: SeedDifference) -> str:
+def _won(quantity: str, difference: SeedDifference, count: int) -> str:
     ties = f" and as much so in {difference.ties}" if difference.ties else ""
     text = (
-        f"{difference.wins}{ties}; the mean difference is "
+        f"{difference.wins} of {count} seeds{ties}; the mean difference is "
         f"{format_difference(quantity, difference.mean)}"
     )
     if difference.interval is None:

@@ -14,7 +14,6 @@ from scipy.stats import rankdata
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.uncertainty import Resamples
 from fairlora_cls.evaluation.vectorised import (
     Ranking,
     ScoredRows,
@@ -28,6 +27,14 @@ FEWEST_DRAWS = 200  # what a large table is still given
 CHUNK = 1 << 16  # numbers held at once: small enough to stay in cache
 SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or swap test at most
 ROUNDING = 1e-9  # equal differences reached by different sums must count as equal
+
+
+@dataclass(frozen=True)
+class PairedDraws:
+    """One model's metrics in R draws that other models share."""
+
+    overall: dict[str, np.ndarray]  # metric -> (R,)
+    by_group: dict[str, np.ndarray]  # metric -> (R, G), NaN where undefined
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ def paired_bootstrap(
     groups: int,
     resamples: int,
     generator: np.random.Generator,
-) -> list[Resamples]:
+) -> list[PairedDraws]:
     """Draws each group's examples anew, with replacement, the same for all models.
 
     models: on the same examples in the same order
@@ -72,7 +79,7 @@ def swapped(
     groups: int,
     draws: int,
     generator: np.random.Generator,
-) -> tuple[Resamples, Resamples]:
+) -> tuple[PairedDraws, PairedDraws]:
     """What the two models' numbers become when each example's answers are exchanged at random.
 
     Answers are the predicted class and the probabilities. For AUROC and average precision an
@@ -175,7 +182,7 @@ def _sizes(total: int, width: int) -> list[int]:
     return [min(size, total - start) for start in range(0, total, size)]
 
 
-def _joined(parts: list[tuple[dict, list[dict]]]) -> Resamples:
+def _joined(parts: list[tuple[dict, list[dict]]]) -> PairedDraws:
     overall = {name: np.concatenate([whole[name] for whole, _ in parts]) for name in METRICS}
     by_group = {
         name: np.concatenate(
@@ -183,4 +190,4 @@ def _joined(parts: list[tuple[dict, list[dict]]]) -> Resamples:
         )
         for name in METRICS
     }
-    return Resamples(overall, by_group)
+    return PairedDraws(overall, by_group)
