@@ -21,7 +21,9 @@ class ComparedRuns:
     attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
 
 
-def load_compared_runs(paths: Sequence[Path], positive: str | None = None) -> ComparedRuns:
+def load_compared_runs(
+    paths: Sequence[Path], positive: str | None = None, unit: str | None = None
+) -> ComparedRuns:
     """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
 
     Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
@@ -30,7 +32,7 @@ def load_compared_runs(paths: Sequence[Path], positive: str | None = None) -> Co
     names = run_names(paths)
     tables, found = {}, {}
     for path, name in zip(paths, names, strict=True):
-        tables[name] = read_predictions(predictions_of(path), positive=positive)
+        tables[name] = read_predictions(predictions_of(path), positive=positive, unit=unit)
         if path.is_dir():
             found[name] = load_recipe(path / "recipe.yaml")
     first = found.get(names[0])

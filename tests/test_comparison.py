@@ -1,10 +1,12 @@
 """Paired comparison: the published table says 'two images', equal models differ by chance only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.comparison import compare_predictions, holm
+from fairlora_cls.evaluation.comparison import compare_predictions
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from tests.test_flips import NAMES, SIZES, TABLE_1
@@ -127,15 +129,24 @@ def test_the_other_runs_do_not_change_a_pair():
         assert found.p_holm >= found.p_value
 
 
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, None, 0.03]) == [
-        pytest.approx(0.03),
-        pytest.approx(0.06),
-        None,
-        pytest.approx(0.06),
-    ]
-    assert holm([0.9, 0.8]) == [1.0, 1.0]
-    assert holm([]) == []
+def test_units_are_drawn_and_exchanged_whole():
+    """Ten units of twelve alike examples: as wide as ten examples, not as 120."""
+    units = tuple(str(place // 12) for place in range(120))
+    one, two = (replace(model(seed), attributes={}) for seed in (1, 2))
+    right = np.random.default_rng(0).integers(0, 2, (2, 10)).repeat(12, axis=1).astype(bool)
+    tables = {
+        name: replace(m, predictions=np.where(r, m.labels, 1 - m.labels), units=units)
+        for name, m, r in zip(("one", "two"), (one, two), right, strict=True)
+    }
+    (whole,) = compare_predictions(tables, bootstrap=300).pairs
+    apart = {name: replace(table, units=None) for name, table in tables.items()}
+    (single,) = compare_predictions(apart, bootstrap=300).pairs
+    found, loose = whole.overall["accuracy"], single.overall["accuracy"]
+    assert found.difference == loose.difference
+    assert np.ptp(found.interval) > 2 * np.ptp(loose.interval)
+    assert compare_predictions(tables, bootstrap=0).units == 10
+    assert compare_predictions(apart, bootstrap=0).units is None
+    assert found.p_value >= loose.p_value
 
 
 def test_without_bootstrap_there_are_values_only():

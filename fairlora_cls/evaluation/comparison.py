@@ -7,7 +7,7 @@ N examples, G groups, R resamples. `compare_predictions` computes; `write_compar
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,10 +22,10 @@ from fairlora_cls.evaluation.comparison_results import (
     Pair,
 )
 from fairlora_cls.evaluation.flips import DECIDABLE_GAPS, fewest_deciding
+from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
 from fairlora_cls.evaluation.paired import (
     PairedDraws,
-    affordable_draws,
     paired_bootstrap,
     swap_p_value,
     swapped,
@@ -33,7 +33,7 @@ from fairlora_cls.evaluation.paired import (
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import MOST_GROUPS
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
-from fairlora_cls.evaluation.uncertainty import confusion_by_group, interval
+from fairlora_cls.evaluation.uncertainty import affordable_draws, confusion_by_group, interval
 
 Quantities = dict[str, np.ndarray]  # name -> () of the data, (R,) of draws
 
@@ -94,6 +94,7 @@ def compare_predictions(
     }
     return Comparison(
         n=len(reference.ids),
+        units=None if reference.units is None else len(set(reference.units)),
         classes=reference.classes,
         positive=reference.classes[reference.positive],
         runs=runs,
@@ -104,17 +105,6 @@ def compare_predictions(
         bootstrap=bootstrap,
         seed=seed,
     )
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's step-down correction: the i-th smallest of m times (m - i + 1), never falling."""
-    known = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
-    corrected: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, place) in enumerate(known):
-        highest = min(1.0, max(highest, p * (len(known) - rank)))
-        corrected[place] = highest
-    return corrected
 
 
 def _view(tables: Mapping[str, Predictions], attribute: str) -> View:
@@ -244,12 +234,11 @@ def _correct(
             for name in found:
                 places.setdefault(name, []).append((row, column))
     for name, cells in places.items():
-        p_values = holm([pairs[row][column][name].p_value for row, column in cells])
-        for (row, column), p in zip(cells, p_values, strict=True):
-            old = pairs[row][column][name]
-            corrected[row][column][name] = Difference(
-                old.reference, old.other, old.difference, old.interval, old.p_value, p
-            )
+        found = {cell: pairs[cell[0]][cell[1]][name] for cell in cells}
+        p_values = holm({cell: d.p_value for cell, d in found.items() if d.p_value is not None})
+        for (row, column), difference in found.items():
+            p_holm = p_values.get((row, column))
+            corrected[row][column][name] = replace(difference, p_holm=p_holm)
     return corrected
 
 

@@ -11,7 +11,8 @@ from fairlora_cls.evaluation.comparison_wording import (
     is_evidence,
     title_of,
 )
-from fairlora_cls.evaluation.figures import COLOURS, MOST_ROWS, ReportFigure, _finish, _shortened
+from fairlora_cls.evaluation.figures import MOST_ROWS, _finish
+from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
 from fairlora_cls.evaluation.wording import LEADING_GAPS
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
@@ -64,8 +65,6 @@ def _figure(
         axes.set_xlabel("Points (AUROC × 100); diamond: more than chance")
 
     short = [re.sub(r" \(.*| gap.*| difference", "", title_of(name)) for name, _, _ in rows]
-    labels = [
-        (label, _shortened(pair, 26)) for label, (_, pair, _) in zip(short, rows, strict=True)
-    ]
+    labels = [(label, shortened(pair, 26)) for label, (_, pair, _) in zip(short, rows, strict=True)]
     values = [f"{100 * found.difference:+.1f}".replace("-", "−") for _, _, found in rows]
     return _finish(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)

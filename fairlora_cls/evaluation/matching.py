@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.comparison import holm
 from fairlora_cls.evaluation.features import Features
+from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.paired import swap_p_value
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.uncertainty import interval
@@ -192,8 +192,8 @@ def _summary(
     found: list[MatchedGroups],
     chance: list[np.ndarray],
 ) -> CounterfactualGaps:
-    corrected = holm([matched.p_value for matched in found])
-    groups = tuple(replace(m, p_holm=p) for m, p in zip(found, corrected, strict=True))
+    corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
+    groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
     pairs = sum(matched.pairs for matched in groups)
     gap = chance_gap = None
     if pairs:

@@ -14,18 +14,16 @@ from scipy.stats import rankdata
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.resampling import bootstrap_blocks, chunks, drawn_weights
 from fairlora_cls.evaluation.vectorised import (
-    Ranking,
     ScoredRows,
     counted_metrics,
     error_metrics,
     prepare_scores,
+    rank_scores,
     ranking_metrics,
 )
 
-FEWEST_DRAWS = 200  # what a large table is still given
-CHUNK = 1 << 16  # numbers held at once: small enough to stay in cache
-SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or swap test at most
 ROUNDING = 1e-9  # equal differences reached by different sums must count as equal
 
 
@@ -54,21 +52,24 @@ def paired_bootstrap(
     resamples: int,
     generator: np.random.Generator,
 ) -> list[PairedDraws]:
-    """Draws each group's examples anew, with replacement, the same for all models.
+    """Draws each group's examples anew, with replacement, the same for all models; or whole units.
 
     models: on the same examples in the same order
     codes: (N,) group of each example, 0 .. groups-1, none empty
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
     prepared = [[prepare_rows(model, rows) for rows in members] for model in models]
-    pooled = [prepare_rows(model, np.concatenate(members)) for model in models]
+    pooled = [prepare_rows(model, np.arange(len(codes))) for model in models]
+    blocks = bootstrap_blocks(models[0], codes, groups)
     found = [[] for _ in models]
-    for size in _sizes(resamples, len(codes)):
-        weights = [_drawn_counts(len(rows), size, generator) for rows in members]
-        everyone = np.concatenate(weights, axis=1)
+    for size in chunks(resamples, len(codes)):
+        weights = blocks.to_examples(drawn_weights(blocks, size, generator))
         for place, parts in enumerate(prepared):
-            of_groups = [measure_rows(w, rows) for w, rows in zip(weights, parts, strict=True)]
-            found[place].append((measure_rows(everyone, pooled[place]), of_groups))
+            of_groups = [
+                measure_rows(weights.take(rows, axis=1), part)
+                for rows, part in zip(members, parts, strict=True)
+            ]
+            found[place].append((measure_rows(weights, pooled[place]), of_groups))
     return [_joined(parts) for parts in found]
 
 
@@ -82,23 +83,25 @@ def swapped(
 ) -> tuple[PairedDraws, PairedDraws]:
     """What the two models' numbers become when each example's answers are exchanged at random.
 
-    Answers are the predicted class and the probabilities. For AUROC and average precision an
+    All examples of a unit are exchanged together. Answers are the predicted class and the
+    probabilities. For AUROC and average precision an
     example's rank among all of its model's probabilities is exchanged (Venkatraman and Begg 1996),
     because two models may use the scale differently.
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
     prepared = [prepare_both(first, second, rows) for rows in members]
-    pooled = prepare_both(first, second, np.concatenate(members))
+    pooled = prepare_both(first, second, np.arange(len(codes)))
+    blocks = bootstrap_blocks(first, codes, groups)
     found = ([], [])
-    for size in _sizes(draws, 2 * len(codes)):
-        masks = [generator.integers(0, 2, (size, len(rows)), dtype=np.int32) for rows in members]
-        everyone = np.concatenate(masks, axis=1)
+    for size in chunks(draws, 2 * len(codes)):
+        coins = generator.integers(0, 2, (size, blocks.count), dtype=np.int32)
+        masks = blocks.to_examples(coins)
         for place, parts in enumerate(found):
             of_groups = [
-                measure_rows(_sides(mask, place), rows)
-                for mask, rows in zip(masks, prepared, strict=True)
+                measure_rows(_sides(masks.take(rows, axis=1), place), part)
+                for rows, part in zip(members, prepared, strict=True)
             ]
-            parts.append((measure_rows(_sides(everyone, place), pooled), of_groups))
+            parts.append((measure_rows(_sides(masks, place), pooled), of_groups))
     return _joined(found[0]), _joined(found[1])
 
 
@@ -110,11 +113,6 @@ def swap_p_value(observed: float, chance: np.ndarray) -> float | None:
         return None
     as_large = np.abs(defined) >= abs(observed) - ROUNDING
     return float((1 + as_large.sum()) / (1 + len(defined)))
-
-
-def affordable_draws(wanted: int, examples: int) -> int:
-    """Fewer than wanted, but at least FEWEST_DRAWS, for tables of very many rows."""
-    return min(wanted, max(FEWEST_DRAWS, SCORE_WORK // examples))
 
 
 def prepare_rows(model: Predictions, rows: np.ndarray) -> Rows:
@@ -130,7 +128,7 @@ def prepare_both(first: Predictions, second: Predictions, rows: np.ndarray) -> R
     rankings = []
     for code in present:
         ranks = [rankdata(model.probabilities[:, code])[rows] for model in (first, second)]
-        rankings.append(_ranking(np.concatenate(ranks), np.tile(labels == code, 2)))
+        rankings.append(rank_scores(np.concatenate(ranks), np.tile(labels == code, 2)))
     errors = [prepare_scores(model, rows).error_columns for model in (first, second)]
     cells = [_cells(model, rows) for model in (first, second)]
     return Rows(
@@ -155,31 +153,10 @@ def _cells(model: Predictions, rows: np.ndarray) -> csr_array:
     return csr_array((ones, (cell, np.arange(count))), shape=(classes**2, count))
 
 
-def _ranking(scores: np.ndarray, is_class: np.ndarray) -> Ranking:
-    order = np.argsort(scores, kind="stable")
-    changes = np.flatnonzero(np.diff(scores[order])) + 1
-    boundaries = np.concatenate([[0], changes, [len(order)]])
-    return Ranking(order, is_class[order].astype(np.int32), boundaries)
-
-
 def _sides(mask: np.ndarray, place: int) -> np.ndarray:
     """(R, rows) 0 or 1: swapped -> (R, 2 rows) weights of the answers that model `place` is given."""
     own, others = (1 - mask, mask)
     return np.concatenate([own, others] if place == 0 else [others, own], axis=1)
-
-
-def _drawn_counts(count: int, resamples: int, generator: np.random.Generator) -> np.ndarray:
-    """(R, count) int32: how often each of `count` examples is drawn in `count` draws."""
-    drawn = generator.integers(0, count, (resamples, count))
-    drawn += count * np.arange(resamples)[:, None]
-    counts = np.bincount(drawn.ravel(), minlength=resamples * count)
-    return counts.reshape(resamples, count).astype(np.int32)
-
-
-def _sizes(total: int, width: int) -> list[int]:
-    """Draws at a time, so that about CHUNK numbers are held."""
-    size = max(1, CHUNK // width)
-    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def _joined(parts: list[tuple[dict, list[dict]]]) -> PairedDraws:

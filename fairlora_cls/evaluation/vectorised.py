@@ -105,7 +105,7 @@ def prepare_scores(predictions: Predictions, rows: np.ndarray) -> ScoredRows:
     classes = probabilities.shape[1]
     codes = [positive] if classes == 2 else range(classes)
     return ScoredRows(
-        rankings=tuple(_rank(probabilities[:, code], labels == code) for code in codes),
+        rankings=tuple(rank_scores(probabilities[:, code], labels == code) for code in codes),
         error_columns=columns,
     )
 
@@ -162,7 +162,8 @@ def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _rank(probability: np.ndarray, is_class: np.ndarray) -> Ranking:
+def rank_scores(probability: np.ndarray, is_class: np.ndarray) -> Ranking:
+    """Prepares one class: its probability, or any score, (N,), and whether the label is it, (N,)."""
     order = np.argsort(probability, kind="stable")
     firsts = np.flatnonzero(np.diff(probability[order], prepend=-1.0))
     lengths = np.diff(firsts, append=len(order))
