@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from fairlora_cls.evaluation.counted_draws import confusion_by_group
 from fairlora_cls.evaluation.metrics import (
     CALIBRATION_BINS,
     EQUITY_SCALED,
@@ -16,7 +17,6 @@ from fairlora_cls.evaluation.metrics import (
     measure,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.uncertainty import confusion_by_group
 from fairlora_cls.evaluation.vectorised import (
     counted_metrics,
     error_metrics,

@@ -7,12 +7,12 @@ import pytest
 
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.resampling import permuted_tables
 from fairlora_cls.evaluation.uncertainty import (
     bootstrap_metrics,
     interval,
     null_gaps,
     p_value,
-    permuted_tables,
 )
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairlora_cls.evaluation.counted_draws import confusion_by_group
 from fairlora_cls.evaluation.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
@@ -18,7 +19,6 @@ from fairlora_cls.evaluation.metrics import (
     EQUITY_SCALED,
     GAPS,
     METRICS,
-    ONE_VS_REST,
     RATES,
     Gap,
     Values,
@@ -33,22 +33,14 @@ from fairlora_cls.evaluation.power import (
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import (
-    ClassesResult,
-    ClassGaps,
     Estimate,
     GapResult,
     GroupResult,
     Power,
 )
 from fairlora_cls.evaluation.suppression import Hidden
-from fairlora_cls.evaluation.uncertainty import NullDraws, Resamples, confusion_by_group, interval
-from fairlora_cls.evaluation.vectorised import (
-    counted_metrics,
-    denominators,
-    mean_over_classes,
-    prepare_scores,
-    ranking_by_class,
-)
+from fairlora_cls.evaluation.uncertainty import NullDraws, Resamples, interval
+from fairlora_cls.evaluation.vectorised import denominators, one_vs_rest_values
 
 
 @dataclass(frozen=True)
@@ -92,7 +84,7 @@ def measure_grouping(
     confusion = confusion_by_group(predictions, grouping.codes, groups)
     classes = len(predictions.classes)
     several = range(classes) if classes > 2 else ()
-    class_values = _class_values(predictions, grouping, confusion) if several else {}
+    class_values = one_vs_rest_values(predictions, grouping.codes, confusion) if several else {}
     if hidden.tables.any():
         for value in (*values.values(), *class_values.values()):
             value[hidden.tables] = np.nan
@@ -122,7 +114,7 @@ def group_results(measured: Measured, positive: int) -> dict[str, GroupResult]:
             n=None if hidden.sizes[code] else int(measured.counts["examples"][code]),
             positives=None if hidden.labels[code] else int(positives[code]),
             metrics={
-                metric: _metric_estimate(
+                metric: metric_estimate(
                     metric,
                     measured.values[metric][code],
                     measured.bootstrap.by_group[metric][:, code],
@@ -139,7 +131,7 @@ def group_results(measured: Measured, positive: int) -> dict[str, GroupResult]:
 def gap_results(measured: Measured, pooled: Measured) -> dict[str, GapResult]:
     """Every gap of GAPS; `pooled` is the grouping of all examples, for the power."""
     return {
-        name: _gap_result(
+        name: gap_result(
             gap,
             measured,
             measured.values,
@@ -155,7 +147,7 @@ def equity_results(measured: Measured) -> dict[str, Estimate]:
     """Every equity-scaled score of EQUITY_SCALED."""
     bootstrap = measured.bootstrap
     return {
-        name: _estimate(
+        name: plain_estimate(
             float(score.function(measured.overall[score.metric], measured.values[score.metric])),
             score.function(bootstrap.overall[score.metric], bootstrap.by_group[score.metric]),
         )
@@ -163,63 +155,14 @@ def equity_results(measured: Measured) -> dict[str, Estimate]:
     }
 
 
-def class_results(measured: Measured, classes: tuple[str, ...]) -> dict[str, ClassesResult]:
-    """Of K > 2 classes, each against the rest and their macro mean, per group; else empty."""
-    found = {}
-    for code, group in enumerate(measured.grouping.names if measured.class_values else ()):
-        by_class = {
-            label: {
-                metric: _metric_estimate(
-                    metric,
-                    measured.class_values[metric][code, k],
-                    measured.bootstrap.classes[metric][:, code, k],
-                    None,
-                    measured.class_counts[k][METRICS[metric].rests_on][code],
-                )
-                for metric in ONE_VS_REST
-            }
-            for k, label in enumerate(classes)
-        }
-        macro = {
-            metric: _estimate(
-                float(mean_over_classes(measured.class_values[metric][code])),
-                mean_over_classes(measured.bootstrap.classes[metric][:, code]),
-            )
-            for metric in ONE_VS_REST
-        }
-        found[group] = ClassesResult(by_class, macro)
-    return found
-
-
-def class_gap_results(measured: Measured, classes: tuple[str, ...]) -> ClassGaps:
-    """Of K > 2 classes, the gaps of each against the rest and of the macro means; else empty."""
-    if not measured.class_values:
-        return ClassGaps()
-
-    def gaps(reduce) -> dict[str, GapResult]:
-        found = {}
-        for metric in ONE_VS_REST:
-            null = measured.null and {metric: reduce(measured.null.classes[metric])}
-            values = {metric: reduce(measured.class_values[metric])}
-            drawn = {metric: reduce(measured.bootstrap.classes[metric])}
-            gap = Gap(f"{METRICS[metric].title} gap", (metric,))
-            found[f"{metric}_gap"] = _gap_result(gap, measured, values, drawn, null, None)
-        return found
-
-    return ClassGaps(
-        {label: gaps(lambda values, k=k: values[..., k]) for k, label in enumerate(classes)},
-        gaps(mean_over_classes),
-    )
-
-
-def _metric_estimate(
+def metric_estimate(
     metric: str, value: float, draws: np.ndarray, count: float | None, independent: float
 ) -> Estimate:
     """A metric's value with the bootstrap's interval, or Wilson's for a rate of few examples.
 
     count: what is stated; independent: examples, or units, that the interval may rest on
     """
-    estimate = _estimate(value, draws, None if count is None else int(count))
+    estimate = plain_estimate(value, draws, None if count is None else int(count))
     if estimate.value is None or metric not in RATES or len(draws) == 0:
         return estimate
     if not is_small(value, independent):
@@ -228,7 +171,7 @@ def _metric_estimate(
     return Estimate(estimate.value, limits, "wilson", None, estimate.count)
 
 
-def _estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
+def plain_estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
     """The value with its bootstrap intervals; undefined values have none."""
     if np.isnan(value):
         return Estimate(None, None, count=count)
@@ -237,7 +180,7 @@ def _estimate(value: float, draws: np.ndarray, count: int | None = None) -> Esti
     return Estimate(float(value), limits, "percentile" if limits else None, corrected, count)
 
 
-def _gap_result(
+def gap_result(
     gap: Gap,
     measured: Measured,
     values: Values,
@@ -247,7 +190,7 @@ def _gap_result(
 ) -> GapResult:
     names = measured.grouping.names
     drawn = gap.values(resampled)
-    estimate = _estimate(float(gap.values(values)), drawn)
+    estimate = plain_estimate(float(gap.values(values)), drawn)
     undefined = np.any([np.isnan(values[metric]) for metric in gap.metrics], axis=0)
     left_out = tuple(name for name, out in zip(names, undefined, strict=True) if out)
     if estimate.value is None:
@@ -293,24 +236,6 @@ def _power(gap: Gap, measured: Measured, pooled: Measured) -> Power | None:
         needed_per_group=examples_to_detect(gap, spreads),
         counted=METRICS[gap.metrics[0]].rests_on,
     )
-
-
-def _class_values(
-    predictions: Predictions, grouping: Grouping, confusion: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Metric of ONE_VS_REST -> (G, K), each class against the rest."""
-    counted = [counted_metrics(confusion, code) for code in range(len(predictions.classes))]
-    ranked = []
-    for code in range(len(grouping.names)):
-        rows = np.flatnonzero(grouping.codes == code)
-        once = np.ones((1, len(rows)), dtype=np.int32)
-        ranked.append(ranking_by_class(once, prepare_scores(predictions, rows)))
-    return {
-        metric: np.concatenate([each[metric] for each in ranked])
-        if metric in ranked[0]
-        else np.stack([each[metric] for each in counted], axis=-1)
-        for metric in ONE_VS_REST
-    }
 
 
 def _independent_counts(

@@ -4,8 +4,9 @@ import re
 
 from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.evaluation.tables import Table, attribute_tables, overall_tables
-from fairlora_cls.evaluation.wording import describe_gap, describe_in_short, describe_method
+from fairlora_cls.evaluation.wording import describe_gap, describe_method
 
 
 def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:

@@ -6,10 +6,10 @@ from fairlora_cls.evaluation.page_style import STYLE
 from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.evaluation.tables import Cell, Table, attribute_tables, overall_tables
 from fairlora_cls.evaluation.wording import (
     describe_gap,
-    describe_in_short,
     describe_method,
     judge,
 )

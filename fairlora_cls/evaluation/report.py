@@ -59,8 +59,10 @@ def fairness_report(
     Raises `PredictionTableError` for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
-    from fairlora_cls.evaluation.attribute_results import Grouping, class_results, group_results
+    from fairlora_cls.evaluation.attribute_results import Grouping, group_results
     from fairlora_cls.evaluation.cautions import describe_warnings
+    from fairlora_cls.evaluation.class_views import class_results
+    from fairlora_cls.evaluation.many_tests import correct_for_many
     from fairlora_cls.evaluation.uncertainty import affordable_draws
     from fairlora_cls.evaluation.views import describe_decision
 
@@ -81,7 +83,7 @@ def fairness_report(
         )
 
     found = _side_by_side(result, range(len(names)))
-    results, tested = _correct_for_many(dict(zip(names, found, strict=True)))
+    results, tested = correct_for_many(dict(zip(names, found, strict=True)))
     whole = group_results(pooled, predictions.positive)["everyone"]
     classes = class_results(pooled, predictions.classes)
     decision = describe_decision(predictions)
@@ -189,12 +191,9 @@ def _measure(
     """Measures every grouping. Each has a generator of its own, so that its numbers do not depend
     on the other groupings, nor on the number of cores."""
     from fairlora_cls.evaluation.attribute_results import measure_grouping
+    from fairlora_cls.evaluation.counted_draws import confusion_by_group
     from fairlora_cls.evaluation.suppression import Hidden, hide_small_cells
-    from fairlora_cls.evaluation.uncertainty import (
-        bootstrap_metrics,
-        confusion_by_group,
-        null_draws,
-    )
+    from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, null_draws
 
     def measure_one(
         grouping: "Grouping", hidden: Hidden, generator: np.random.Generator
@@ -231,12 +230,11 @@ def _attribute_result(
 ) -> AttributeResult:
     """held: the codes of the other attributes, whose crossing makes the strata"""
     from fairlora_cls.evaluation.attribute_results import (
-        class_gap_results,
-        class_results,
         equity_results,
         gap_results,
         group_results,
     )
+    from fairlora_cls.evaluation.class_views import class_gap_results, class_results
     from fairlora_cls.evaluation.views import controlled_gaps, curves, prevalence
 
     names, codes = measured.grouping.names, measured.grouping.codes
@@ -276,60 +274,3 @@ def _held(name: str, names: Iterable[str]) -> tuple[str, ...]:
     if INTERSECTION in name:
         return ()
     return tuple(other for other in names if other != name and INTERSECTION not in other)
-
-
-def _correct_for_many(
-    results: dict[str, AttributeResult],
-) -> tuple[dict[str, AttributeResult], int]:
-    """Holm's correction over every gap tested, one test under two names counted once; and how many
-    tests those are."""
-    from fairlora_cls.evaluation.intervals import holm
-    from fairlora_cls.evaluation.metrics import SAME_TEST
-
-    raw: dict[tuple, float] = {}
-
-    def test_of(place: tuple) -> tuple:
-        *view, name = place
-        return (*view, SAME_TEST.get(name, name)) if view[1] == "all" else place
-
-    def collect(place: tuple, gap):
-        if gap.p_value is not None:
-            raw[test_of(place)] = gap.p_value
-        return gap
-
-    _map_gaps(results, collect)
-    corrected = holm(raw)
-
-    def correct(place: tuple, gap):
-        return replace(gap, p_value_holm=corrected.get(test_of(place)))
-
-    return _map_gaps(results, correct), len(raw)
-
-
-def _map_gaps(results: dict[str, AttributeResult], change) -> dict[str, AttributeResult]:
-    """The results with `change(place, gap)` in place of every gap; a place is (attribute, view,
-    …, gap's name)."""
-    from fairlora_cls.evaluation.results import ClassGaps
-
-    def changed(gaps: dict, *place: str) -> dict:
-        return {name: change((*place, name), gap) for name, gap in gaps.items()}
-
-    found = {}
-    for attribute, result in results.items():
-        by_class = result.class_gaps
-        controlled = result.controlled and replace(
-            result.controlled, gaps=changed(result.controlled.gaps, attribute, "controlled")
-        )
-        found[attribute] = replace(
-            result,
-            gaps=changed(result.gaps, attribute, "all"),
-            controlled=controlled,
-            class_gaps=ClassGaps(
-                {
-                    label: changed(gaps, attribute, "class", label)
-                    for label, gaps in by_class.classes.items()
-                },
-                changed(by_class.macro, attribute, "macro"),
-            ),
-        )
-    return found

@@ -8,22 +8,24 @@ those of one prediction (predictive values); each metric's row in METRICS says w
 their name as a whole.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
 
+from fairlora_cls.evaluation.counted_draws import (
+    confusion_by_group,
+    dealt_tables,
+    drawn_tables,
+)
 from fairlora_cls.evaluation.metrics import GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.resampling import (
-    Blocks,
     bootstrap_blocks,
     chunks,
     dealt_codes,
     drawn_weights,
     joined,
     null_blocks,
-    permuted_tables,
 )
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
@@ -40,7 +42,6 @@ from fairlora_cls.evaluation.vectorised import (
 CONFIDENCE = 0.95
 COUNTED_NULL_DRAWS = 20_000  # counts are drawn directly, so the null mean can be had exactly
 FEWEST_DRAWS = 200  # what a large table is still given
-COUNT_CHUNK = 1 << 20  # counts held at once: large enough that each call draws many
 COUNT_WORK = 1_000_000  # counts drawn per null at most, beyond what `resamples` asks for
 SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or null at most
 BY_CLASS = "by class: "  # marks, among draws, the arrays of one class against the rest
@@ -57,8 +58,8 @@ class Resamples:
 
     overall: dict[str, np.ndarray]  # metric -> (R,), of the pooled groups
     by_group: dict[str, np.ndarray]  # metric -> (R, G), NaN where a resample leaves it undefined
-    overall_classes: dict[str, np.ndarray]  # metric -> (R, K)
-    classes: dict[str, np.ndarray]  # metric -> (R, G, K)
+    overall_classes: dict[str, np.ndarray] = field(default_factory=dict)  # metric -> (R, K)
+    classes: dict[str, np.ndarray] = field(default_factory=dict)  # metric -> (R, G, K)
 
     def masked(self, hidden: np.ndarray) -> "Resamples":
         """Without the groups of the (G,) mask: theirs are NaN, so that gaps leave them out."""
@@ -77,13 +78,6 @@ class NullDraws:
     def masked(self, hidden: np.ndarray) -> "NullDraws":
         """Without the groups of the (G,) mask."""
         return NullDraws(_masked(self.by_group, hidden), _masked(self.classes, hidden))
-
-
-def confusion_by_group(predictions: Predictions, codes: np.ndarray, groups: int) -> np.ndarray:
-    """(G, K label, K prediction) counts."""
-    classes = len(predictions.classes)
-    counts = np.bincount(_cells(predictions, codes), minlength=groups * classes**2)
-    return counts.reshape(groups, classes, classes)
 
 
 def bootstrap_metrics(
@@ -130,7 +124,7 @@ def null_draws(
     where units are known; fewer, but no fewer than `resamples` or FEWEST_DRAWS, where groups ×
     classes or groups × examples are many.
     """
-    cells = groups * len(predictions.classes) ** 2
+    cells = confusion_by_group(predictions, codes, groups).size
     exact = max(resamples, min(COUNTED_NULL_DRAWS, COUNT_WORK // cells))
     counted_draws = resamples if predictions.units else exact
     counted = counted_null_draws(predictions, codes, groups, counted_draws, generator)
@@ -147,9 +141,12 @@ def counted_null_draws(
     generator: np.random.Generator,
 ) -> dict[str, np.ndarray]:
     """The metrics of COUNTED under `null_draws`: metric -> (draws, G)."""
-    if predictions.units is None:
-        return _null_counted(predictions, codes, groups, draws, generator)
-    return _null_counted_units(predictions, codes, groups, draws, generator)
+    values = {}
+    for scheme in ("all", "label", "prediction"):
+        tables = dealt_tables(predictions, codes, groups, scheme, draws, generator)
+        parts = [_of_scheme(_counted(part, predictions.positive), scheme) for part in tables]
+        values |= joined(parts)
+    return values
 
 
 def null_gaps(
@@ -188,33 +185,11 @@ def affordable_draws(wanted: int, width: int) -> int:
 
 def _bootstrap_counted(predictions, codes, groups, resamples, generator):
     """Metric -> (R,) pooled, and metric -> (R, G), for the metrics of COUNTED."""
-    classes = len(predictions.classes)
     overall, by_group = [], []
-    for size in chunks(resamples, groups * classes**2, COUNT_CHUNK):
-        draw = _drawn_tables if predictions.units is None else _drawn_unit_tables
-        tables = draw(predictions, codes, groups, size, generator)
+    for tables in drawn_tables(predictions, codes, groups, resamples, generator):
         overall.append(_counted(tables.sum(axis=1), predictions.positive))
         by_group.append(_counted(tables, predictions.positive) | _shift(tables))
     return joined(overall), joined(by_group)
-
-
-def _drawn_tables(predictions, codes, groups, size, generator) -> np.ndarray:
-    """Resampling examples draws their confusion cells from a multinomial: only counts are drawn.
-    (size, G, K, K)."""
-    confusion = confusion_by_group(predictions, codes, groups)
-    drawn = [
-        generator.multinomial(cells.sum(), cells / cells.sum(), size)
-        for cells in confusion.reshape(groups, -1)
-    ]
-    return np.stack(drawn, axis=1).reshape(size, *confusion.shape)
-
-
-def _drawn_unit_tables(predictions, codes, groups, size, generator) -> np.ndarray:
-    blocks = bootstrap_blocks(predictions, codes, groups)
-    classes = len(predictions.classes)
-    cells = _cells_of_blocks(blocks, _cells(predictions, codes), groups * classes**2)
-    drawn = cells.T @ drawn_weights(blocks, size, generator, float).T
-    return drawn.T.reshape(size, groups, classes, classes)
 
 
 def _bootstrap_scored(predictions, codes, groups, resamples, generator):
@@ -245,48 +220,6 @@ def _in_order_of_score(
     """The same examples, sorted by the positive class's probability: no resample sorts again."""
     order = np.argsort(predictions.probabilities[:, predictions.positive], kind="stable")
     return predictions.rows(order), codes[order]
-
-
-def _null_counted(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
-    confusion = confusion_by_group(predictions, codes, groups)
-    parts = []
-    for size in chunks(draws, confusion.size, COUNT_CHUNK):
-        part = {}
-        for scheme in ("all", "label", "prediction"):
-            tables = _permuted_confusion(confusion, scheme, size, generator)
-            part |= _of_scheme(_counted(tables, predictions.positive), scheme)
-        parts.append(part)
-    return joined(parts)
-
-
-def _null_counted_units(predictions, codes, groups, resamples, generator) -> dict[str, np.ndarray]:
-    classes = len(predictions.classes)
-    values = {}
-    for scheme in ("all", "label", "prediction"):
-        blocks, own = null_blocks(predictions, codes, scheme)
-        cells = _cells_of_blocks(blocks, _cells(predictions, np.zeros_like(codes)), classes**2)
-        parts = []
-        for size in chunks(resamples, blocks.count, COUNT_CHUNK):
-            dealt = dealt_codes(blocks, own, size, generator)
-            tables = [(cells.T @ (dealt == code).T.astype(float)).T for code in range(groups)]
-            tables = np.stack(tables, axis=1).reshape(size, groups, classes, classes)
-            parts.append(_of_scheme(_counted(tables, predictions.positive), scheme))
-        values |= joined(parts)
-    return values
-
-
-def _permuted_confusion(confusion, scheme, draws, generator) -> np.ndarray:
-    """(G, K, K) -> (draws, G, K, K) with examples swapped between groups within the scheme."""
-    groups, classes = confusion.shape[:2]
-    if scheme == "all":
-        tables = permuted_tables(confusion.reshape(groups, -1), draws, generator)
-        return tables.reshape(draws, groups, classes, classes)
-    axis = 1 if scheme == "label" else 2
-    strata = [
-        permuted_tables(confusion.take(stratum, axis), draws, generator)
-        for stratum in range(classes)
-    ]
-    return np.stack(strata, axis=axis + 1)
 
 
 def _null_scored(predictions, codes, groups, draws, generator) -> dict[str, np.ndarray]:
@@ -369,15 +302,3 @@ def _masked(values: dict[str, np.ndarray], hidden: np.ndarray) -> dict[str, np.n
         masked[name] = value.copy()
         masked[name][:, hidden] = np.nan
     return masked
-
-
-def _cells(predictions: Predictions, codes: np.ndarray) -> np.ndarray:
-    """(N,) each example's cell of a (G, K, K) table, flattened."""
-    classes = len(predictions.classes)
-    return (codes * classes + predictions.labels) * classes + predictions.predictions
-
-
-def _cells_of_blocks(blocks: Blocks, cells: np.ndarray, width: int) -> sparse.csr_matrix:
-    """(U, width) how many examples of each block fall into each cell."""
-    ones = np.ones(len(cells))
-    return sparse.csr_matrix((ones, (blocks.of_example, cells)), shape=(blocks.count, width))

@@ -5,10 +5,16 @@ example (how often it was drawn); ties and undefined cases are handled as in `me
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from fairlora_cls.evaluation.metrics import CALIBRATION_BINS, calibration_terms, squared_errors
+from fairlora_cls.evaluation.metrics import (
+    CALIBRATION_BINS,
+    ONE_VS_REST,
+    calibration_terms,
+    squared_errors,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 
 COUNTED = (
@@ -71,19 +77,40 @@ def counted_metrics(confusion: np.ndarray, positive: int) -> dict[str, np.ndarra
 
 @dataclass(frozen=True)
 class Ranking:
-    """The examples in the order of one class's probability, lowest first. M of them are members,
-    of the class; a block is a run of equal probability."""
+    """The examples in the order of one class's probability, lowest first; a block is a run of equal
+    probability, a member an example of the class."""
 
-    order: np.ndarray | None  # (N,) rows; None: they come in that order
+    order: np.ndarray  # (N,) rows
     is_class: np.ndarray  # (N,) int32, 1 where the label is the class, in that order
-    members: np.ndarray  # (M,) where that is
-    starts: np.ndarray  # (N,) where each one's block starts
-    ends: np.ndarray  # (N,) one past where it ends
-    has_ties: bool
+    boundaries: np.ndarray  # (blocks + 1,) where blocks start, and N
+
+    @cached_property
+    def is_sorted(self) -> bool:
+        """Whether the rows come in that order."""
+        return bool((self.order == np.arange(len(self.order))).all())
+
+    @cached_property
+    def has_ties(self) -> bool:
+        return len(self.boundaries) <= len(self.order)
+
+    @cached_property
+    def members(self) -> np.ndarray:
+        """Where the members are."""
+        return np.flatnonzero(self.is_class)
+
+    @cached_property
+    def starts(self) -> np.ndarray:
+        """(N,) where each example's block starts."""
+        return np.repeat(self.boundaries[:-1], np.diff(self.boundaries))
+
+    @cached_property
+    def ends(self) -> np.ndarray:
+        """(N,) one past where each example's block ends."""
+        return np.repeat(self.boundaries[1:], np.diff(self.boundaries))
 
     def arranged(self, values: np.ndarray) -> np.ndarray:
         """(R, N) of the rows as they come -> in this order."""
-        return values if self.order is None else values.take(self.order, axis=1)
+        return values if self.is_sorted else values.take(self.order, axis=1)
 
 
 @dataclass(frozen=True)
@@ -155,6 +182,24 @@ def error_by_group(
     return _errors(sums, sizes)
 
 
+def one_vs_rest_values(
+    predictions: Predictions, codes: np.ndarray, confusion: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Metric of ONE_VS_REST -> (G, K), each of K > 2 classes against the rest."""
+    counted = [counted_metrics(confusion, code) for code in range(len(predictions.classes))]
+    ranked = []
+    for code in range(len(confusion)):
+        rows = np.flatnonzero(codes == code)
+        once = np.ones((1, len(rows)), dtype=np.int32)
+        ranked.append(ranking_by_class(once, prepare_scores(predictions, rows)))
+    return {
+        metric: np.concatenate([each[metric] for each in ranked])
+        if metric in ranked[0]
+        else np.stack([each[metric] for each in counted], axis=-1)
+        for metric in ONE_VS_REST
+    }
+
+
 def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "brier": _divide(sums[..., 0], total),
@@ -165,17 +210,9 @@ def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
 def rank_scores(probability: np.ndarray, is_class: np.ndarray) -> Ranking:
     """Prepares one class: its probability, or any score, (N,), and whether the label is it, (N,)."""
     order = np.argsort(probability, kind="stable")
-    firsts = np.flatnonzero(np.diff(probability[order], prepend=-1.0))
-    lengths = np.diff(firsts, append=len(order))
-    in_order = is_class[order].astype(np.int32)
-    return Ranking(
-        None if (order == np.arange(len(order))).all() else order,
-        in_order,
-        np.flatnonzero(in_order),
-        np.repeat(firsts, lengths),
-        np.repeat(firsts + lengths, lengths),
-        len(firsts) < len(order),
-    )
+    changes = np.flatnonzero(np.diff(probability[order])) + 1
+    boundaries = np.concatenate([[0], changes, [len(order)]])
+    return Ranking(order, is_class[order].astype(np.int32), boundaries)
 
 
 def _area_and_precision(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarray, np.ndarray]:

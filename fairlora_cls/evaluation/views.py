@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from fairlora_cls.evaluation.attribute_results import Measured
+from fairlora_cls.evaluation.counted_draws import confusion_by_group
 from fairlora_cls.evaluation.intervals import tail_p_value, wilson_interval
 from fairlora_cls.evaluation.metrics import CALIBRATION_BINS, GAPS, calibration_terms
 from fairlora_cls.evaluation.prediction_table import Predictions
@@ -28,7 +29,6 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.evaluation.uncertainty import (
     SHIFT,
-    confusion_by_group,
     counted_null_draws,
     interval,
 )

@@ -1,0 +1,78 @@
+"""Intervals and corrections against closed forms and published examples."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, norm
+
+from fairlora_cls.evaluation.intervals import (
+    bias_corrected_interval,
+    bootstrap_bias,
+    holm,
+    is_small,
+    tail_p_value,
+    wilson_interval,
+)
+from fairlora_cls.evaluation.uncertainty import p_value
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 12), (41, 76), (57, 108), (9, 10)])
+def test_wilson_is_scipys(hits, count):
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson_interval(hits / count, count) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_rate_is_small_by_its_count_or_its_rarer_outcome():
+    assert is_small(0.5, 99)
+    assert not is_small(0.5, 100)
+    assert is_small(0.991, 1000)
+    assert not is_small(0.99, 1000)
+
+
+def test_bias_corrected_percentiles():
+    """Of normal draws around a mean that is half a standard error too high, BC moves both limits
+    down by a whole one: 2 z0 with z0 = Phi^-1(Phi(-0.5))."""
+    draws = norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+    assert bias_corrected_interval(0.0, draws) == pytest.approx((-1.96, 1.96), abs=0.005)
+    assert bias_corrected_interval(-0.5, draws) == pytest.approx((-2.96, 0.96), abs=0.01)
+
+
+def test_no_percentile_corrects_draws_on_one_side():
+    draws = np.linspace(1, 2, 1000)
+    assert bias_corrected_interval(0.9, draws) is None
+    assert bias_corrected_interval(1.01, draws) is None
+    assert bias_corrected_interval(1.5, np.full(1000, np.nan)) is None
+    assert bias_corrected_interval(1.0, np.ones(1000)) == (1.0, 1.0)
+
+
+def test_bias_is_marked_beyond_a_quarter_of_a_standard_error():
+    draws = np.tile([0.0, 2.0], 500)  # mean 1, standard deviation 1
+    assert bootstrap_bias(0.8, draws) == (pytest.approx(0.2), False)
+    assert bootstrap_bias(0.7, draws) == (pytest.approx(0.3), True)
+    assert bootstrap_bias(1.0, np.full(3, np.nan)) is None
+    assert bootstrap_bias(1.0, np.ones(5)) == (0.0, False)
+
+
+def test_holm_by_hand():
+    corrected = holm({"a": 0.01, "b": 0.04, "c": 0.03, "d": 0.005})
+    assert corrected == pytest.approx({"d": 0.02, "a": 0.03, "c": 0.06, "b": 0.06})
+    assert holm({"a": 0.9, "b": 0.8}) == {"b": 1.0, "a": 1.0}
+    assert holm({}) == {}
+
+
+def test_beyond_the_draws_the_tail_goes_on_and_overstates():
+    generator = np.random.default_rng(0)
+    null = np.abs(generator.normal(0, 1, 1000))
+    assert tail_p_value(1.0, null) == p_value(1.0, null)
+    for observed in (3.5, 4.0, 5.0):
+        truth = 2 * norm.sf(observed)
+        assert truth < tail_p_value(observed, null) < p_value(observed, null) + 1e-12
+    assert tail_p_value(5.0, null) < 1e-4
+    assert tail_p_value(-5.0, -null, smaller_is_worse=True) == pytest.approx(
+        tail_p_value(5.0, null)
+    )
+
+
+def test_a_null_of_one_value_has_no_tail():
+    null = np.zeros(1000)
+    assert tail_p_value(0.0, null) == 1.0
+    assert tail_p_value(0.5, null) == p_value(0.5, null)
