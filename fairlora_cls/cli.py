@@ -332,6 +332,7 @@ def compare(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    threshold: Threshold = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
     ] = None,
@@ -350,13 +351,14 @@ def compare(
 
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
-        given = load_compared_runs(runs, positive, unit)
+        given = load_compared_runs(runs, positive, threshold, unit)
         found = compare_predictions(
             given.tables,
             attribute or given.attributes,
             recipes=given.recipes,
             bootstrap=bootstrap,
             seed=seed,
+            notes=given.notes,
         )
         write_comparison(found, folder)
         for text in describe_comparison(found):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import INTERSECTION, Predictions, read_predictions
+from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
 from fairlora_cls.recipe import Recipe, load_recipe
 from fairlora_cls.run_folder import split_predictions
 
@@ -19,24 +20,39 @@ class ComparedRuns:
     tables: dict[str, Predictions]
     recipes: dict[str, tuple[str, int]]  # run -> (method, seed); tables have none
     attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
+    notes: tuple[str, ...]  # the operating points, where one is not argmax
 
 
 def load_compared_runs(
-    paths: Sequence[Path], positive: str | None = None, unit: str | None = None
+    paths: Sequence[Path],
+    positive: str | None = None,
+    threshold: str | None = None,
+    unit: str | None = None,
 ) -> ComparedRuns:
     """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
 
+    threshold: a rule for all (see `thresholds.py`), chosen on each one's own validation; None: of a
+        run its recipe's report.threshold, so that its report and the comparison agree, of a table
+        the predictions that it holds
     Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
     a path that is neither, a run without predictions, and a path given twice.
     """
     names = run_names(paths)
-    tables, found = {}, {}
+    tables, found, notes = {}, {}, []
     for path, name in zip(paths, names, strict=True):
-        tables[name] = read_predictions(predictions_of(path), positive=positive, unit=unit)
+        file = predictions_of(path)
+        table = read_predictions(file, positive=positive, unit=unit)
         if path.is_dir():
             found[name] = load_recipe(path / "recipe.yaml")
+        rule = threshold or (found[name].report.threshold if name in found else None)
+        if rule is not None:
+            table, section = judge_by_rule(table, rule, load_validation(file))
+            notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
+        tables[name] = table
     first = found.get(names[0])
-    return ComparedRuns(tables, _methods(found), report_attributes(first) if first else None)
+    return ComparedRuns(
+        tables, _methods(found), report_attributes(first) if first else None, tuple(notes)
+    )
 
 
 def predictions_of(path: Path) -> Path:

@@ -3,12 +3,14 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from fairlora_cls.cli import app
 from fairlora_cls.compared_runs import load_compared_runs, run_names
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.prediction_table import read_predictions
 from fairlora_cls.recipe import build_recipe, load_recipe, recipe_to_yaml
 
 
@@ -63,6 +65,23 @@ def test_a_run_without_predictions(runs):
     shutil.rmtree(folder / "predictions")
     with pytest.raises(InputError, match=r"no predictions/test.csv \(its status is 'complete'\)"):
         load_compared_runs([folder])
+
+
+def test_runs_are_judged_as_their_reports_are(runs):
+    plain, chosen = runs("a"), runs("b", **{"report.threshold": "sensitivity=1"})
+    table = plain / "predictions" / "test.csv"
+    given = load_compared_runs([plain, chosen, table])
+    assert np.array_equal(given.tables["a"].predictions, given.tables["test"].predictions)
+    validation = read_predictions(plain / "predictions" / "validation.csv")
+    lowest = validation.probabilities[validation.labels == 1, 1].min()
+    expected = given.tables["b"].probabilities[:, 1] >= lowest
+    assert np.array_equal(given.tables["b"].predictions, expected)
+    (note,) = given.notes
+    assert note.startswith("b: An image is called 'yes'")
+    everyone = load_compared_runs([plain, chosen, table], threshold="0.9")
+    selected = everyone.tables["test"].probabilities[:, 1] >= 0.9
+    assert np.array_equal(everyone.tables["test"].predictions, selected)
+    assert len(everyone.notes) == 3
 
 
 def test_the_verb_writes_a_comparison(runs, tmp_path, monkeypatch):

@@ -45,8 +45,8 @@ def test_swaps_equal_a_plain_loop(classes):
     rows = np.arange(10, 40)
     mask = np.random.default_rng(0).integers(0, 2, (5, 30), dtype=np.int32)
     weights = np.concatenate([1 - mask, mask], axis=1)
-    found = measure_rows(weights, prepare_both(one, two, rows))
     ranks = [np.apply_along_axis(rankdata, 0, m.probabilities) for m in (one, two)]
+    found = measure_rows(weights, prepare_both(one, two, ranks, rows))
     for draw in range(5):
         taken = [
             (two if swap else one, ranks[swap], row)

@@ -24,6 +24,7 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_metrics,
 )
 
+CHUNK = 1 << 20  # numbers held at once
 ROUNDING = 1e-9  # equal differences reached by different sums must count as equal
 
 
@@ -62,14 +63,17 @@ def paired_bootstrap(
     pooled = [prepare_rows(model, np.arange(len(codes))) for model in models]
     blocks = bootstrap_blocks(models[0], codes, groups)
     found = [[] for _ in models]
-    for size in chunks(resamples, len(codes)):
+    for size in chunks(resamples, len(codes), CHUNK):
         weights = blocks.to_examples(drawn_weights(blocks, size, generator))
         for place, parts in enumerate(prepared):
-            of_groups = [
-                measure_rows(weights.take(rows, axis=1), part)
-                for rows, part in zip(members, parts, strict=True)
-            ]
-            found[place].append((measure_rows(weights, pooled[place]), of_groups))
+            whole = measure_rows(weights, pooled[place])
+            of_groups = [whole]  # of one group, which holds everyone
+            if groups > 1:
+                of_groups = [
+                    measure_rows(weights.take(rows, axis=1), part)
+                    for rows, part in zip(members, parts, strict=True)
+                ]
+            found[place].append((whole, of_groups))
     return [_joined(parts) for parts in found]
 
 
@@ -84,24 +88,28 @@ def swapped(
     """What the two models' numbers become when each example's answers are exchanged at random.
 
     All examples of a unit are exchanged together. Answers are the predicted class and the
-    probabilities. For AUROC and average precision an
-    example's rank among all of its model's probabilities is exchanged (Venkatraman and Begg 1996),
-    because two models may use the scale differently.
+    probabilities. For AUROC and average precision an example's rank among all of its model's
+    probabilities is exchanged (Venkatraman and Begg 1996), because two models may use the scale
+    differently.
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
-    prepared = [prepare_both(first, second, rows) for rows in members]
-    pooled = prepare_both(first, second, np.arange(len(codes)))
+    ranks = [rankdata(model.probabilities, axis=0) for model in (first, second)]
+    prepared = [prepare_both(first, second, ranks, rows) for rows in members]
+    pooled = prepare_both(first, second, ranks, np.arange(len(codes)))
     blocks = bootstrap_blocks(first, codes, groups)
     found = ([], [])
-    for size in chunks(draws, 2 * len(codes)):
+    for size in chunks(draws, 2 * len(codes), CHUNK):
         coins = generator.integers(0, 2, (size, blocks.count), dtype=np.int32)
         masks = blocks.to_examples(coins)
         for place, parts in enumerate(found):
-            of_groups = [
-                measure_rows(_sides(masks.take(rows, axis=1), place), part)
-                for rows, part in zip(members, prepared, strict=True)
-            ]
-            parts.append((measure_rows(_sides(masks, place), pooled), of_groups))
+            whole = measure_rows(_sides(masks, place), pooled)
+            of_groups = [whole]
+            if groups > 1:
+                of_groups = [
+                    measure_rows(_sides(masks.take(rows, axis=1), place), part)
+                    for rows, part in zip(members, prepared, strict=True)
+                ]
+            parts.append((whole, of_groups))
     return _joined(found[0]), _joined(found[1])
 
 
@@ -121,14 +129,19 @@ def prepare_rows(model: Predictions, rows: np.ndarray) -> Rows:
     return Rows(_cells(model, rows), prepare_scores(model, rows), classes, model.positive)
 
 
-def prepare_both(first: Predictions, second: Predictions, rows: np.ndarray) -> Rows:
-    """Prepares both models' answers on the examples `rows`, the first's before the second's."""
+def prepare_both(
+    first: Predictions, second: Predictions, ranks: Sequence[np.ndarray], rows: np.ndarray
+) -> Rows:
+    """Prepares both models' answers on the examples `rows`, the first's before the second's.
+
+    ranks: of each model, (N, K): every example's rank by the probability of every class
+    """
     classes, labels = len(first.classes), first.labels[rows]
     present = [first.positive] if classes == 2 else np.unique(labels)
     rankings = []
     for code in present:
-        ranks = [rankdata(model.probabilities[:, code])[rows] for model in (first, second)]
-        rankings.append(rank_scores(np.concatenate(ranks), np.tile(labels == code, 2)))
+        scores = np.concatenate([of_model[rows, code] for of_model in ranks])
+        rankings.append(rank_scores(scores, np.tile(labels == code, 2)))
     errors = [prepare_scores(model, rows).error_columns for model in (first, second)]
     cells = [_cells(model, rows) for model in (first, second)]
     return Rows(

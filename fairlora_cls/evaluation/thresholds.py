@@ -85,8 +85,8 @@ def choose_operating_point(
         return OperatingPoint(str(text), positive, rule.value, None, None, None, None)
     if validation is None:
         raise InputError(
-            f"threshold '{text}' is chosen on validation predictions, and there are none here; name "
-            "their table with --validation, or use argmax or a number"
+            f"threshold '{text}' is chosen on validation predictions, and there are none here; put a "
+            "validation.csv beside the table, name one with --validation, or use argmax or a number"
         )
     truth, score = _validation_scores(validation, classes, positive)
     threshold = _youden(truth, score) if rule.name == YOUDEN else _reach(truth, score, rule.value)
