@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import shutil
 
@@ -222,6 +223,24 @@ def test_report_of_any_predictions(cli, tmp_path):
     assert code == 2
     assert "sx" in error
     assert not (tmp_path / "x").exists()
+
+
+def test_report_by_patient_and_for_publishing(cli, tmp_path):
+    path = tmp_path / "test.csv"
+    rows = small_table(tmp_path).read_text().splitlines()
+    rows = [rows[0] + ",patient", *(f"{row},p{place // 2}" for place, row in enumerate(rows[1:]))]
+    path.write_text("\n".join(rows) + "\n")
+    (tmp_path / "validation.csv").write_text("id,label\n3,no\nother,yes\n")
+    options = ["--attribute", "sex", "--unit", "patient", "--bootstrap", "50", "--output", "r"]
+    code, _out, error = cli("report", path, *options, "--suppress-below", "5")
+    assert code == 0, error
+    stored = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert stored["method"]["units"] == 30
+    assert stored["method"]["suppressed_below"] == 5
+    assert any("also in the validation split" in warning for warning in stored["warnings"])
+    code, _out, error = cli("report", path, "--unit", "patients", "--output", "x")
+    assert code == 2
+    assert "did you mean 'patient'" in error
 
 
 def test_predict_prints_csv_and_nothing_else(cli, small_run, cohort, tmp_path):

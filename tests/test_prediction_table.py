@@ -9,6 +9,7 @@ import pytest
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     PredictionTableError,
+    other_splits,
     read_predictions,
     write_predictions,
 )
@@ -198,3 +199,45 @@ def test_importing_the_table_is_light():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_semicolons_tabs_and_decimal_commas(tmp_path):
+    """As a spreadsheet in Germany or France writes it."""
+    text = "id;label;prob_no;prob_yes;sex\n1;no;0,75;0,25;F\n2;yes;0,1;0,9;M\n"
+    found = read_predictions(table(tmp_path, text))
+    assert found.probabilities.tolist() == [[0.75, 0.25], [0.1, 0.9]]
+    assert list(found.attributes) == ["sex"]
+    text = "id\tlabel\tscore\n1\tno\t0.2\n2\tyes\t0.7\n"
+    assert read_predictions(table(tmp_path, text)).probabilities[:, 1].tolist() == [0.2, 0.7]
+
+
+def test_units_come_from_their_column_and_go_back_to_it(tmp_path):
+    text = "id,label,prob_no,prob_yes,patient,sex\n1,no,.5,.5,p,F\n2,yes,.5,.5,p,F\n3,no,.5,.5,,M\n"
+    found = read_predictions(table(tmp_path, text), unit="patient")
+    assert found.units == ("p", "p", "id 3")
+    assert list(found.attributes) == ["sex"]
+    write_predictions(found, tmp_path / "out.csv")
+    header = (tmp_path / "out.csv").read_text().splitlines()[0]
+    assert header == "id,label,prediction,prob_no,prob_yes,sex,unit"
+    back = read_predictions(tmp_path / "out.csv")
+    assert back.units == found.units
+    assert list(back.attributes) == ["sex"]
+    with pytest.raises(PredictionTableError, match="did you mean 'patient'"):
+        read_predictions(table(tmp_path, text), unit="patients")
+
+
+def test_units_that_all_differ_are_no_units(tmp_path):
+    text = "id,label,prob_no,prob_yes,unit\n1,no,.5,.5,a\n2,yes,.5,.5,b\n"
+    found = read_predictions(table(tmp_path, text))
+    assert found.units is None
+    write_predictions(found, tmp_path / "out.csv")
+    assert "unit" not in (tmp_path / "out.csv").read_text()
+
+
+def test_the_other_splits_lie_beside(tmp_path):
+    (tmp_path / "test.csv").write_text("id\n1\n")
+    (tmp_path / "validation.csv").write_text("id,label,unit\n7,no,p\n8,no,\n")
+    (tmp_path / "train.csv").write_text("name\nx\n")
+    assert other_splits(tmp_path / "test.csv") == {"validation": {"7", "8", "p"}}
+    (tmp_path / "mine.csv").write_text("id\n7\n")
+    assert other_splits(tmp_path / "mine.csv") == {}

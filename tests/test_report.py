@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     PredictionTableError,
@@ -16,7 +16,8 @@ from fairlora_cls.evaluation.prediction_table import (
     write_predictions,
 )
 from fairlora_cls.evaluation.report import fairness_report, write_report
-from fairlora_cls.evaluation.tables import gaps_table, groups_table
+from fairlora_cls.evaluation.summary import describe_in_short
+from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
 from fairlora_cls.evaluation.wording import describe_gap, describe_overall
 
 TABLE_1 = {  # correct answers of each group of SIZES, overall in %, gap in points
@@ -93,21 +94,169 @@ def test_a_planted_gap_is_evidence():
     assert "it is evidence" in describe_gap("ethnicity", report.attributes["ethnicity"])
 
 
+def first_paragraph(folder):
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    return unescape(re.search(r"<p class=\"summary\">(.*?)</p>", page, re.DOTALL)[1])
+
+
+def test_the_first_paragraph_tells_chance_from_evidence(tmp_path):
+    """Table 1's predictions, and 15 points planted between groups of 500."""
+    for name, sizes, correct in (
+        ("gr", SIZES, TABLE_1["gr"][0]),
+        ("vanilla", SIZES, TABLE_1["vanilla"][0]),
+        ("planted", {"A": 500, "B": 500}, (425, 350)),
+    ):
+        report = fairness_report(answers(sizes, correct), bootstrap=200)
+        write_report(report, tmp_path / name)
+        text = first_paragraph(tmp_path / name)
+        assert text == " ".join(describe_in_short(report))
+        assert len(re.findall(r"[.] [A-Z]|[.]$", text)) == 3
+        if name == "planted":
+            assert "differs between the groups of ethnicity by 15.0 points" in text
+            assert "this is evidence that the model serves B worse" in text
+            assert "not evidence" not in text
+        else:
+            assert "this gap is not evidence that the model treats the groups differently" in text
+            assert re.search(r"would differ by 7\.[1-4] points on average", text)
+            assert "Nor is it evidence of equal treatment" in text
+        assert text.replace("%", "") in (
+            (tmp_path / name / "report.md").read_text(encoding="utf-8").replace("%", "")
+        )
+
+
+def test_a_gap_among_many_is_a_lead():
+    """p about 0.01 by itself; corrected for every gap tested it is not evidence."""
+    report = fairness_report(answers({"A": 300, "B": 300}, (240, 212)), bootstrap=200)
+    gap = report.attributes["ethnicity"].gaps["max_acc_gap"]
+    assert gap.p_value < 0.05 < gap.p_value_holm
+    (_, sentence, *_) = describe_in_short(report)
+    assert "a lead to be tested on new data, not evidence" in sentence
+    assert f"the {report.gaps_tested} gaps that this report tests" in sentence
+    assert any("not once all gaps tested are counted" in text for text in report.warnings)
+
+
+def test_same_tests_count_once():
+    report = fairness_report(answers({"A": 90, "B": 90}, (60, 50)), bootstrap=100)
+    gaps = report.attributes["ethnicity"].gaps
+    assert report.gaps_tested == len(GAPS) - 2
+    assert gaps["specificity_gap"].p_value_holm == gaps["fpr_gap"].p_value_holm
+    three = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=50)
+    found = three.attributes["g"].class_gaps
+    corrected = [g.p_value_holm for gaps in found.classes.values() for g in gaps.values()]
+    assert three.gaps_tested == len(GAPS) - 2 + len(ONE_VS_REST) * 4
+    assert None not in corrected
+
+
+def test_a_biased_interval_is_marked():
+    """Three groups of 50 with equal accuracy: every resample shows a gap, the data show none."""
+    report = fairness_report(answers({"A": 50, "B": 50, "C": 50}, (30, 30, 30)), bootstrap=300)
+    gap = report.attributes["ethnicity"].gaps["max_acc_gap"]
+    assert gap.value == 0
+    assert gap.bootstrap_bias > 0.05
+    assert gap.interval_is_biased
+    assert gap.interval_bias_corrected is None
+    planted = fairness_report(answers({"A": 500, "B": 500}, (425, 350)), bootstrap=300)
+    assert not planted.attributes["ethnicity"].gaps["max_acc_gap"].interval_is_biased
+
+
+def test_three_classes_one_against_the_rest():
+    predictions = simulated(g=cycled(["A", "B"]))
+    report = fairness_report(predictions, bootstrap=100)
+    rest = report.overall_classes
+    assert list(rest.classes) == list(report.classes)
+    for code, label in enumerate(report.classes):
+        of_class = predictions.labels == code
+        hits = (predictions.predictions == code)[of_class].mean()
+        assert rest.classes[label]["sensitivity"].value == pytest.approx(hits)
+        low, high = rest.classes[label]["auroc"].interval
+        assert low < rest.classes[label]["auroc"].value < high
+    assert rest.classes["class 2"]["ppv"].value == report.overall["ppv"].value
+    assert rest.macro["auroc"].value == pytest.approx(report.overall["auroc"].value)
+    assert rest.macro["sensitivity"].value == pytest.approx(
+        report.overall["balanced_accuracy"].value
+    )
+    groups = report.attributes["g"].group_classes
+    gap = report.attributes["g"].class_gaps.classes["class 1"]["sensitivity_gap"]
+    values = [groups[name].classes["class 1"]["sensitivity"].value for name in "AB"]
+    assert gap.value == pytest.approx(abs(values[0] - values[1]))
+    assert 0 < gap.p_value <= 1
+
+
+def test_counts_stand_beside_undefined_values():
+    labels = [0] * 30 + [0, 1] * 15
+    score = np.tile([0.2, 0.7], 30)
+    predictions = Predictions(
+        range(60),
+        labels,
+        (score > 0.5).astype(int),
+        np.column_stack([1 - score, score]),
+        ("no", "yes"),
+        {"g": np.array(["A"] * 30 + ["B"] * 30)},
+    )
+    metrics = fairness_report(predictions, bootstrap=20).attributes["g"].groups["A"].metrics
+    assert (metrics["sensitivity"].value, metrics["sensitivity"].count) == (None, 0)
+    assert (metrics["auroc"].value, metrics["auroc"].count) == (None, 0)
+    assert (metrics["specificity"].count, metrics["ppv"].count) == (30, 15)
+
+
+def test_units_are_drawn_whole_and_said_so(tmp_path):
+    alone = simulated(300, classes=2, g=["A"] * 150 + ["B"] * 150)
+    units = Predictions(
+        alone.ids,
+        alone.labels,
+        alone.predictions,
+        alone.probabilities,
+        alone.classes,
+        alone.attributes,
+        units=[place // 3 for place in range(300)],
+    )
+    report = fairness_report(units, bootstrap=100)
+    assert report.units == 100
+    assert report.to_dict()["method"]["units"] == 100
+    write_report(report, tmp_path / "report")
+    assert "100 patients or lesions" in (tmp_path / "report" / "report.html").read_text()
+    assert (
+        report.overall["accuracy"].value
+        == fairness_report(alone, bootstrap=0).overall["accuracy"].value
+    )
+
+
+def test_prevalence_overlap_and_rule_are_warned_of():
+    generator = np.random.default_rng(0)
+    groups = np.repeat(["A", "B"], 200)
+    labels = (generator.random(400) < np.where(groups == "A", 0.2, 0.5)).astype(int)
+    score = generator.random(400)
+    predictions = Predictions(
+        range(400),
+        labels,
+        generator.integers(0, 2, 400),
+        np.column_stack([1 - score, score]),
+        ("no", "yes"),
+        {"g": groups},
+    )
+    report = fairness_report(predictions, bootstrap=100, seen={"train": {"3", "4", "x"}})
+    text = "\n".join(report.warnings)
+    assert re.search(r"'yes' is the label of [12]\d\.\d% of A and [45]\d\.\d% of B", text)
+    assert "2 ids of these examples are also in the train split" in text
+    assert "neither the most probable classes nor those of one threshold" in text
+    assert report.decision.rule == "given"
+
+
+def test_large_tables_say_that_scores_got_fewer_draws(monkeypatch):
+    monkeypatch.setattr("fairlora_cls.evaluation.uncertainty.SCORE_WORK", 100)
+    report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=300)
+    assert report.score_draws == 200
+    assert any("200 resamples instead of 300" in warning for warning in report.warnings)
+
+
 def test_json_has_the_schema_of_the_design(tmp_path):
     predictions = simulated(sex=cycled(["F", "M"]), race=cycled(["A", "B", "C"]))
     report = fairness_report(predictions, ["sex", "race", "sex×race"], bootstrap=50)
     write_report(report, tmp_path / "report")
     stored = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert stored == json.loads(json.dumps(report.to_dict()))
-    assert list(stored) == [
-        "schema",
-        "n",
-        "classes",
-        "positive",
-        "overall",
-        "attributes",
-        "warnings",
-    ]
+    contract = ["schema", "n", "classes", "positive", "overall", "attributes", "warnings"]
+    assert list(stored)[: len(contract)] == contract
     assert stored["schema"] == 1
     assert stored["n"] == 240
     assert stored["classes"] == ["class 0", "class 1", "class 2"]
@@ -115,25 +264,25 @@ def test_json_has_the_schema_of_the_design(tmp_path):
     assert list(stored["overall"]) == list(METRICS)
     assert list(stored["attributes"]) == ["sex", "race", "sex×race"]
     for attribute in stored["attributes"].values():
-        assert list(attribute) == ["groups", "gaps", "equity_scaled"]
+        assert list(attribute)[:3] == ["groups", "gaps", "equity_scaled"]
         assert sum(group["n"] for group in attribute["groups"].values()) == 240
         for group in attribute["groups"].values():
             assert list(group) == ["n", "positives", *METRICS]
-            assert list(group["accuracy"]) == ["value", "interval"]
+            assert list(group["accuracy"])[:2] == ["value", "interval"]
         assert list(attribute["gaps"]) == list(GAPS)
         for gap in attribute["gaps"].values():
-            assert list(gap) == (
-                [
-                    "value",
-                    "interval",
-                    "null_mean",
-                    "null_interval",
-                    "p_value",
-                    "best",
-                    "worst",
-                    "undefined_groups",
-                ]
-            )
+            assert list(gap)[:8] == [
+                "value",
+                "interval",
+                "null_mean",
+                "null_interval",
+                "p_value",
+                "best",
+                "worst",
+                "undefined_groups",
+            ]
+            assert gap["p_value"] <= gap["p_value_holm"] <= 1
+            assert set(gap["power"]) == {"detectable", "lagging", "needed_per_group", "counted"}
             assert 0 < gap["p_value"] <= 1
         assert list(attribute["equity_scaled"]) == list(EQUITY_SCALED)
     groups = set(stored["attributes"]["sex×race"]["groups"])
@@ -252,7 +401,10 @@ def test_one_seed_one_report_whatever_else_is_asked():
     both = fairness_report(predictions, ["sex", "race"], bootstrap=50)
     assert both == fairness_report(predictions, ["sex", "race"], bootstrap=50)
     alone = fairness_report(predictions, ["sex"], bootstrap=50)
-    assert alone.attributes["sex"] == both.attributes["sex"]
+    for part in ("groups", "equity_scaled", "prevalence", "curves", "group_classes"):
+        assert getattr(alone.attributes["sex"], part) == getattr(both.attributes["sex"], part)
+    p_values = [report.attributes["sex"].gaps["auroc_gap"].p_value for report in (alone, both)]
+    assert p_values[0] == p_values[1]
     other = fairness_report(predictions, ["sex"], bootstrap=50, seed=1)
     assert (
         other.attributes["sex"].gaps["max_acc_gap"] != alone.attributes["sex"].gaps["max_acc_gap"]
@@ -312,7 +464,7 @@ def test_names_do_no_harm_in_the_page(hostile):
     assert levels.count(1) == 1
     assert all(after <= before + 2 for before, after in pairwise(levels))
     drawn = page.count("<svg")
-    assert drawn == 3
+    assert drawn == 7
     assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == drawn
     identities = re.findall(r' id="([^"]*)"', page)
     assert len(identities) == len(set(identities))
@@ -339,14 +491,18 @@ def test_every_number_in_the_files_is_the_dataclass(hostile):
     assert describe_gap(attribute, result) in page
     for warning in report.warnings:
         assert warning in page
-    for table in (groups_table(attribute, result), gaps_table(attribute, result)):
+    text = (folder / "report.md").read_text(encoding="utf-8")
+    for table in (*overall_tables(report), *attribute_tables(report, attribute)):
+        assert table.caption in page
         for row in table.rows:
             for cell in row:
                 assert cell.text in page
                 assert cell.detail in page
+                assert re.sub(r"<.*", "", cell.detail).strip() in text
     accuracy = result.groups[HOSTILE[0]].metrics["accuracy"]
     low, high = accuracy.interval
-    shown = f"{100 * accuracy.value:.1f}%<small>{100 * low:.1f} to {100 * high:.1f}</small>"
+    assert accuracy.interval_method == "wilson"  # of 60 examples
+    shown = f"{100 * accuracy.value:.1f}%<small>{100 * low:.1f} to {100 * high:.1f} (W)</small>"
     assert shown in page
 
 

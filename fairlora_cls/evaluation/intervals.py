@@ -53,7 +53,9 @@ def wilson_interval(value: float, count: float) -> tuple[float, float]:
     z = norm.ppf((1 + CONFIDENCE) / 2)
     centre = (value + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(value * (1 - value) / count + (z / count) ** 2 / 4)
-    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+    low = 0.0 if value <= 0 else max(0.0, centre - half)  # exactly, whatever the rounding
+    high = 1.0 if value >= 1 else min(1.0, centre + half)
+    return float(low), float(high)
 
 
 def is_small(value: float, count: float) -> bool:
