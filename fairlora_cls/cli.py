@@ -340,6 +340,11 @@ def report(
             )
         folder = output or Path("runs") / predictions.stem
         claim_report_folder(folder)
+        if features and suppress_below:
+            raise InputError(
+                "Matched pairs show counts of single images, so --features and --suppress-below do "
+                "not go together; leave one of them out."
+            )
         columns = [part for name in attribute or [] for part in name.split("×")]
         table = read_predictions(
             predictions, attributes=columns or None, positive=positive, unit=unit
@@ -396,6 +401,13 @@ def compare(
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
     ] = 1000,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
     threshold: Threshold = None,
     output: Annotated[
@@ -416,7 +428,7 @@ def compare(
 
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
-        given = load_compared_runs(runs, positive, threshold)
+        given = load_compared_runs(runs, positive, threshold, unit)
         found = compare_predictions(
             given.tables,
             attribute or given.attributes,

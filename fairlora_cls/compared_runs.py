@@ -24,7 +24,10 @@ class ComparedRuns:
 
 
 def load_compared_runs(
-    paths: Sequence[Path], positive: str | None = None, threshold: str | None = None
+    paths: Sequence[Path],
+    positive: str | None = None,
+    threshold: str | None = None,
+    unit: str | None = None,
 ) -> ComparedRuns:
     """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
 
@@ -38,7 +41,7 @@ def load_compared_runs(
     tables, found, notes = {}, {}, []
     for path, name in zip(paths, names, strict=True):
         file = predictions_of(path)
-        table = read_predictions(file, positive=positive)
+        table = read_predictions(file, positive=positive, unit=unit)
         if path.is_dir():
             found[name] = load_recipe(path / "recipe.yaml")
         rule = threshold or (found[name].report.threshold if name in found else None)

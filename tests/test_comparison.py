@@ -1,5 +1,7 @@
 """Paired comparison: the published table says 'two images', equal models differ by chance only."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -125,6 +127,26 @@ def test_the_other_runs_do_not_change_a_pair():
         assert found.interval == alone.overall[name].interval
         assert found.p_value == alone.overall[name].p_value
         assert found.p_holm >= found.p_value
+
+
+def test_units_are_drawn_and_exchanged_whole():
+    """Ten units of twelve alike examples: as wide as ten examples, not as 120."""
+    units = tuple(str(place // 12) for place in range(120))
+    one, two = (replace(model(seed), attributes={}) for seed in (1, 2))
+    right = np.random.default_rng(0).integers(0, 2, (2, 10)).repeat(12, axis=1).astype(bool)
+    tables = {
+        name: replace(m, predictions=np.where(r, m.labels, 1 - m.labels), units=units)
+        for name, m, r in zip(("one", "two"), (one, two), right, strict=True)
+    }
+    (whole,) = compare_predictions(tables, bootstrap=300).pairs
+    apart = {name: replace(table, units=None) for name, table in tables.items()}
+    (single,) = compare_predictions(apart, bootstrap=300).pairs
+    found, loose = whole.overall["accuracy"], single.overall["accuracy"]
+    assert found.difference == loose.difference
+    assert np.ptp(found.interval) > 2 * np.ptp(loose.interval)
+    assert compare_predictions(tables, bootstrap=0).units == 10
+    assert compare_predictions(apart, bootstrap=0).units is None
+    assert found.p_value >= loose.p_value
 
 
 def test_without_bootstrap_there_are_values_only():

@@ -223,6 +223,13 @@ def test_the_report_has_a_part_on_pairs(tmp_path):
     ).read_text("utf-8")
 
 
+def test_suppression_and_pairs_do_not_go_together(tmp_path):
+    arguments = ["report", "x.csv", "--features", "f.csv", "--suppress-below", "10"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "report")])
+    assert done.exit_code == 2
+    assert "do not go together" in done.output.replace("\n", " ")
+
+
 def test_features_of_a_run(small_run, tmp_path):
     """The mean visual tokens of the run's backbone, for the ids asked for."""
     from fairlora_cls.evaluation.prediction_table import read_predictions

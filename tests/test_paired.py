@@ -6,7 +6,6 @@ from scipy.stats import kstest, rankdata
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.paired import (
-    affordable_draws,
     measure_rows,
     paired_bootstrap,
     prepare_both,
@@ -134,9 +133,3 @@ def test_p_value_by_hand():
     assert swap_p_value(0.2, np.array([0.1, -0.2, 0.3, np.nan])) == pytest.approx(3 / 4)
     assert swap_p_value(0.2, np.array([np.nan, np.nan, 0.1])) is None
     assert swap_p_value(0.0, np.zeros(9)) == 1
-
-
-def test_large_tables_get_fewer_draws():
-    assert affordable_draws(1000, 10_000) == 1000
-    assert affordable_draws(1000, 1_000_000) == 400
-    assert affordable_draws(1000, 10**8) == 200

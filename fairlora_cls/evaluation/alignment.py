@@ -61,6 +61,7 @@ def _aligned(first: str, reference: Predictions, name: str, table: Predictions) 
         classes=reference.classes,
         attributes={name: np.asarray(values)[rows] for name, values in table.attributes.items()},
         positive=reference.positive,
+        units=reference.units,
     )
 
 

@@ -26,7 +26,6 @@ from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
 from fairlora_cls.evaluation.paired import (
     PairedDraws,
-    affordable_draws,
     paired_bootstrap,
     swap_p_value,
     swapped,
@@ -34,7 +33,7 @@ from fairlora_cls.evaluation.paired import (
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import MOST_GROUPS
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
-from fairlora_cls.evaluation.uncertainty import confusion_by_group, interval
+from fairlora_cls.evaluation.uncertainty import affordable_draws, confusion_by_group, interval
 
 Quantities = dict[str, np.ndarray]  # name -> () of the data, (R,) of draws
 
@@ -95,6 +94,7 @@ def compare_predictions(
     }
     return Comparison(
         n=len(reference.ids),
+        units=None if reference.units is None else len(set(reference.units)),
         classes=reference.classes,
         positive=reference.classes[reference.positive],
         runs=runs,
@@ -234,11 +234,11 @@ def _correct(
             for name in found:
                 places.setdefault(name, []).append((row, column))
     for name, cells in places.items():
-        raw = {cell: pairs[cell[0]][cell[1]][name].p_value for cell in cells}
-        p_values = holm({cell: p for cell, p in raw.items() if p is not None})
-        for row, column in cells:
-            old = pairs[row][column][name]
-            corrected[row][column][name] = replace(old, p_holm=p_values.get((row, column)))
+        found = {cell: pairs[cell[0]][cell[1]][name] for cell in cells}
+        p_values = holm({cell: d.p_value for cell, d in found.items() if d.p_value is not None})
+        for (row, column), difference in found.items():
+            p_holm = p_values.get((row, column))
+            corrected[row][column][name] = replace(difference, p_holm=p_holm)
     return corrected
 
 

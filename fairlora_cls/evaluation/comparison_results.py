@@ -102,6 +102,7 @@ class Comparison:
     """Everything that the files of a comparison say. Rates are fractions in [0, 1]."""
 
     n: int
+    units: int | None  # patients or lesions that were drawn whole; None: examples were
     classes: tuple[str, ...]
     positive: str
     runs: tuple[ComparedRun, ...]

@@ -148,6 +148,11 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
         if comparison.contests or comparison.methods
         else ""
     )
+    whole = (
+        f"Patients or lesions ({comparison.units:,}) are drawn, and exchanged, whole. "
+        if comparison.units
+        else ""
+    )
     return [
         "Every difference is the second run minus the reference, on the same images. Intervals hold "
         f"the middle 95% of {comparison.bootstrap:,} bootstrap resamples (percentile method), drawn "
@@ -164,7 +169,7 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
         "flip (right to wrong, or back) for the two gaps to be equal or to change places, found by "
         "an exact search over the groups' counts. It is stated for gaps of rates that are shares of "
         f"a group's images; elsewhere {UNDEFINED}.",
-        f"Random seed {comparison.seed}.{several}",
+        f"{whole}Random seed {comparison.seed}.{several}",
     ]
 
 

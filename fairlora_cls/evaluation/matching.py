@@ -192,9 +192,8 @@ def _summary(
     found: list[MatchedGroups],
     chance: list[np.ndarray],
 ) -> CounterfactualGaps:
-    raw = {place: m.p_value for place, m in enumerate(found) if m.p_value is not None}
-    corrected = holm(raw)
-    groups = tuple(replace(m, p_holm=corrected.get(place)) for place, m in enumerate(found))
+    corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
+    groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
     pairs = sum(matched.pairs for matched in groups)
     gap = chance_gap = None
     if pairs:

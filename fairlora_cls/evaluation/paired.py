@@ -14,7 +14,7 @@ from scipy.stats import rankdata
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.resampling import drawn_counts
+from fairlora_cls.evaluation.resampling import bootstrap_blocks, chunks, drawn_weights
 from fairlora_cls.evaluation.vectorised import (
     ScoredRows,
     counted_metrics,
@@ -24,9 +24,7 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_metrics,
 )
 
-FEWEST_DRAWS = 200  # what a large table is still given
 CHUNK = 1 << 20  # numbers held at once
-SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or swap test at most
 ROUNDING = 1e-9  # equal differences reached by different sums must count as equal
 
 
@@ -55,23 +53,26 @@ def paired_bootstrap(
     resamples: int,
     generator: np.random.Generator,
 ) -> list[PairedDraws]:
-    """Draws each group's examples anew, with replacement, the same for all models.
+    """Draws each group's examples anew, with replacement, the same for all models; or whole units.
 
     models: on the same examples in the same order
     codes: (N,) group of each example, 0 .. groups-1, none empty
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
     prepared = [[prepare_rows(model, rows) for rows in members] for model in models]
-    pooled = [prepare_rows(model, np.concatenate(members)) for model in models]
+    pooled = [prepare_rows(model, np.arange(len(codes))) for model in models]
+    blocks = bootstrap_blocks(models[0], codes, groups)
     found = [[] for _ in models]
-    for size in _sizes(resamples, len(codes)):
-        weights = [drawn_counts(len(rows), size, generator) for rows in members]
-        everyone = np.concatenate(weights, axis=1)
+    for size in chunks(resamples, len(codes), CHUNK):
+        weights = blocks.to_examples(drawn_weights(blocks, size, generator))
         for place, parts in enumerate(prepared):
-            whole = measure_rows(everyone, pooled[place])
+            whole = measure_rows(weights, pooled[place])
             of_groups = [whole]  # of one group, which holds everyone
             if groups > 1:
-                of_groups = [measure_rows(w, rows) for w, rows in zip(weights, parts, strict=True)]
+                of_groups = [
+                    measure_rows(weights.take(rows, axis=1), part)
+                    for rows, part in zip(members, parts, strict=True)
+                ]
             found[place].append((whole, of_groups))
     return [_joined(parts) for parts in found]
 
@@ -86,25 +87,27 @@ def swapped(
 ) -> tuple[PairedDraws, PairedDraws]:
     """What the two models' numbers become when each example's answers are exchanged at random.
 
-    Answers are the predicted class and the probabilities. For AUROC and average precision an
-    example's rank among all of its model's probabilities is exchanged (Venkatraman and Begg 1996),
-    because two models may use the scale differently.
+    All examples of a unit are exchanged together. Answers are the predicted class and the
+    probabilities. For AUROC and average precision an example's rank among all of its model's
+    probabilities is exchanged (Venkatraman and Begg 1996), because two models may use the scale
+    differently.
     """
     members = [np.flatnonzero(codes == code) for code in range(groups)]
     ranks = [rankdata(model.probabilities, axis=0) for model in (first, second)]
     prepared = [prepare_both(first, second, ranks, rows) for rows in members]
-    pooled = prepare_both(first, second, ranks, np.concatenate(members))
+    pooled = prepare_both(first, second, ranks, np.arange(len(codes)))
+    blocks = bootstrap_blocks(first, codes, groups)
     found = ([], [])
-    for size in _sizes(draws, 2 * len(codes)):
-        masks = [generator.integers(0, 2, (size, len(rows)), dtype=np.int32) for rows in members]
-        everyone = np.concatenate(masks, axis=1)
+    for size in chunks(draws, 2 * len(codes), CHUNK):
+        coins = generator.integers(0, 2, (size, blocks.count), dtype=np.int32)
+        masks = blocks.to_examples(coins)
         for place, parts in enumerate(found):
-            whole = measure_rows(_sides(everyone, place), pooled)
+            whole = measure_rows(_sides(masks, place), pooled)
             of_groups = [whole]
             if groups > 1:
                 of_groups = [
-                    measure_rows(_sides(mask, place), rows)
-                    for mask, rows in zip(masks, prepared, strict=True)
+                    measure_rows(_sides(masks.take(rows, axis=1), place), part)
+                    for rows, part in zip(members, prepared, strict=True)
                 ]
             parts.append((whole, of_groups))
     return _joined(found[0]), _joined(found[1])
@@ -118,11 +121,6 @@ def swap_p_value(observed: float, chance: np.ndarray) -> float | None:
         return None
     as_large = np.abs(defined) >= abs(observed) - ROUNDING
     return float((1 + as_large.sum()) / (1 + len(defined)))
-
-
-def affordable_draws(wanted: int, examples: int) -> int:
-    """Fewer than wanted, but at least FEWEST_DRAWS, for tables of very many rows."""
-    return min(wanted, max(FEWEST_DRAWS, SCORE_WORK // examples))
 
 
 def prepare_rows(model: Predictions, rows: np.ndarray) -> Rows:
@@ -172,12 +170,6 @@ def _sides(mask: np.ndarray, place: int) -> np.ndarray:
     """(R, rows) 0 or 1: swapped -> (R, 2 rows) weights of the answers that model `place` is given."""
     own, others = (1 - mask, mask)
     return np.concatenate([own, others] if place == 0 else [others, own], axis=1)
-
-
-def _sizes(total: int, width: int) -> list[int]:
-    """Draws at a time, so that about CHUNK numbers are held."""
-    size = max(1, CHUNK // width)
-    return [min(size, total - start) for start in range(0, total, size)]
 
 
 def _joined(parts: list[tuple[dict, list[dict]]]) -> PairedDraws:

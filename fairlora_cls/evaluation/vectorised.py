@@ -208,7 +208,7 @@ def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def rank_scores(probability: np.ndarray, is_class: np.ndarray) -> Ranking:
-    """The ranking of N examples by the probability of one class, (N,) each."""
+    """Prepares one class: its probability, or any score, (N,), and whether the label is it, (N,)."""
     order = np.argsort(probability, kind="stable")
     changes = np.flatnonzero(np.diff(probability[order])) + 1
     boundaries = np.concatenate([[0], changes, [len(order)]])
