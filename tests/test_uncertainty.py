@@ -20,8 +20,11 @@ from fairlora_cls.evaluation.vectorised import (
     COUNTED,
     SCORED,
     counted_metrics,
+    error_by_group,
     error_metrics,
     prepare_scores,
+    ranking_by_class,
+    ranking_by_group,
     ranking_metrics,
 )
 
@@ -119,6 +122,30 @@ def test_nulls_match_shuffling_by_hand():
         error = np.nanstd(values) / np.sqrt(draws)
         assert np.nanmean(fast[name]) == pytest.approx(np.nanmean(values), abs=4 * error), name
         assert np.nanstd(fast[name]) == pytest.approx(np.nanstd(values), rel=0.15), name
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_all_groups_at_once_are_each_group_by_itself(decimals, classes):
+    """With many ties, and with none; some groups lack a class."""
+    generator = np.random.default_rng(12)
+    probabilities = generator.dirichlet(np.ones(classes), 60).round(decimals)
+    probabilities[:, -1] = 1 - probabilities[:, :-1].sum(axis=1)
+    labels = generator.integers(0, classes, 60)
+    names = [f"{code}" for code in range(classes)]
+    predictions = Predictions(
+        range(60), labels, probabilities.argmax(axis=1), probabilities.clip(0, 1), names
+    )
+    scored = prepare_scores(predictions, np.arange(60))
+    sizes = np.array([40, 15, 4, 1])
+    codes = generator.permuted(np.tile(np.repeat(np.arange(4), sizes), (50, 1)), axis=1)
+    together = ranking_by_group(codes.astype(np.uint8), sizes, scored)
+    together |= error_by_group(codes, sizes, scored)
+    for code in range(4):
+        weights = (codes == code).astype(np.int32)
+        alone = ranking_by_class(weights, scored) | error_metrics(weights, scored)
+        for name, values in alone.items():
+            assert np.allclose(together[name][:, code], values, equal_nan=True), (name, code)
 
 
 def test_permuted_tables_keep_their_margins():

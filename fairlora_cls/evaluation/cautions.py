@@ -156,7 +156,7 @@ def _gap_warnings(attribute: str, result: AttributeResult) -> list[str]:
     warnings = []
     if judged["lead"]:
         warnings.append(
-            f"{attribute}: unusual by themselves (p ≤ {SIGNIFICANCE}), but not once all gaps tested "
+            f"{attribute}: unusual by themselves (p ≤ {SIGNIFICANCE}), but not once the gaps tested "
             f"are counted: {'; '.join(judged['lead'])}."
         )
     if judged["chance"]:

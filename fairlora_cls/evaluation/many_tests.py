@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.metrics import SAME_TEST
+from fairlora_cls.evaluation.metrics import HEADLINE_GAP, SAME_TEST
 from fairlora_cls.evaluation.results import AttributeResult, ClassGaps, ControlledGap, GapResult
 
 Place = tuple[str, ...]  # attribute, view, …, the gap's name
@@ -14,7 +14,8 @@ def correct_for_many(
     results: dict[str, AttributeResult],
 ) -> tuple[dict[str, AttributeResult], int]:
     """Holm's correction over every gap tested, one test under two names counted once; and how many
-    tests those are."""
+    tests those are. HEADLINE_GAP, which the summary judges, is one question per attribute asked in
+    advance: it is corrected over the attributes too."""
     raw: dict[Place, float] = {}
 
     def test_of(place: Place) -> Place:
@@ -28,9 +29,11 @@ def correct_for_many(
 
     _map_gaps(results, collect)
     corrected = holm(raw)
+    headline = holm({place: p for place, p in raw.items() if place[1:] == ("all", HEADLINE_GAP)})
 
     def correct(place: Place, gap: GapResult | ControlledGap):
-        return replace(gap, p_value_holm=corrected.get(test_of(place)))
+        gap = replace(gap, p_value_holm=corrected.get(test_of(place)))
+        return replace(gap, p_value_headline=headline[place]) if place in headline else gap
 
     return _map_gaps(results, correct), len(raw)
 

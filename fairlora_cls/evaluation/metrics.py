@@ -249,6 +249,7 @@ GAPS |= {
     for name, metric in METRICS.items()
     if name != "accuracy" and f"{name}_gap" not in GAPS
 }
+HEADLINE_GAP = "max_acc_gap"  # which the report's first paragraph judges
 # Gaps of the same test under two names count once in a correction for many tests.
 SAME_TEST = {
     "specificity_gap": "fpr_gap",

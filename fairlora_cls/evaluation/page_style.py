@@ -70,7 +70,7 @@ figure svg { display: block; width: 100%; height: auto; }
 figure svg text { font-family: inherit; }
 .scroll { overflow-x: auto; margin: 0 0 1.75rem; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; white-space: nowrap; }
+caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; min-width: 16rem; }
 th, td { text-align: left; vertical-align: top; padding: .45rem 1.1rem .45rem 0; }
 thead th { border-bottom: 2px solid var(--line); white-space: nowrap; }
 tbody th { font-weight: 500; min-width: 9.5rem; }

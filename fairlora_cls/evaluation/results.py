@@ -57,6 +57,7 @@ class GapResult:
     worst: str | None
     undefined_groups: tuple[str, ...]  # left out of this gap: undefined there, or suppressed
     p_value_holm: float | None = None  # corrected for all gaps that the report tests
+    p_value_headline: float | None = None  # of max_acc_gap: corrected for that of each attribute
     interval_bias_corrected: Limits | None = None
     bootstrap_bias: float | None = None  # mean of the resampled gaps minus the value
     interval_is_biased: bool = False  # that is more than a quarter of their standard deviation

@@ -49,8 +49,8 @@ def _tell_lead(report: FairnessReport, chosen: dict, judged: dict) -> list[str]:
     one = len(chosen) == 1
     return [
         f"The accuracy gap{'' if one else 's'} of {gaps} would be unusual by "
-        f"{'itself' if one else 'themselves'}, but not among the {report.gaps_tested} gaps that "
-        f"this report tests: {'it is a lead' if one else 'they are leads'} to be tested on new "
+        f"{'itself' if one else 'themselves'}, but not among the {len(judged)} attributes that "
+        f"this report compares: {'it is a lead' if one else 'they are leads'} to be tested on new "
         "data, not evidence that the model treats the groups differently.",
         *filter(None, [_least_power(chosen)]),
     ]

@@ -267,7 +267,12 @@ def _gap_row(name: str, gap: GapResult) -> tuple[Cell, ...]:
         Cell(_range_or(name, gap.interval_bias_corrected, UNDEFINED)),
         Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
         Cell(format_p_value(gap.p_value)),
-        Cell(format_p_value(gap.p_value_holm)),
+        Cell(
+            format_p_value(gap.p_value_holm),
+            ""
+            if gap.p_value_headline is None
+            else f"over attributes {format_p_value(gap.p_value_headline)}",
+        ),
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
     )

@@ -43,7 +43,7 @@ CONFIDENCE = 0.95
 COUNTED_NULL_DRAWS = 20_000  # counts are drawn directly, so the null mean can be had exactly
 FEWEST_DRAWS = 200  # what a large table is still given
 COUNT_WORK = 1_000_000  # counts drawn per null at most, beyond what `resamples` asks for
-SCORE_WORK = 400_000_000  # example weights drawn per bootstrap or null at most
+SCORE_WORK = 200_000_000  # example weights drawn per bootstrap or null at most
 BY_CLASS = "by class: "  # marks, among draws, the arrays of one class against the rest
 SHIFT = "shift"  # among them: predicted minus reference share
 

@@ -62,14 +62,19 @@ def format_p_value(value: float | None) -> str:
 
 
 def judge(gap: GapResult) -> str:
-    """What a gap's p-value says: `untested`, `chance`, `lead` (unusual by itself, but not once all
-    the gaps tested are counted) or `evidence` (unusual even so)."""
+    """What a gap's p-value says: `untested`, `chance`, `lead` (unusual by itself, but not once the
+    gaps tested are counted) or `evidence` (unusual even so). Counted are the accuracy gaps of all
+    attributes for an accuracy gap, and every gap for the others."""
     if gap.p_value is None:
         return "untested"
     if is_within_chance(gap):
         return "chance"
-    corrected = gap.p_value if gap.p_value_holm is None else gap.p_value_holm
-    return "evidence" if corrected <= SIGNIFICANCE else "lead"
+    corrected = _corrected(gap)
+    return "evidence" if corrected is not None and corrected <= SIGNIFICANCE else "lead"
+
+
+def _corrected(gap: GapResult) -> float | None:
+    return gap.p_value_holm if gap.p_value_headline is None else gap.p_value_headline
 
 
 def is_within_chance(gap: GapResult) -> bool:
@@ -111,7 +116,7 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
         f"{format_gap('max_acc_gap', gap.null_mean)} on average, and 95% of the time by "
         f"{format_range('max_acc_gap', gap.null_interval)} points"
     )
-    raw, corrected = _equals(gap.p_value), _equals(gap.p_value_holm)
+    raw, corrected = _equals(gap.p_value), _equals(_corrected(gap))
     verdict = judge(gap)
     if verdict == "chance":
         text += (
@@ -120,13 +125,13 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
         )
     elif verdict == "lead":
         text += (
-            f": by itself this gap would be unusual (p {raw}), but not among all the gaps tested "
+            f": by itself this gap would be unusual (p {raw}), but not among the attributes compared "
             f"here (corrected p {corrected}), so it is a lead for new data and not yet evidence."
         )
     else:
         text += (
-            f": chance alone hardly explains this gap (p {raw}; corrected for all gaps tested, p "
-            f"{corrected}), so it is evidence that the model is less accurate for some groups."
+            f": chance alone hardly explains this gap (p {raw}; corrected for the attributes "
+            f"compared, p {corrected}), so it is evidence that the model is less accurate for some groups."
         )
     return f"{text} {describe_power('max_acc_gap', gap)}".strip()
 
@@ -187,7 +192,9 @@ def describe_method(report: FairnessReport) -> list[str]:
         "predictive values. p is the share of such draws, the observed one counted, with a gap at "
         "least as large (for ratios, at least as small); beyond the draws it is continued by an "
         f"exponential tail, which overstates it. Corrected p: Holm's method over all "
-        f"{report.gaps_tested} different gaps tested in this report.",
+        f"{report.gaps_tested} different gaps tested in this report. The accuracy gap, which the "
+        "summary judges, is one question per attribute asked in advance: its verdict rests on Holm's "
+        "correction over the attributes alone.",
         "What could be found: each group's value is taken as normal, one group (the one with the "
         "fewest examples) lags and the others are equal; the gap is found when it is larger than "
         "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
