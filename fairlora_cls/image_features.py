@@ -9,9 +9,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.missing_groups import mean_visual_tokens
 from fairlora_cls.engine import prepare_features, start_accelerator
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
@@ -20,8 +19,6 @@ from fairlora_cls.recipe import load_recipe
 from fairlora_cls.run import DTYPES
 from fairlora_cls.run_folder import is_run_folder
 from fairlora_cls.training.loop import Display
-
-READ_AT_ONCE = 64  # images whose tokens are held together
 
 
 def visual_features(run: Path, ids: Collection[str], display: Display) -> Features:
@@ -47,12 +44,10 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     backbone = load_backbone(
         recipe.model.backbone, DTYPES[recipe.training.precision], recipe.model.max_pixels
     )
+    backbone = replace(backbone, rescaling=recipe.model.rescaling)
     backbone.model.to(accelerator.device)
     only = replace(splits, train=(), validation=(), test=examples)
     _, _, features = prepare_features(only, backbone, True, False, accelerator, display)
-    means = []
-    for start in range(0, len(examples), READ_AT_ONCE):
-        rows = range(start, min(start + READ_AT_ONCE, len(examples)))
-        means += [tokens.float().mean(dim=0).numpy() for tokens, _ in features["test"](rows)]
+    means = mean_visual_tokens(features["test"], len(examples))
     source = f"mean visual tokens of {recipe.model.backbone}"
-    return Features(tuple(e.id for e in examples), np.stack(means), source)
+    return Features(tuple(e.id for e in examples), means, source)

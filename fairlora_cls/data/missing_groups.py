@@ -19,7 +19,7 @@ FOLDS = 5
 FEWEST = 2 * FOLDS  # patients that a group needs before a probe may predict it
 MOST = 20_000  # labelled rows that a probe is trained on; more would only take longer
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression, inverse penalty; cross-validation chooses
-AT_ONCE = 256  # examples whose visual tokens are in memory while they are averaged
+AT_ONCE = 64  # examples whose visual tokens are in memory while they are averaged
 
 
 @dataclass(frozen=True)
