@@ -196,6 +196,19 @@ def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
     assert "HAM10000_metadata.csv" in error.message
 
 
+def test_an_attribute_of_many_values_is_said_once(sound):
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    for i, row in enumerate(rows):
+        row["age"] = str(30 + i)
+    write_rows(sound, rows)
+    report = run_check(values(sound, sensitive=["age", "sex"]), (), SilentDisplay()).report
+    about_age = [f for f in report.findings if "age" in f.message.split()]
+    assert [f.code for f in about_age] == ["many-groups"]
+    assert "40 different values" in about_age[0].message
+    assert "cut it into bands" in about_age[0].message
+    assert set(report.facts["cells"]) == {"sex"}
+
+
 def test_data_is_looked_at_in_spite_of_other_errors(sound):
     """Whatever of the recipe is wrong, and whether it came from the file or the command line."""
 

@@ -26,7 +26,7 @@ from fairlora_cls.checking.shortcuts import (
     fit_baselines,
     tabulate_baselines,
 )
-from fairlora_cls.checking.structure import find_attributes, find_structure
+from fairlora_cls.checking.structure import find_attributes, find_structure, groupable
 from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
@@ -88,8 +88,8 @@ def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Disp
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
             facts, part = _images(recipe, splits, display)
             parts.append(part)
-            known = [name for name in recipe.data.sensitive if name in splits.attributes]
-            sheet = choose_strips(_everyone(splits)[0], facts.readable, known, splits.classes)
+            named = groupable(splits, recipe.data.sensitive)
+            sheet = choose_strips(_everyone(splits)[0], facts.readable, named, splits.classes)
         first, part = _model(recipe, splits, facts)
         parts.append(part)
     report = CheckReport(
@@ -113,7 +113,7 @@ def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool
     Raises InputError for a first image that cannot be read, unless such are to be skipped.
     """
     found = []
-    for name in attributes:
+    for name in groupable(splits, attributes):
         cells = count_cells(splits, name)
         found += find_small_cells(name, cells, minimum=1)
     if not skip_unreadable:
@@ -151,7 +151,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
     splits, _ = apply_missing_policy(splits, present, policy)
     tables = [_split_table(splits)]
     if any(True for _ in splits.everything()):
-        for name in present:
+        for name in groupable(splits, present):
             cells = count_cells(splits, name)
             tables.append(tabulate_cells(name, cells))
             findings += find_small_cells(name, cells, recipe.report.minimum_group_size)
@@ -178,21 +178,15 @@ def _facts(splits: Splits, sensitive: Sequence[str]) -> dict[str, Any]:
 
 
 def _split_table(splits: Splits) -> CheckTable:
-    rows = []
-    for name in SPLIT_NAMES:
-        examples = splits.split(name)
-        labels = Counter(e.label for e in examples)
-        rows.append(
-            (
-                name,
-                f"{len(examples):,}",
-                f"{len({e.unit for e in examples}):,}",
-                *(f"{labels[k]:,}" for k in range(len(splits.classes))),
-            )
-        )
-    return CheckTable(
-        "Splits", ("", "examples", "patients or lesions", *splits.classes), tuple(rows)
-    )
+    """Splits side by side; below examples and units, one row per class."""
+    parts = [splits.split(name) for name in SPLIT_NAMES]
+    labels = [Counter(e.label for e in examples) for examples in parts]
+    rows = [
+        ("examples", *(f"{len(examples):,}" for examples in parts)),
+        ("patients or lesions", *(f"{len({e.unit for e in examples}):,}" for examples in parts)),
+        *((name, *(f"{n[k]:,}" for n in labels)) for k, name in enumerate(splits.classes)),
+    ]
+    return CheckTable("Splits", ("", *SPLIT_NAMES), tuple(rows))
 
 
 def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFacts, Part]:
