@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
 from fairlora_cls.training.loop import SilentDisplay
 
+REAL_HAM = Path(__file__).parent.parent.parent / "shared" / "data" / "ham10000"
 GOOD = {"sex": "F", "site": "north", "age": "50"}
 EACH_SPLIT = {"train": 24, "validation": 8, "test": 8}
 
@@ -194,6 +196,37 @@ def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
     assert "HAM10000_metadata.csv" in error.message
 
 
+def test_an_attribute_of_many_values_is_said_once(sound):
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    for i, row in enumerate(rows):
+        row["age"] = str(30 + i)
+    write_rows(sound, rows)
+    report = run_check(values(sound, sensitive=["age", "sex"]), (), SilentDisplay()).report
+    about_age = [f for f in report.findings if "age" in f.message.split()]
+    assert [f.code for f in about_age] == ["many-groups"]
+    assert "40 different values" in about_age[0].message
+    assert "cut it into bands" in about_age[0].message
+    assert set(report.facts["cells"]) == {"sex"}
+
+
+def test_data_is_looked_at_in_spite_of_other_errors(sound):
+    """Whatever of the recipe is wrong, and whether it came from the file or the command line."""
+
+    def told(recipe, *overrides):
+        report = run_check(recipe, overrides, SilentDisplay()).report
+        return [f.message for f in report.findings if f.code == "recipe"], report.facts
+
+    messages, facts = told(values(sound, prompt="<|x|>") | {"model": {"lora": {"rnk": 1}}})
+    assert len(messages) == 2
+    assert facts["examples"] == 40
+    messages, facts = told(values(sound), "data.prompt=<|x|>", "training.epochs=0", "seed=x")
+    assert len(messages) == 3
+    assert facts["examples"] == 40
+    messages, facts = told({"data": "fundus"})
+    assert "data" in messages[0]
+    assert facts == {}
+
+
 def test_a_model_that_is_not_here_is_said_to_be_unknown(sound):
     recipe = values(sound) | {"model": {"backbone": "Qwen/Qwen2.5-VL-7B-Instruct"}}
     report = run_check(recipe, (), SilentDisplay()).report
@@ -236,3 +269,22 @@ def test_train_checks_quickly_before_the_model_loads(sound):
     assert quick_check(splits, ["sex"], skip_unreadable=True)
     with pytest.raises(InputError, match=r"test0\.png"):
         quick_check(splits, ["sex"], skip_unreadable=False)
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not REAL_HAM.is_dir(), reason="the real sample is not here")
+def test_what_is_true_of_ham10000_is_found():
+    checked = run_check(
+        {"data": {"source": "ham10000", "path": str(REAL_HAM)}}, (), SilentDisplay()
+    )
+    assert not checked.report.failed
+    facts = checked.report.facts
+    assert facts["examples"] == 10015
+    assert facts["units"] == 7470
+    assert facts["units_with_several_images"] == 1956
+    assert facts["unknown"]["sex"] == 57
+    assert facts["identical_pairs"] == 2
+    people = next(b for b in facts["shortcuts"] if b["name"].startswith("demographics"))
+    assert 0.69 < people["auroc"] < 0.76  # sex and age: about 0.71 by bands, 0.74 by years
+    (torn,) = [f for f in checked.report.findings if f.code == "near-identical-across-splits"]
+    assert {"ISIC_0030074", "ISIC_0025226"} == set(torn.examples[0].split(" = "))

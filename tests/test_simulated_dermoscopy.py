@@ -10,14 +10,13 @@ from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.simulated_dermoscopy import (
-    ITA_RANGES,
     DermoscopyMechanism,
     malignant_prevalence,
     malignant_probability,
     simulate_lesion,
-    skin_colour,
     write_dermoscopy_cohort,
 )
+from fairlora_cls.data.skin import ITA_RANGES, skin_colour
 
 COUNT = 500
 

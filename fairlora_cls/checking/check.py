@@ -18,14 +18,15 @@ from fairlora_cls.checking.duplicates import find_duplicates, find_pairs
 from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, by_severity
 from fairlora_cls.checking.image_facts import ImageFacts, gather_image_facts
 from fairlora_cls.checking.images import find_bad_images, tabulate_images
-from fairlora_cls.checking.page import Strip, render_check_page
+from fairlora_cls.checking.page import choose_strips, render_check_page
+from fairlora_cls.checking.recipe_errors import read_recipe
 from fairlora_cls.checking.shortcuts import (
     describe_baselines,
     find_shortcuts,
     fit_baselines,
     tabulate_baselines,
 )
-from fairlora_cls.checking.structure import find_attributes, find_structure
+from fairlora_cls.checking.structure import find_attributes, find_structure, groupable
 from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
@@ -33,9 +34,8 @@ from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text
-from fairlora_cls.recipe import Recipe, build_recipe
+from fairlora_cls.recipe import Recipe
 
-STRIP = 6  # images of a group and label on the contact sheet
 FIRST_IMAGES = 3  # of each split, read by the quick form
 
 
@@ -71,7 +71,7 @@ def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Disp
     Bad input becomes findings, not exceptions.
     """
     overrides = tuple(overrides)
-    recipe, findings = _read_recipe(values, overrides)
+    recipe, findings = read_recipe(values, overrides)
     parts = [Part(findings)]
     first, sheet, title = None, [], "recipe"
     if recipe is not None:
@@ -88,7 +88,8 @@ def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Disp
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
             facts, part = _images(recipe, splits, display)
             parts.append(part)
-            sheet = _contact_sheet(recipe, splits, facts)
+            named = groupable(splits, single_attributes(recipe.data.sensitive))
+            sheet = choose_strips(_everyone(splits)[0], facts.readable, named, splits.classes)
         first, part = _model(recipe, splits, facts)
         parts.append(part)
     report = CheckReport(
@@ -112,7 +113,7 @@ def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool
     Raises InputError for a first image that cannot be read, unless such are to be skipped.
     """
     found = []
-    for name in attributes:
+    for name in groupable(splits, attributes):
         cells = count_cells(splits, name)
         found += find_small_cells(name, cells, minimum=1)
     if not skip_unreadable:
@@ -120,34 +121,6 @@ def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool
             for example in splits.split(split)[:FIRST_IMAGES]:
                 read_image(example.image)
     return [f for f in found if f.severity == "warning"]
-
-
-def _read_recipe(
-    values: Mapping[str, Any], overrides: Sequence[str]
-) -> tuple[Recipe | None, list[Finding]]:
-    """The recipe, or its errors and what of it is sound enough to go on with."""
-    try:
-        return build_recipe(values, overrides), []
-    except InputError as error:
-        first, *lines = str(error).splitlines()
-        messages = [line.strip() for line in lines] or [first]
-        findings = [Finding("error", "recipe", message) for message in messages]
-    data = {k: v for k, v in dict(values.get("data", {})).items() if k != "prompt"}
-    for sound in (
-        {key: values[key] for key in ("data", "model") if key in values},
-        {key: values[key] for key in ("data",) if key in values},
-        {"data": data},
-    ):
-        kept = [
-            o
-            for o in overrides
-            if o.split(".")[0].strip() in sound and ("prompt" not in o or sound["data"] is not data)
-        ]
-        try:
-            return build_recipe({**sound, "objective": {"method": "vanilla"}}, kept), findings
-        except InputError:
-            continue
-    return None, findings
 
 
 def _load(recipe: Recipe) -> tuple[Splits | None, Finding | None, Part]:
@@ -184,7 +157,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
     splits, _ = apply_missing_policy(splits, present, policy)
     tables = [_split_table(splits)]
     if any(True for _ in splits.everything()):
-        for name in (*present, *crossed):
+        for name in (*groupable(splits, present), *crossed):
             cells = count_cells(splits, name)
             tables.append(tabulate_cells(name, cells))
             findings += find_small_cells(name, cells, recipe.report.minimum_group_size)
@@ -211,21 +184,15 @@ def _facts(splits: Splits, sensitive: Sequence[str]) -> dict[str, Any]:
 
 
 def _split_table(splits: Splits) -> CheckTable:
-    rows = []
-    for name in SPLIT_NAMES:
-        examples = splits.split(name)
-        labels = Counter(e.label for e in examples)
-        rows.append(
-            (
-                name,
-                f"{len(examples):,}",
-                f"{len({e.unit for e in examples}):,}",
-                *(f"{labels[k]:,}" for k in range(len(splits.classes))),
-            )
-        )
-    return CheckTable(
-        "Splits", ("", "examples", "patients or lesions", *splits.classes), tuple(rows)
-    )
+    """Splits side by side; below examples and units, one row per class."""
+    parts = [splits.split(name) for name in SPLIT_NAMES]
+    labels = [Counter(e.label for e in examples) for examples in parts]
+    rows = [
+        ("examples", *(f"{len(examples):,}" for examples in parts)),
+        ("patients or lesions", *(f"{len({e.unit for e in examples}):,}" for examples in parts)),
+        *((name, *(f"{n[k]:,}" for n in labels)) for k, name in enumerate(splits.classes)),
+    ]
+    return CheckTable("Splits", ("", *SPLIT_NAMES), tuple(rows))
 
 
 def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFacts, Part]:
@@ -338,26 +305,3 @@ def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any
             training.precision
         ],
     )
-
-
-def _contact_sheet(recipe: Recipe, splits: Splits, facts: ImageFacts) -> list[Strip]:
-    """Evenly chosen readable images of every group of every sensitive attribute, by label."""
-    everyone, _ = _everyone(splits)
-    sensitive = single_attributes(recipe.data.sensitive)
-    names = [name for name in sensitive if name in splits.attributes] or [None]
-    cells: dict[tuple[str, ...], list[Path]] = {}
-    for example, readable in zip(everyone, facts.readable.tolist(), strict=True):
-        for name in names if readable else ():
-            group = ("" if name is None else f"{name} {example.attributes.get(name)}",)
-            key = (name or "", *group, splits.classes[example.label])
-            cells.setdefault(key, []).append(example.image)
-    return [
-        Strip(
-            " · ".join(part for part in (*key[1:], f"{len(images):,}") if part),
-            tuple(
-                images[i]
-                for i in np.linspace(0, len(images) - 1, min(STRIP, len(images)), dtype=int)
-            ),
-        )
-        for key, images in sorted(cells.items())
-    ]

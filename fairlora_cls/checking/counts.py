@@ -6,6 +6,7 @@ G groups, K classes.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from fairlora_cls.checking.findings import CheckTable, Finding
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
@@ -61,8 +62,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
                 Finding(
                     "warning",
                     "empty-cell",
-                    f"No example of {attribute} {', '.join(empty[:LISTED])}"
-                    f"{f' and {len(empty) - LISTED} more' if len(empty) > LISTED else ''}; {effect}.",
+                    f"No example of {attribute} {_some(empty)}; {effect}.",
                     tuple(empty),
                 )
             )
@@ -77,7 +77,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
             Finding(
                 "warning",
                 "small-group",
-                f"Groups of {attribute} with fewer than {minimum} examples: {', '.join(small)}; "
+                f"Groups of {attribute} with fewer than {minimum} examples: {_some(small)}; "
                 "their numbers are mostly chance (report.minimum_group_size).",
                 tuple(small),
             )
@@ -94,6 +94,11 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
         )
     )
     return found
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
+    return ", ".join(names[:LISTED]) + more
 
 
 def _sizes(counts: Counter[tuple[str, str]]) -> Counter[str]:

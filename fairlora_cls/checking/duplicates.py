@@ -19,7 +19,7 @@ from fairlora_cls.data.examples import Example
 # one photograph under two lesion numbers; among 4,500 simulated eyes, which look alike, none does.
 HASH_DISTANCE = 10  # bits of 64 in which the difference hashes of near-identical images may differ
 CORRELATION = 0.99  # least correlation of their 16 × 16 thumbnails
-ROWS = 1024  # images compared with all others at a time
+COMPARED = 2**22  # pairs of hashes at a time, so that memory stays flat
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ def _near_pairs(facts: ImageFacts) -> np.ndarray:
     pictures -= pictures.mean(axis=1, keepdims=True) if len(hashes) else 0
     pictures /= np.maximum(np.linalg.norm(pictures, axis=1, keepdims=True), 1e-6)
     found = [np.zeros((0, 2), dtype=np.int64)]
-    for start in range(0, len(hashes), ROWS):
-        distance = np.bitwise_count(hashes[start : start + ROWS, None] ^ hashes[None, start:])
+    rows = max(1, COMPARED // max(1, len(hashes)))
+    for start in range(0, len(hashes), rows):
+        distance = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
         first, second = np.nonzero(distance <= HASH_DISTANCE)
         first, second = (first + start)[first < second], (second + start)[first < second]
         alike = np.einsum("pd,pd->p", pictures[first], pictures[second]) >= CORRELATION

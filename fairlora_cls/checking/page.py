@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding
 from fairlora_cls.checking.model import FirstExample
+from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
 from fairlora_cls.data.prompts import IMAGE_PLACEHOLDER
 from fairlora_cls.evaluation.page_style import STYLE
 
+STRIP = 6  # images of a group and label on the contact sheet
 THUMBNAIL = 96  # pixels a side, at most
 
 OWN_STYLE = """
@@ -50,6 +53,27 @@ class Strip:
 
     title: str
     images: tuple[Path, ...]
+
+
+def choose_strips(
+    examples: Sequence[Example],
+    readable: Sequence[bool],
+    attributes: Sequence[str],
+    classes: Sequence[str],
+) -> list[Strip]:
+    """Evenly chosen readable images of every group and label; of every label without attributes."""
+    cells: dict[tuple[str, ...], list[Path]] = {}
+    for example, usable in zip(examples, readable, strict=True):
+        label = classes[example.label]
+        keys = [(f"{name} {example.attributes.get(name)}", label) for name in attributes]
+        for key in (keys or [(label,)]) if usable else ():
+            cells.setdefault(key, []).append(example.image)
+    strips = []
+    for key, images in sorted(cells.items()):
+        places = np.linspace(0, len(images) - 1, min(STRIP, len(images)), dtype=int)
+        title = " · ".join((*key, f"{len(images):,}"))
+        strips.append(Strip(title, tuple(images[i] for i in places)))
+    return strips
 
 
 def render_check_page(

@@ -168,27 +168,28 @@ def _interval(
 
 def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
     """A warning for each baseline whose interval lies above NOTABLE, a note where none could run."""
-    found = []
-    for b in baselines:
-        if b.auroc is None:
-            found.append(
-                Finding(
-                    "note",
-                    "shortcut-unknown",
-                    f"How well {b.name} predicts the label cannot be told: fewer than {FOLDS} "
-                    "examples of a class.",
-                )
+    found = [
+        Finding(
+            "warning",
+            "shortcut",
+            f"The label can be told from {b.name} alone with an AUROC of {b.auroc:.2f} "
+            f"[{b.interval[0]:.2f}, {b.interval[1]:.2f}]; only what a model reaches beyond that "
+            "comes from the picture.",
+        )
+        for b in baselines
+        if b.interval and b.interval[0] > NOTABLE
+    ]
+    unknown = [b.name for b in baselines if b.auroc is None]
+    if unknown:
+        found.append(
+            Finding(
+                "note",
+                "shortcut-unknown",
+                f"How well the label can be told from {', '.join(unknown)} is not known: a class has "
+                f"fewer than {FOLDS} examples, or none in a part of the data.",
+                tuple(unknown),
             )
-        elif b.interval and b.interval[0] > NOTABLE:
-            found.append(
-                Finding(
-                    "warning",
-                    "shortcut",
-                    f"The label can be told from {b.name} alone with an AUROC of {b.auroc:.2f} "
-                    f"[{b.interval[0]:.2f}, {b.interval[1]:.2f}]; only what a model reaches beyond "
-                    "that comes from the picture.",
-                )
-            )
+        )
     return found
 
 

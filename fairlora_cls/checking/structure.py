@@ -172,6 +172,16 @@ def find_attributes(splits: Splits, sensitive: Sequence[str], policy: str) -> li
     return found
 
 
+def groupable(splits: Splits, attributes: Sequence[str]) -> list[str]:
+    """Those of the attributes that the data has and whose values are few enough to be groups."""
+    return [
+        name
+        for name in attributes
+        if name in splits.attributes
+        and len({e.attributes.get(name) for e in splits.everything()}) <= MANY_GROUPS + 1
+    ]
+
+
 def _missing(
     name: str, everyone: Sequence[Example], values: Sequence[str | None], policy: str
 ) -> list[Finding]:

@@ -60,7 +60,7 @@ def load_ham10000(
     """HAM10000 dermoscopy (Tschandl et al. 2018) in its own layout, split 80/10/10 by lesion.
 
     `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
-    sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise). The split keeps
+    sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise), age (years). The split keeps
     the classes, and the groups of the attributes `stratify`, in proportion. `questions`: FairLLaVA's
     JSON file of questions and answers, which become the examples' text, a pair of lines each.
     Raises InputError for a missing folder or image, an unknown diagnosis or sex.
@@ -74,25 +74,26 @@ def load_ham10000(
     require_unique(frame["image_id"], file)
     diagnoses = decode_column(frame["dx"], {d: d for d in DIAGNOSES} | LONG_NAMES, file)
     sexes = decode_column(frame["sex"], SEXES, file)
-    ages = age_bands(read_ages(frame["age"], file), age_cuts)
+    years = read_ages(frame["age"], file)
+    bands = age_bands(years, age_cuts)
     images = _images(path)
     texts = _read_questions(Path(questions).expanduser()) if questions else {}
     classes = DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
     examples = []
-    rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, ages, strict=True)
-    for row, (image, lesion, diagnosis, sex, age) in enumerate(rows):
+    rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, years, bands, strict=True)
+    for row, (image, lesion, diagnosis, sex, age, band) in enumerate(rows):
         if image not in images:
             raise InputError(
                 f"{row_of(file, row)} names image '{image}', which is in none of its image folders "
                 f"({', '.join(FOLDERS)}){nearest(image, images)}"
             )
         name = diagnosis if task == "diagnosis" else classes[diagnosis in MALIGNANT]
-        attributes = {"sex": sex, "age_group": age}
+        attributes = {"sex": sex, "age_group": band, "age": None if age != age else f"{age:g}"}
         examples.append(
             Example(image, images[image], classes.index(name), attributes, lesion, texts.get(image))
         )
     homes = split_examples(examples, classes, stratify, seed)
-    return gather_splits(str(path), classes, ("sex", "age_group"), examples, homes)
+    return gather_splits(str(path), classes, ("sex", "age_group", "age"), examples, homes)
 
 
 def _read_questions(file: Path) -> dict[str, str]:
