@@ -1,4 +1,4 @@
-"""typer verbs; the only place that writes to the terminal and turns errors into exit codes."""
+"""The command line: typer verbs, each a thin way to a function of run.py, check.py or the report."""
 
 from __future__ import annotations
 
@@ -6,23 +6,27 @@ import csv
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from fairlora_cls import __version__
-from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.cli_reports import compare, postprocess, report
+from fairlora_cls.errors import InputError
+from fairlora_cls.terminal import (
+    Debug,
+    Threshold,
+    exit_codes,
+    open_display,
+    show_check,
+    show_outcome,
+    terminal,
+)
 
 if TYPE_CHECKING:
-    from fairlora_cls.evaluation.features import Features
-    from fairlora_cls.evaluation.prediction_table import Predictions
     from fairlora_cls.recipe import Recipe
-    from fairlora_cls.run import Outcome
 
 app = typer.Typer(
     name="fairlora-cls",
@@ -55,31 +59,12 @@ SkipUnreadable = Annotated[
         "--skip-unreadable", help="Leave out images that cannot be read; the report counts them."
     ),
 ]
-Threshold = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RULE",
-        help="When an image is called positive: argmax, 0.3, youden or sensitivity=0.9; the last two "
-        "are chosen on validation predictions.",
-    ),
-]
-Validation = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
-    ),
-]
 AllowUrls = Annotated[
     bool,
     typer.Option(
         "--allow-urls", help="Fetch images that a table names by URL; data.options.allow_urls=true."
     ),
 ]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-
-IS_MAIN = os.environ.get("RANK", "0") == "0"
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-terminal = Console(highlight=False)
 
 
 @app.command()
@@ -119,7 +104,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         from fairlora_cls.recipe import build_recipe, merge, read_yaml
 
         shortcuts = merge(
@@ -135,7 +120,7 @@ def train(
             )
         from fairlora_cls import run
 
-        with _display() as display:
+        with open_display() as display:
             display.say(_headline(chosen, folder))
             outcome = run.train(
                 chosen,
@@ -146,7 +131,7 @@ def train(
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
             )
-        _show_outcome(outcome)
+        show_outcome(outcome)
 
 
 @app.command()
@@ -171,7 +156,7 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         from fairlora_cls.checking.check import run_check, write_check
         from fairlora_cls.recipe import merge, read_yaml
 
@@ -180,7 +165,7 @@ def check(
         )
         shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
         values = merge(read_yaml(recipe) if recipe else {}, shortcuts)
-        with _display() as display:
+        with open_display() as display:
             checked = run_check(values, settings or (), display)
         folder = output or Path("runs") / f"{checked.name}-check"
         write_check(checked, folder)
@@ -190,7 +175,7 @@ def check(
             sys.stdout.write(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False))
             sys.stdout.write("\n")
         else:
-            _show_check(checked.report, folder)
+            show_check(checked.report, folder)
     if checked.report.failed:
         raise typer.Exit(2)
 
@@ -212,13 +197,13 @@ def evaluate(
     debug: Debug = False,
 ) -> None:
     """Predict and report again, on another split or other data (--set data.… changes the source)."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         from fairlora_cls import run
         from fairlora_cls.recipe import data_section
 
         values = _data_values(data, allow_urls)
         section = data_section(run_folder / "recipe.yaml", values, settings or ())
-        with _display() as display:
+        with open_display() as display:
             outcome = run.evaluate(
                 run_folder,
                 display,
@@ -229,7 +214,7 @@ def evaluate(
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
             )
-        _show_outcome(outcome)
+        show_outcome(outcome)
 
 
 @app.command()
@@ -249,7 +234,7 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Class probabilities of images as CSV; needs no labels and no attributes."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         if bool(images) == (table is not None):
             raise InputError("Give image files or --table CSV, one of the two.")
         from fairlora_cls import run
@@ -260,7 +245,7 @@ def predict(
             if table
             else [(str(path), path) for path in images]
         )
-        with _display() as display:
+        with open_display() as display:
             classes, probabilities = run.predict(run_folder, [path for _, path in found], display)
         rows = [
             [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
@@ -273,230 +258,14 @@ def predict(
             sys.stdout.write(text)
 
 
-@app.command()
-def report(
-    predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS.csv", help="Predictions of any model.")
-    ],
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
-    ] = 1000,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
-        ),
-    ] = None,
-    minimum_group_size: Annotated[
-        int, typer.Option(min=1, help="Smaller groups are named in a warning.")
-    ] = 20,
-    minimum_stratum_size: Annotated[
-        int, typer.Option(min=2, help="Of the strata in which an attribute is compared.")
-    ] = 30,
-    suppress_below: Annotated[
-        int | None,
-        typer.Option(
-            min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
-    threshold: Threshold = None,
-    validation: Validation = None,
-    features: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE_OR_RUN",
-            help="Match images of different groups by features: a CSV (id, numbers), an .npz (ids, "
-            "features), or the run folder whose vision tower gives them.",
-        ),
-    ] = None,
-    minimum_similarity: Annotated[
-        float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
-    ] = 0.7,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """The fairness report for predictions of any model, from any tool."""
-    with _exit_codes(debug):
-        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
-        from fairlora_cls.evaluation.report import fairness_report, write_report
-        from fairlora_cls.evaluation.sections import add_sections
-        from fairlora_cls.run_folder import claim_report_folder
-
-        if features and suppress_below:
-            raise InputError(
-                "--features lists matched pairs of small groups, which --suppress-below would have "
-                "to hide; give one of them."
-            )
-        folder = output or Path("runs") / predictions.stem
-        claim_report_folder(folder)
-        if features and suppress_below:
-            raise InputError(
-                "Matched pairs show counts of single images, so --features and --suppress-below do "
-                "not go together; leave one of them out."
-            )
-        columns = [part for name in attribute or [] for part in name.split("×")]
-        table = read_predictions(
-            predictions, attributes=columns or None, positive=positive, unit=unit
-        )
-        sections = []
-        if threshold:
-            from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
-
-            known = load_validation(predictions, validation)
-            table, section = judge_by_rule(table, threshold, known)
-            sections.append(section)
-        if features:
-            from fairlora_cls.evaluation.matching import counterfactual_gaps
-            from fairlora_cls.evaluation.matching_section import counterfactual_section
-
-            given = _features(features, table)
-            gaps = counterfactual_gaps(
-                table,
-                given,
-                attribute or table.attributes,
-                minimum_similarity=minimum_similarity,
-                bootstrap=bootstrap,
-                seed=seed,
-            )
-            sections.append(counterfactual_section(gaps, given.source))
-        found = fairness_report(
-            table,
-            attribute,
-            bootstrap=bootstrap,
-            minimum_group_size=minimum_group_size,
-            minimum_stratum_size=minimum_stratum_size,
-            suppress_below=suppress_below,
-            seed=seed,
-            seen=other_splits(predictions, unit),
-        )
-        found = add_sections(found, sections)
-        write_report(found, folder)
-        _show_report(predictions.stem, found, folder)
-
-
-@app.command()
-def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
-    ],
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
-    ] = 1000,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
-    threshold: Threshold = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
-    with _exit_codes(debug):
-        from fairlora_cls.compared_runs import load_compared_runs
-        from fairlora_cls.evaluation.comparison import compare_predictions
-        from fairlora_cls.evaluation.comparison_files import (
-            COMPARISON_FILES,
-            describe_comparison,
-            write_comparison,
-        )
-        from fairlora_cls.run_folder import claim_report_folder
-
-        folder = output or Path("runs/comparison")
-        claim_report_folder(folder, COMPARISON_FILES)
-        given = load_compared_runs(runs, positive, threshold, unit)
-        found = compare_predictions(
-            given.tables,
-            attribute or given.attributes,
-            recipes=given.recipes,
-            bootstrap=bootstrap,
-            seed=seed,
-            notes=given.notes,
-        )
-        write_comparison(found, folder)
-        for text in describe_comparison(found):
-            terminal.print(text, markup=False)
-        terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
-
-
-@app.command()
-def postprocess(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN_OR_CSV", help="A run folder or a prediction table.")
-    ],
-    attribute: Annotated[
-        str, typer.Option(help="The sensitive column, or several joined: sex×race.")
-    ],
-    constraint: Annotated[
-        str, typer.Option(help="Of fairlearn's ThresholdOptimizer, e.g. demographic_parity.")
-    ] = "equalized_odds",
-    objective: Annotated[
-        str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
-    ] = "accuracy_score",
-    validation: Validation = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
-    ] = None,
-    debug: Debug = False,
-) -> None:
-    """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
-    with _exit_codes(debug):
-        from fairlora_cls.compared_runs import predictions_of
-        from fairlora_cls.evaluation.postprocessing import postprocess_predictions
-        from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
-        from fairlora_cls.evaluation.thresholds import load_validation
-
-        table = predictions_of(run)
-        test = read_predictions(table, positive=positive)
-        known = load_validation(table, validation, positive)
-        if known is None:
-            raise InputError("Name the table of validation predictions with --validation.")
-        chosen = postprocess_predictions(
-            test,
-            known,
-            attribute,
-            constraint,
-            objective=objective,
-            seed=seed,
-        )
-        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
-        write_predictions(chosen, target)
-        terminal.print(f"Wrote {target}", markup=False)
+for verb in (report, compare, postprocess):
+    app.command()(verb)
 
 
 @app.command()
 def doctor(debug: Debug = False) -> None:
     """Versions, devices, and what a run would use."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         import platform
 
         import torch
@@ -550,7 +319,7 @@ def recipes_copy(
     debug: Debug = False,
 ) -> None:
     """Copy a shipped recipe, to change it."""
-    with _exit_codes(debug):
+    with exit_codes(debug):
         from fairlora_cls.errors import nearest
         from fairlora_cls.files import write_text
         from fairlora_cls.shipped import shipped_recipes
@@ -583,29 +352,6 @@ def main() -> None:
     app()
 
 
-@contextmanager
-def _exit_codes(debug: bool) -> Iterator[None]:
-    """One clear sentence instead of a traceback: exit 2 for bad input, 1 for a failed run."""
-    try:
-        yield
-    except (InputError, RunError, OSError, KeyboardInterrupt, RuntimeError, ValueError) as error:
-        if debug:
-            raise
-        is_input = isinstance(error, InputError)
-        if IS_MAIN:
-            errors.print(f"Error: {_sentence(error)}", markup=False)
-        raise typer.Exit(2 if is_input else 1) from None
-
-
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "Interrupted. The same command with --resume goes on from the last checkpoint."
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, InputError | RunError):
-        return text
-    return f"{text} ({type(error).__name__}; --debug shows where)"
-
-
 def _mutual_information_values(text: str | None) -> dict[str, Any]:
     """`race=0.2,age=0.6` as recipe values."""
     if text is None:
@@ -632,17 +378,6 @@ def _data_values(data: str | None, allow_urls: bool = False) -> dict[str, Any]:
     return {"data": values} if values else {}
 
 
-def _features(path: Path, table: Predictions) -> Features:
-    if path.is_dir():
-        from fairlora_cls.image_features import visual_features
-
-        with _display() as display:
-            return visual_features(path, table.ids, display)
-    from fairlora_cls.evaluation.features import read_features
-
-    return read_features(path)
-
-
 def _headline(recipe: Recipe, folder: Path) -> str:
     protected = ", ".join(recipe.objective.protect or []) or "none"
     return (
@@ -657,114 +392,6 @@ def _csv_text(rows: list[list[str]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
-
-
-class _Terminal:
-    """Progress on a terminal: a bar with images/s and time left per stage; plain lines elsewhere."""
-
-    def __init__(self, progress: Any):
-        self.progress = progress
-        self.task: Any = None
-
-    def stage(self, name: str, total: int, done: int = 0) -> None:
-        if self.task is not None:
-            self.progress.update(self.task, completed=self.progress.tasks[-1].total)
-        self.task = self.progress.add_task(name, total=total, completed=done, note="")
-
-    def advance(self, count: int, note: str = "") -> None:
-        self.progress.update(self.task, advance=count, **({"note": note} if note else {}))
-
-    def say(self, text: str) -> None:
-        self.progress.console.print(text, markup=False)
-
-
-@contextmanager
-def _display() -> Iterator[_Terminal]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed:.1f} images/s" if speed else "")
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        Speed(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    # stderr, so that `predict` can be piped.
-    console = Console(stderr=True, quiet=not IS_MAIN, highlight=False)
-    with Progress(*columns, console=console) as progress:
-        yield _Terminal(progress)
-
-
-def _show_outcome(outcome: Outcome) -> None:
-    if outcome.report is None:  # another process than the first
-        return
-    where = outcome.folder / "report"
-    _show_report(outcome.method, outcome.report, where)
-
-
-def _show_report(method: str, found: Any, folder: Path) -> None:
-    numbers = found.to_dict()
-    overall = numbers["overall"]
-    table = Table(title_justify="left")
-    for heading in (
-        "method",
-        "accuracy",
-        "AUROC",
-        "attribute",
-        "MaxAccGap",
-        "by chance",
-        "eq. odds diff.",
-    ):
-        table.add_column(heading, justify="left" if heading in ("method", "attribute") else "right")
-    first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
-    for name, attribute in numbers["attributes"].items() or {"": None}.items():
-        gaps = attribute["gaps"] if attribute else {}
-        gap, odds = gaps.get("max_acc_gap", {}), gaps.get("equalized_odds_difference", {})
-        table.add_row(
-            *first,
-            name,
-            _three(gap.get("value")),
-            _three(gap.get("null_mean")),
-            _three(odds.get("value")),
-        )
-        first = ["", "", ""]
-    terminal.print(table)
-    for warning in numbers["warnings"]:
-        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
-    terminal.print(f"Report: {folder / 'report.html'}", markup=False)
-
-
-def _show_check(report: Any, folder: Path) -> None:
-    colours = {"error": "red", "warning": "yellow", "note": "dim"}
-    for finding in report.findings:
-        terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
-        terminal.print(f"{finding.message} ({finding.code})", markup=False, soft_wrap=True)
-    for numbers in report.tables:
-        table = Table(title=numbers.title, title_justify="left")
-        for place, heading in enumerate(numbers.header):
-            table.add_column(heading, justify="right" if place else "left")
-        for row in numbers.rows:
-            table.add_row(*row)
-        terminal.print(table)
-    terminal.print(f"Page: {folder / 'check.html'}", markup=False)
-
-
-def _three(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
 
 
 if __name__ == "__main__":

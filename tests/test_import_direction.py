@@ -24,6 +24,8 @@ ORDER = [
     ["run"],
     ["image_features"],
     ["ablation"],
+    ["terminal"],
+    ["cli_reports"],
     ["cli", "__main__"],
 ]
 # Told by their own lists: what the miniature's training script and the report may not touch.

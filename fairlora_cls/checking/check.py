@@ -255,7 +255,12 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
             (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
         )
         first = model.decode_example(
-            example.id, example.image, recipe.data.prompt, skeleton.processor, pixels
+            example.id,
+            example.image,
+            recipe.data.prompt,
+            skeleton.processor,
+            pixels,
+            recipe.model.rescaling,
         )
     plan = _plan(recipe, splits, tokens, words or 0)
     found = estimate.estimate_run(

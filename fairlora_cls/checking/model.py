@@ -16,7 +16,7 @@ from PIL import Image
 from fairlora_cls.checking.findings import CheckTable, Finding, counted
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.checking.images import LARGEST_RATIO
-from fairlora_cls.data.images import fit_to_budget, read_image
+from fairlora_cls.data.images import Rescaling, fit_to_budget, read_image
 from fairlora_cls.data.prompts import expand_image, render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
@@ -129,10 +129,15 @@ class FirstExample:
 
 
 def decode_example(
-    example_id: str, path: Path, prompt: str, processor: Any, maximum_pixels: int
+    example_id: str,
+    path: Path,
+    prompt: str,
+    processor: Any,
+    maximum_pixels: int,
+    rescaling: Rescaling,
 ) -> FirstExample:
     """Read, resize, render and tokenise one example by the functions that training uses."""
-    image = read_image(path)
+    image = read_image(path, rescaling)
     resized = fit_to_budget(image, MINIMUM_PIXELS, maximum_pixels)
     count = resized.width * resized.height // MERGED_PIXEL**2
     text = render_prompt(processor, prompt)

@@ -14,9 +14,8 @@ from fairlora_cls.evaluation.comparison_wording import (
     describe_gap_difference,
     verdict_of,
 )
-from fairlora_cls.evaluation.markdown import _table as markdown_table
-from fairlora_cls.evaluation.markdown import _text as markdown_text
-from fairlora_cls.evaluation.page import _table as html_table
+from fairlora_cls.evaluation.markdown import markdown_table, markdown_text
+from fairlora_cls.evaluation.page import html_table
 from fairlora_cls.evaluation.page_style import STYLE
 from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.tables import Table

@@ -11,51 +11,60 @@ from fairlora_cls.evaluation.wording import describe_gap, describe_method
 
 def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
     """The whole document. `figures` are the report's figures, linked from figures/."""
-    parts = ["# Fairness report", _facts(report), _text(" ".join(describe_in_short(report)))]
+    parts = [
+        "# Fairness report",
+        _facts(report),
+        markdown_text(" ".join(describe_in_short(report))),
+    ]
     parts += ["## Attribute by attribute"] if report.attributes else []
-    parts += [_text(describe_gap(name, result)) for name, result in report.attributes.items()]
+    parts += [
+        markdown_text(describe_gap(name, result)) for name, result in report.attributes.items()
+    ]
     if report.warnings:
-        warnings = "\n".join(f"- {_text(warning)}" for warning in report.warnings)
+        warnings = "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings)
         parts += ["## Before you trust these numbers", warnings]
     for section in report.sections:
-        parts += [f"## {_text(section.title)}", *map(_text, section.sentences)]
+        parts += [f"## {markdown_text(section.title)}", *map(markdown_text, section.sentences)]
         for made in section.tables:
-            parts += [f"### {_text(made.caption)}", _table(made)]
+            parts += [f"### {markdown_text(made.caption)}", markdown_table(made)]
     parts.append("## All examples")
     for table in overall_tables(report):
-        parts += [f"### {_text(table.caption)}", _table(table)]
+        parts += [f"### {markdown_text(table.caption)}", markdown_table(table)]
     for name in report.attributes:
-        parts.append(f"## {_text(name)}")
+        parts.append(f"## {markdown_text(name)}")
         parts += [
-            f"![{_text(figure.alternative_text)}](figures/{figure.file_name})"
+            f"![{markdown_text(figure.alternative_text)}](figures/{figure.file_name})"
             for figure in figures
             if figure.attribute == name
         ]
         for table in attribute_tables(report, name):
-            parts += [f"### {_text(table.caption)}", _table(table)]
-    parts += ["## How these numbers are made", *map(_text, describe_method(report))]
+            parts += [f"### {markdown_text(table.caption)}", markdown_table(table)]
+    parts += ["## How these numbers are made", *map(markdown_text, describe_method(report))]
     return "\n\n".join(parts) + "\n"
 
 
 def _facts(report: FairnessReport) -> str:
-    classes = ", ".join(map(_text, report.classes))
+    classes = ", ".join(map(markdown_text, report.classes))
     count = "" if report.n is None else f"{report.n:,} examples · "
-    return f"{count}classes {classes} · positive class {_text(report.positive)}"
+    return f"{count}classes {classes} · positive class {markdown_text(report.positive)}"
 
 
-def _table(table: Table) -> str:
+def markdown_table(table: Table) -> str:
+    """A table in pipes, details in brackets after their value."""
     rows = [
         [
-            f"{_text(cell.text)} ({_text(cell.detail)})" if cell.detail else _text(cell.text)
+            f"{markdown_text(cell.text)} ({markdown_text(cell.detail)})"
+            if cell.detail
+            else markdown_text(cell.text)
             for cell in row
         ]
         for row in table.rows
     ]
-    lines = [list(map(_text, table.header)), ["---"] * len(table.header), *rows]
+    lines = [list(map(markdown_text, table.header)), ["---"] * len(table.header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _text(text: str) -> str:
+def markdown_text(text: str) -> str:
     """One line of text in which no character starts markup."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
     return re.sub(r"([\\`*_\[\]|$~#])", r"\\\1", text)

@@ -50,7 +50,7 @@ def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
 {"".join(map(_section, report.sections))}
 <section>
 <h2>All examples: all numbers</h2>
-{"".join(map(_table, overall_tables(report)))}
+{"".join(map(html_table, overall_tables(report)))}
 </section>
 {tables}
 {_method(report)}
@@ -120,16 +120,17 @@ def _figures(attribute: str, figures: list[ReportFigure]) -> str:
 
 def _section(section: Section) -> str:
     sentences = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
-    tables = "\n".join(map(_table, section.tables))
+    tables = "\n".join(map(html_table, section.tables))
     return f"<section>\n<h2>{escape(section.title)}</h2>\n{sentences}\n{tables}\n</section>\n"
 
 
 def _tables(report: FairnessReport, attribute: str) -> str:
-    tables = "\n".join(map(_table, attribute_tables(report, attribute)))
+    tables = "\n".join(map(html_table, attribute_tables(report, attribute)))
     return f"<section>\n<h2>{escape(attribute)}: all numbers</h2>\n{tables}\n</section>\n"
 
 
-def _table(table: Table) -> str:
+def html_table(table: Table) -> str:
+    """A table that scrolls by itself on a narrow screen, details below their value."""
     header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
     rows = "\n".join(_row(row) for row in table.rows)
     return f"""<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.caption)}">

@@ -1,0 +1,250 @@
+"""The verbs that judge predictions: report, compare, postprocess. They load no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.terminal import Debug, Threshold, exit_codes, open_display, show_report, terminal
+
+if TYPE_CHECKING:
+    from fairlora_cls.evaluation.features import Features
+    from fairlora_cls.evaluation.prediction_table import Predictions
+
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
+    ),
+]
+
+
+def report(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS.csv", help="Predictions of any model.")
+    ],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
+    ] = 1000,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+        ),
+    ] = None,
+    minimum_group_size: Annotated[
+        int, typer.Option(min=1, help="Smaller groups are named in a warning.")
+    ] = 20,
+    minimum_stratum_size: Annotated[
+        int, typer.Option(min=2, help="Of the strata in which an attribute is compared.")
+    ] = 30,
+    suppress_below: Annotated[
+        int | None,
+        typer.Option(
+            min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    threshold: Threshold = None,
+    validation: Validation = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE_OR_RUN",
+            help="Match images of different groups by features: a CSV (id, numbers), an .npz (ids, "
+            "features), or the run folder whose vision tower gives them.",
+        ),
+    ] = None,
+    minimum_similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
+    ] = 0.7,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """The fairness report for predictions of any model, from any tool."""
+    with exit_codes(debug):
+        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
+        from fairlora_cls.evaluation.report import fairness_report, write_report
+        from fairlora_cls.evaluation.sections import add_sections
+        from fairlora_cls.run_folder import claim_report_folder
+
+        if features and suppress_below:
+            raise InputError(
+                "--features lists matched pairs of small groups, which --suppress-below would have "
+                "to hide; give one of them."
+            )
+        folder = output or Path("runs") / predictions.stem
+        claim_report_folder(folder)
+        if features and suppress_below:
+            raise InputError(
+                "Matched pairs show counts of single images, so --features and --suppress-below do "
+                "not go together; leave one of them out."
+            )
+        columns = [part for name in attribute or [] for part in name.split("×")]
+        table = read_predictions(
+            predictions, attributes=columns or None, positive=positive, unit=unit
+        )
+        sections = []
+        if threshold:
+            from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
+
+            known = load_validation(predictions, validation)
+            table, section = judge_by_rule(table, threshold, known)
+            sections.append(section)
+        if features:
+            from fairlora_cls.evaluation.matching import counterfactual_gaps
+            from fairlora_cls.evaluation.matching_section import counterfactual_section
+
+            given = _features(features, table)
+            gaps = counterfactual_gaps(
+                table,
+                given,
+                attribute or table.attributes,
+                minimum_similarity=minimum_similarity,
+                bootstrap=bootstrap,
+                seed=seed,
+            )
+            sections.append(counterfactual_section(gaps, given.source))
+        found = fairness_report(
+            table,
+            attribute,
+            bootstrap=bootstrap,
+            minimum_group_size=minimum_group_size,
+            minimum_stratum_size=minimum_stratum_size,
+            suppress_below=suppress_below,
+            seed=seed,
+            seen=other_splits(predictions, unit),
+        )
+        found = add_sections(found, sections)
+        write_report(found, folder)
+        show_report(predictions.stem, found, folder)
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
+    ],
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
+    ] = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
+    ] = 1000,
+    unit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    threshold: Threshold = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
+    with exit_codes(debug):
+        from fairlora_cls.compared_runs import load_compared_runs
+        from fairlora_cls.evaluation.comparison import compare_predictions
+        from fairlora_cls.evaluation.comparison_files import (
+            COMPARISON_FILES,
+            describe_comparison,
+            write_comparison,
+        )
+        from fairlora_cls.run_folder import claim_report_folder
+
+        folder = output or Path("runs/comparison")
+        claim_report_folder(folder, COMPARISON_FILES)
+        given = load_compared_runs(runs, positive, threshold, unit)
+        found = compare_predictions(
+            given.tables,
+            attribute or given.attributes,
+            recipes=given.recipes,
+            bootstrap=bootstrap,
+            seed=seed,
+            notes=given.notes,
+        )
+        write_comparison(found, folder)
+        for text in describe_comparison(found):
+            terminal.print(text, markup=False)
+        terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+
+
+def postprocess(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_CSV", help="A run folder or a prediction table.")
+    ],
+    attribute: Annotated[
+        str, typer.Option(help="The sensitive column, or several joined: sex×race.")
+    ],
+    constraint: Annotated[
+        str, typer.Option(help="Of fairlearn's ThresholdOptimizer, e.g. demographic_parity.")
+    ] = "equalized_odds",
+    objective: Annotated[
+        str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
+    ] = "accuracy_score",
+    validation: Validation = None,
+    positive: Annotated[
+        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
+    with exit_codes(debug):
+        from fairlora_cls.compared_runs import predictions_of
+        from fairlora_cls.evaluation.postprocessing import postprocess_predictions
+        from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
+        from fairlora_cls.evaluation.thresholds import load_validation
+
+        table = predictions_of(run)
+        test = read_predictions(table, positive=positive)
+        known = load_validation(table, validation, positive)
+        if known is None:
+            raise InputError("Name the table of validation predictions with --validation.")
+        chosen = postprocess_predictions(
+            test,
+            known,
+            attribute,
+            constraint,
+            objective=objective,
+            seed=seed,
+        )
+        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
+        write_predictions(chosen, target)
+        terminal.print(f"Wrote {target}", markup=False)
+
+
+def _features(path: Path, table: Predictions) -> Features:
+    if path.is_dir():
+        from fairlora_cls.image_features import visual_features
+
+        with open_display() as display:
+            return visual_features(path, table.ids, display)
+    from fairlora_cls.evaluation.features import read_features
+
+    return read_features(path)

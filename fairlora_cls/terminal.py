@@ -1,0 +1,164 @@
+"""How the command line speaks: progress, tables, and errors as one sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fairlora_cls.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from fairlora_cls.run import Outcome
+
+IS_MAIN = os.environ.get("RANK", "0") == "0"
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+terminal = Console(highlight=False)
+
+# Options that verbs of both files have.
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Threshold = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RULE",
+        help="When an image is called positive: argmax, 0.3, youden or sensitivity=0.9; the last two "
+        "are chosen on validation predictions.",
+    ),
+]
+
+
+@contextmanager
+def exit_codes(debug: bool) -> Iterator[None]:
+    """One clear sentence instead of a traceback: exit 2 for bad input, 1 for a failed run."""
+    try:
+        yield
+    except (InputError, RunError, OSError, KeyboardInterrupt, RuntimeError, ValueError) as error:
+        if debug:
+            raise
+        is_input = isinstance(error, InputError)
+        if IS_MAIN:
+            errors.print(f"Error: {_sentence(error)}", markup=False)
+        raise typer.Exit(2 if is_input else 1) from None
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted. The same command with --resume goes on from the last checkpoint."
+    text = str(error).strip() or type(error).__name__
+    if isinstance(error, InputError | RunError):
+        return text
+    return f"{text} ({type(error).__name__}; --debug shows where)"
+
+
+class TerminalDisplay:
+    """Progress on a terminal: a bar with images/s and time left per stage; plain lines elsewhere."""
+
+    def __init__(self, progress: Any):
+        self.progress = progress
+        self.task: Any = None
+
+    def stage(self, name: str, total: int, done: int = 0) -> None:
+        if self.task is not None:
+            self.progress.update(self.task, completed=self.progress.tasks[-1].total)
+        self.task = self.progress.add_task(name, total=total, completed=done, note="")
+
+    def advance(self, count: int, note: str = "") -> None:
+        self.progress.update(self.task, advance=count, **({"note": note} if note else {}))
+
+    def say(self, text: str) -> None:
+        self.progress.console.print(text, markup=False)
+
+
+@contextmanager
+def open_display() -> Iterator[TerminalDisplay]:
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+    from rich.text import Text
+
+    class Speed(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            speed = task.finished_speed or task.speed
+            return Text(f"{speed:.1f} images/s" if speed else "")
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        Speed(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}", markup=False),
+    )
+    # stderr, so that `predict` can be piped.
+    console = Console(stderr=True, quiet=not IS_MAIN, highlight=False)
+    with Progress(*columns, console=console) as progress:
+        yield TerminalDisplay(progress)
+
+
+def show_outcome(outcome: Outcome) -> None:
+    if outcome.report is None:  # another process than the first
+        return
+    where = outcome.folder / "report"
+    show_report(outcome.method, outcome.report, where)
+
+
+def show_report(method: str, found: Any, folder: Path) -> None:
+    numbers = found.to_dict()
+    overall = numbers["overall"]
+    table = Table(title_justify="left")
+    for heading in (
+        "method",
+        "accuracy",
+        "AUROC",
+        "attribute",
+        "MaxAccGap",
+        "by chance",
+        "eq. odds diff.",
+    ):
+        table.add_column(heading, justify="left" if heading in ("method", "attribute") else "right")
+    first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
+    for name, attribute in numbers["attributes"].items() or {"": None}.items():
+        gaps = attribute["gaps"] if attribute else {}
+        gap, odds = gaps.get("max_acc_gap", {}), gaps.get("equalized_odds_difference", {})
+        table.add_row(
+            *first,
+            name,
+            _three(gap.get("value")),
+            _three(gap.get("null_mean")),
+            _three(odds.get("value")),
+        )
+        first = ["", "", ""]
+    terminal.print(table)
+    for warning in numbers["warnings"]:
+        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
+    terminal.print(f"Report: {folder / 'report.html'}", markup=False)
+
+
+def show_check(report: Any, folder: Path) -> None:
+    colours = {"error": "red", "warning": "yellow", "note": "dim"}
+    for finding in report.findings:
+        terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
+        terminal.print(f"{finding.message} ({finding.code})", markup=False, soft_wrap=True)
+    for numbers in report.tables:
+        table = Table(title=numbers.title, title_justify="left")
+        for place, heading in enumerate(numbers.header):
+            table.add_column(heading, justify="right" if place else "left")
+        for row in numbers.rows:
+            table.add_row(*row)
+        terminal.print(table)
+    terminal.print(f"Page: {folder / 'check.html'}", markup=False)
+
+
+def _three(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
