@@ -18,9 +18,9 @@ from fairlora_cls.data.batching import Batch, PromptEncoder, collate
 from fairlora_cls.data.images import content_digest
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, fill_cache, open_cache
+from fairlora_cls.engine import start_accelerator
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.objectives.objectives import build_objective
-from fairlora_cls.run import start_accelerator
 from fairlora_cls.training.loop import LoopSettings, fine_tune
 
 
@@ -74,16 +74,18 @@ def train(
     progress = fine_tune(
         classifier,
         forward,
-        build_objective("vanilla", (len(labels),)),
+        build_objective("vanilla", {}),
         workload.plan_epoch,
         make_batch,
         labels,
-        np.zeros_like(labels),
+        {},
+        {},
         LoopSettings(
             epochs=workload.epochs,
             micro_batch_size=workload.micro_batch_size,
             learning_rate=workload.learning_rate,
             head_learning_rate=workload.head_learning_rate,
+            attribute_learning_rates={},
             weight_decay=workload.weight_decay,
             warmup_steps=0,
             schedule="constant",

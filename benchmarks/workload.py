@@ -40,7 +40,8 @@ class Workload:
 
     def plan_epoch(self, epoch: int) -> list[np.ndarray]:
         """The effective batches of one epoch, arrays of indices into `examples`."""
-        return shuffled_steps(len(self.examples), self.batch_size, self.seed, epoch)
+        codes = np.zeros(len(self.examples), dtype=np.int64)
+        return shuffled_steps(codes, self.batch_size, self.seed, epoch)
 
     def order(self) -> np.ndarray:
         """Indices into `examples` in the order of training, all epochs."""
