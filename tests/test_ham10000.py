@@ -48,9 +48,9 @@ def test_ham10000_codes_become_names(tmp_path):
     splits = load_splits("ham10000", ham_folder(tmp_path, rows), {"task": "diagnosis"})
     found = {e.id: (splits.classes[e.label], dict(e.attributes)) for e in splits.everything()}
     assert found == {
-        "I": ("bcc", {"sex": None, "age_group": None}),
-        "J": ("nv", {"sex": "female", "age_group": "(65,∞)"}),
-        "K": ("df", {"sex": None, "age_group": "(0,44]"}),
+        "I": ("bcc", {"sex": None, "age_group": None, "age": None}),
+        "J": ("nv", {"sex": "female", "age_group": "(65,∞)", "age": "85"}),
+        "K": ("df", {"sex": None, "age_group": "(0,44]", "age": "40"}),
     }
 
 

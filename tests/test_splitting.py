@@ -71,3 +71,14 @@ def test_split_names_in_all_spellings():
         read_split_names(pd.Series(["train", "trian"]), Path("t.csv"))
     with pytest.raises(InputError, match="row 2 has the split ''"):
         read_split_names(pd.Series([None]), Path("t.csv"))
+
+
+def test_few_units_leave_no_split_empty():
+    """13 patients of two classes: 80/10/10 rounds validation to nobody in both classes."""
+    units = [str(i) for i in range(13)]
+    labels = ["a"] * 7 + ["b"] * 6
+    for seed in range(10):
+        homes = split_by_unit(units, labels, seed)
+        assert set(homes) == {"train", "validation", "test"}
+        assert homes.count("train") >= 10
+    assert split_by_unit(["1", "2"], ["a", "b"], 0) == ["train", "train"]  # nothing to spare

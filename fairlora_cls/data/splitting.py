@@ -53,16 +53,23 @@ def split_by_unit(
     """Assign whole units (patients, lesions) to splits, stratified by the unit's first label.
 
     Returns a split name per row. `fractions` maps split names to shares that sum to 1 (default
-    .8/.1/.1). Deterministic in `seed`, whatever the order of the rows.
+    .8/.1/.1). So few units that a split would stay empty give it one from training. Deterministic
+    in `seed`, whatever the order of the rows.
     """
     members = _members(units, labels)
     home: dict[str, str] = {}
-    bounds = np.cumsum([(fractions or FRACTIONS)[name] for name in SPLIT_NAMES])
+    shares = fractions or FRACTIONS
+    bounds = np.cumsum([shares[name] for name in SPLIT_NAMES])
     for stratum, own in enumerate(members):
         order = np.random.default_rng([seed, stratum]).permutation(len(own))
         places = (np.arange(len(own)) + 0.5) / len(own)
         for rank, place in zip(order, places, strict=True):
             home[own[rank]] = SPLIT_NAMES[int(np.searchsorted(bounds, place))]
+    for name in SPLIT_NAMES[1:]:
+        if shares[name] > 0 and name not in home.values():
+            spare = max(([u for u in own if home[u] == "train"] for own in members), key=len)
+            if len(spare) > 1:
+                home[spare[-1]] = name
     return [home[unit] for unit in units]
 
 
