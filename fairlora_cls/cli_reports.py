@@ -83,16 +83,11 @@ def report(
 
         if features and suppress_below:
             raise InputError(
-                "--features lists matched pairs of small groups, which --suppress-below would have "
-                "to hide; give one of them."
-            )
-        folder = output or Path("runs") / predictions.stem
-        claim_report_folder(folder)
-        if features and suppress_below:
-            raise InputError(
                 "Matched pairs show counts of single images, so --features and --suppress-below do "
                 "not go together; leave one of them out."
             )
+        folder = output or Path("runs") / predictions.stem
+        claim_report_folder(folder)
         columns = [part for name in attribute or [] for part in name.split("×")]
         table = read_predictions(
             predictions, attributes=columns or None, positive=positive, unit=unit
