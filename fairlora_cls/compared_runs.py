@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
@@ -61,8 +62,11 @@ def predictions_of(path: Path) -> Path:
 
 
 def report_attributes(recipe: Recipe) -> tuple[str, ...]:
-    """The sensitive attributes, and intersections that the objective protects."""
-    return tuple(dict.fromkeys([*recipe.data.sensitive, *recipe.objective.protect]))
+    """The sensitive attributes, and those intersections of them that the objective protects."""
+    sensitive = recipe.data.sensitive
+    known = set(single_attributes(sensitive))
+    protected = [p for p in recipe.objective.protect if set(single_attributes([p])) <= known]
+    return tuple(dict.fromkeys([*sensitive, *protected]))
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

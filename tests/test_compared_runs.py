@@ -105,3 +105,14 @@ def test_the_verb_writes_a_comparison(runs, tmp_path, monkeypatch):
     result = CliRunner().invoke(app, [*arguments, "--output", str(foreign)])
     assert result.exit_code == 2
     assert "not part of a report" in result.output.replace("\n", " ")
+
+
+def test_a_report_covers_what_is_sensitive_and_its_protected_intersections():
+    """Other data may lack what the run protected; a report there must not ask for it."""
+    from fairlora_cls.compared_runs import report_attributes
+    from fairlora_cls.recipe import build_recipe
+
+    crossed = build_recipe({}, ["data.sensitive=[sex, race]", "objective.protect=[sex×race]"])
+    assert report_attributes(crossed) == ("sex", "race", "sex×race")
+    data = crossed.data.model_copy(update={"sensitive": ["sex"]})
+    assert report_attributes(crossed.model_copy(update={"data": data})) == ("sex",)
