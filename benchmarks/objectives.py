@@ -175,6 +175,11 @@ def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
     return float(np.mean(values)), float(half)
 
 
+def _plus_minus(mean: float, half: float, sign: str = "") -> str:
+    """`0.146 ± 0.031`; one seed has no interval."""
+    return f"{mean:{sign}.3f}" + ("" if math.isnan(half) else f" ± {half:.3f}")
+
+
 def table(path: Path) -> str:
     """Markdown: mean ± half of the 95 % interval over seeds, and the paired difference of the gap."""
     rows = read_rows(path)
@@ -186,17 +191,17 @@ def table(path: Path) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name in [s for s in SETTINGS if s in by_setting]:
         found = by_setting[name]
-        cells = [name, str(len(found))]
+        cells = [name.replace(" |", ","), str(len(found))]
         for column in SHOWN:
             mean, half = mean_and_interval([float(r[column]) for r in found.values()])
-            cells.append(f"{mean:.3f} ± {half:.3f}")
+            cells.append(_plus_minus(mean, half))
         paired = [
             float(found[seed]["max_acc_gap"]) - float(base[seed]["max_acc_gap"])
             for seed in found
             if seed in base
         ]
         mean, half = mean_and_interval(paired)
-        cells.append("" if name == "vanilla" else f"{mean:+.3f} ± {half:.3f}")
+        cells.append("" if name == "vanilla" else _plus_minus(mean, half, "+"))
         active = [float(r["penalty_active"]) for r in found.values() if r["penalty_active"]]
         cells.append(f"{np.mean(active):.2f}" if active else "")
         lines.append("| " + " | ".join(cells) + " |")
