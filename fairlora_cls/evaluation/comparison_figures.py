@@ -29,10 +29,11 @@ def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
             (name, pair, pair.attributes[attribute].gaps[name]) for name in gaps for pair in pairs
         ]
         views.append((attribute, rows))
+    one_reference = len({pair.reference for pair in pairs}) == 1
     figures = []
     for place, (attribute, rows) in enumerate(views):
         drawn = [
-            (name, f"{pair.other} – {pair.reference}", found)
+            (name, pair.other if one_reference else f"{pair.other} – {pair.reference}", found)
             for name, pair, found in rows
             if found.difference is not None
         ]
@@ -65,6 +66,6 @@ def _figure(
         axes.set_xlabel("Points (AUROC × 100); diamond: more than chance")
 
     short = [re.sub(r" \(.*| gap.*| difference", "", title_of(name)) for name, _, _ in rows]
-    labels = [(label, shortened(pair, 26)) for label, (_, pair, _) in zip(short, rows, strict=True)]
+    labels = [(label, shortened(pair, 23)) for label, (_, pair, _) in zip(short, rows, strict=True)]
     values = [f"{100 * found.difference:+.1f}".replace("-", "−") for _, _, found in rows]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
