@@ -35,7 +35,26 @@ def correct_for_many(
         gap = replace(gap, p_value_holm=corrected.get(test_of(place)))
         return replace(gap, p_value_headline=headline[place]) if place in headline else gap
 
-    return _map_gaps(results, correct), len(raw)
+    return _correct_larger_groups(_map_gaps(results, correct)), len(raw)
+
+
+def _correct_larger_groups(results: dict[str, AttributeResult]) -> dict[str, AttributeResult]:
+    """Holm's correction over the attributes, by the test of the larger groups where there is one."""
+    raw = {}
+    for attribute, result in results.items():
+        tested = result.larger_groups or result.gaps.get("max_acc_gap")
+        if tested is not None and tested.p_value is not None:
+            raw[attribute] = tested.p_value
+    corrected = holm(raw)
+    return {
+        attribute: replace(
+            result,
+            larger_groups=replace(result.larger_groups, p_value_headline=corrected.get(attribute)),
+        )
+        if result.larger_groups
+        else result
+        for attribute, result in results.items()
+    }
 
 
 def _map_gaps(results: dict[str, AttributeResult], change: Callable) -> dict[str, AttributeResult]:

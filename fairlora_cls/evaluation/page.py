@@ -11,7 +11,7 @@ from fairlora_cls.evaluation.tables import Cell, Table, attribute_tables, overal
 from fairlora_cls.evaluation.wording import (
     describe_gap,
     describe_method,
-    judge,
+    judge_attribute,
 )
 
 BADGES = {
@@ -81,7 +81,7 @@ def _rule(report: FairnessReport) -> str:
 
 
 def _verdict(attribute: str, result: AttributeResult) -> str:
-    kind = judge(result.gaps["max_acc_gap"])
+    kind = judge_attribute(result)
     return f"""<section class="verdict {kind}">
 <h2>{escape(attribute)} <span class="badge">{BADGES[kind]}</span></h2>
 <p>{escape(describe_gap(attribute, result))}</p>

@@ -62,6 +62,7 @@ def fairness_report(
     from fairlora_cls.evaluation.attribute_results import Grouping, group_results
     from fairlora_cls.evaluation.cautions import describe_warnings
     from fairlora_cls.evaluation.class_views import class_results
+    from fairlora_cls.evaluation.larger_groups import accuracy_gap_of_larger_groups
     from fairlora_cls.evaluation.many_tests import correct_for_many
     from fairlora_cls.evaluation.uncertainty import affordable_draws
     from fairlora_cls.evaluation.views import describe_decision
@@ -78,9 +79,20 @@ def fairness_report(
     def result(place: int) -> AttributeResult:
         held = {other: codes[other] for other in _held(names[place], names)}
         generators = [np.random.default_rng([seed, place + 1, view]) for view in (1, 2)]
-        return _attribute_result(
+        attribute = _attribute_result(
             predictions, measured[place], pooled, held, minimum_stratum_size, bootstrap, generators
         )
+        if suppress_below is not None:
+            return attribute
+        larger = accuracy_gap_of_larger_groups(
+            predictions,
+            measured[place].grouping.names,
+            measured[place].grouping.codes,
+            minimum_group_size,
+            bootstrap,
+            np.random.default_rng([seed, place + 1, 3]),
+        )
+        return replace(attribute, larger_groups=larger)
 
     found = _side_by_side(result, range(len(names)))
     results, tested = correct_for_many(dict(zip(names, found, strict=True)))

@@ -145,6 +145,20 @@ class Curves:
 
 
 @dataclass(frozen=True)
+class LargerGroups:
+    """The accuracy gap among groups of at least the minimum size, where others are smaller."""
+
+    minimum: int  # examples
+    left_out: tuple[str, ...]  # the smaller groups
+    value: float
+    null_mean: float
+    p_value: float
+    best: str
+    worst: str
+    p_value_headline: float | None = None  # corrected for the attributes, as max_acc_gap's
+
+
+@dataclass(frozen=True)
 class AttributeResult:
     """All groups of one attribute, or of one intersection."""
 
@@ -157,6 +171,7 @@ class AttributeResult:
     controlled: Controlled | None = None
     curves: dict[str, Curves] = field(default_factory=dict)  # group → curves
     suppressed_groups: tuple[str, ...] = ()  # whose metrics are not published
+    larger_groups: LargerGroups | None = None  # None: no group is small, or nothing to compare
 
 
 @dataclass(frozen=True)
@@ -230,4 +245,5 @@ def _attribute(result: AttributeResult) -> dict:
         "controlled": asdict(result.controlled) if result.controlled else None,
         "curves": {name: asdict(curves) for name, curves in result.curves.items()},
         "suppressed_groups": list(result.suppressed_groups),
+        "larger_groups": asdict(result.larger_groups) if result.larger_groups else None,
     }

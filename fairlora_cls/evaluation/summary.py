@@ -2,19 +2,21 @@
 
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
+    describe_larger_groups,
     describe_overall,
     describe_power,
     enumerate_names,
     format_gap,
     format_range,
-    judge,
+    judge_attribute,
     name_extremes,
+    shown_by_larger_groups,
 )
 
 
 def describe_in_short(report: FairnessReport) -> list[str]:
     """The three sentences that a clinician needs: how good, how fair, and how sure."""
-    judged = {name: judge(result.gaps["max_acc_gap"]) for name, result in report.attributes.items()}
+    judged = {name: judge_attribute(result) for name, result in report.attributes.items()}
     sentences = [describe_overall(report)]
     for verdict, tell in (
         ("evidence", _tell_evidence),
@@ -32,6 +34,11 @@ def _tell_evidence(report: FairnessReport, chosen: dict, judged: dict) -> list[s
     gap = result.gaps["max_acc_gap"]
     others = [n for n in chosen if n != name]
     also = f" (so are the gaps of {enumerate_names(others)})" if others else ""
+    if shown_by_larger_groups(result):
+        return [
+            f"{name}{also}: {describe_larger_groups(result)}",
+            f"Ask what this would do to {result.larger_groups.worst} before the model is used.",
+        ]
     limits = format_range("max_acc_gap", gap.interval_bias_corrected or gap.interval)
     low, high = limits.split(" to ")
     return [

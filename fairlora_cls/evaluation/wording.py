@@ -73,6 +73,45 @@ def judge(gap: GapResult) -> str:
     return "evidence" if corrected is not None and corrected <= SIGNIFICANCE else "lead"
 
 
+def judge_attribute(result: AttributeResult) -> str:
+    """The verdict on an attribute: of its accuracy gap, or `evidence` where the groups that are
+    large enough show it although small ones drown it."""
+    return "evidence" if shown_by_larger_groups(result) else judge(result.gaps["max_acc_gap"])
+
+
+def shown_by_larger_groups(result: AttributeResult) -> bool:
+    """Whether the larger groups show a gap that the one over all groups does not."""
+    larger = result.larger_groups
+    if larger is None or larger.p_value_headline is None:
+        return False
+    drowned = judge(result.gaps["max_acc_gap"]) != "evidence"
+    return drowned and larger.p_value_headline <= SIGNIFICANCE
+
+
+def describe_larger_groups(result: AttributeResult) -> str:
+    """One sentence: the accuracy gap without the small groups; '' where no group is small."""
+    larger = result.larger_groups
+    if larger is None:
+        return ""
+    best, worst = (
+        f"{name} {format_metric('accuracy', result.groups[name].metrics['accuracy'].value)}"
+        for name in (larger.best, larger.worst)
+    )
+    text = (
+        f"Among the groups of {larger.minimum} examples or more (without "
+        f"{enumerate_names(larger.left_out)}) accuracy differs by "
+        f"{format_gap('max_acc_gap', larger.value)} (best: {best}; worst: {worst}), by chance "
+        f"{format_gap('max_acc_gap', larger.null_mean)} on average (p {_equals(larger.p_value)}"
+    )
+    if shown_by_larger_groups(result):
+        return (
+            f"{text}; corrected for the attributes compared, p {_equals(larger.p_value_headline)}): "
+            "this is evidence that the model is less accurate for some groups, which the few "
+            "examples of the small ones hide."
+        )
+    return f"{text})."
+
+
 def _corrected(gap: GapResult) -> float | None:
     return gap.p_value_holm if gap.p_value_headline is None else gap.p_value_headline
 
@@ -118,7 +157,9 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
     )
     raw, corrected = _equals(gap.p_value), _equals(_corrected(gap))
     verdict = judge(gap)
-    if verdict == "chance":
+    if shown_by_larger_groups(result):
+        text += f" (p {raw}): over all groups, chance alone could explain this gap."
+    elif verdict == "chance":
         text += (
             f": chance alone can explain this gap (p {raw}), so by itself it is no evidence that "
             "the model treats the groups differently, nor that it treats them alike."
@@ -133,7 +174,8 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
             f": chance alone hardly explains this gap (p {raw}; corrected for the attributes "
             f"compared, p {corrected}), so it is evidence that the model is less accurate for some groups."
         )
-    return f"{text} {describe_power('max_acc_gap', gap)}".strip()
+    parts = (text, describe_larger_groups(result), describe_power("max_acc_gap", gap))
+    return " ".join(part for part in parts if part)
 
 
 def describe_power(name: str, gap: GapResult) -> str:
