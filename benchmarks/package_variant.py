@@ -21,17 +21,7 @@ from fairlora_cls.data.vision_cache import CachedFeatures, fill_cache, open_cach
 from fairlora_cls.engine import start_accelerator
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.objectives.objectives import build_objective
-from fairlora_cls.training.loop import LoopSettings, fine_tune
-
-
-class Silent:
-    """A Display that shows nothing."""
-
-    def stage(self, name: str, total: int, done: int = 0) -> None: ...
-
-    def advance(self, count: int, note: str = "") -> None: ...
-
-    def say(self, text: str) -> None: ...
+from fairlora_cls.training.loop import LoopSettings, SilentDisplay, fine_tune
 
 
 def prepare_features(backbone: Backbone, workload: Workload, cache: Path) -> CachedFeatures:
@@ -96,7 +86,7 @@ def train(
         accelerator,
         folder,
         partial(dict, score=0.0),  # no validation; the loop still saves once an epoch
-        Silent(),
+        SilentDisplay(),
     )
     with (folder / "log.jsonl").open(encoding="utf-8") as file:
         losses = [r["loss"] for r in map(json.loads, file) if "loss" in r]

@@ -15,7 +15,7 @@ from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import Groups, encode_groups, encode_recorded
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import load_backbone
+from fairlora_cls.models.backbones import DTYPES, load_backbone
 from fairlora_cls.models.classifier import Classifier, ClassifierSettings
 from fairlora_cls.models.taps import TapSettings, tap_layers
 from fairlora_cls.models.zero_shot import load_label_word_classifier
@@ -28,7 +28,6 @@ from fairlora_cls.objectives.mutual_information import (
 from fairlora_cls.objectives.objectives import Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
 
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
 
 

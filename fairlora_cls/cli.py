@@ -39,6 +39,26 @@ app = typer.Typer(
 recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True)
 app.add_typer(recipes_app, name="recipes")
 
+RecipeArgument = Annotated[
+    Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        help="vanilla, fr, gr, hybrid, zero-shot or another of the README's Methods; short for objective.method."
+    ),
+]
+MutualInformation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ATTRIBUTE=λ,…",
+        help="Join FairLLaVA's regularizer, e.g. race=0.2,age=0.6; short for objective.mutual_information.weights.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
 ]
@@ -69,27 +89,11 @@ AllowUrls = Annotated[
 
 @app.command()
 def train(
-    recipe: Annotated[
-        Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="vanilla, fr, gr, hybrid, zero-shot … (a wrong name lists all); short for objective.method."
-        ),
-    ] = None,
-    mutual_information: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ATTRIBUTE=λ,…",
-            help="Join FairLLaVA's regularizer, e.g. race=0.2,age=0.6; short for objective.mutual_information.weights.",
-        ),
-    ] = None,
+    recipe: RecipeArgument = None,
+    method: MethodOption = None,
+    mutual_information: MutualInformation = None,
     data: DataOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
-    ] = None,
+    model: ModelOption = None,
     settings: SetOptions = None,
     output: Output = None,
     resume: Annotated[
@@ -105,14 +109,10 @@ def train(
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
     with exit_codes(debug):
-        from fairlora_cls.recipe import build_recipe, merge, read_yaml
+        from fairlora_cls.recipe import build_recipe
 
-        shortcuts = merge(
-            _data_values(data, allow_urls), {"model": {"backbone": model}} if model else {}
-        )
-        shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
-        shortcuts = merge(shortcuts, _mutual_information_values(mutual_information))
-        chosen = build_recipe(merge(read_yaml(recipe) if recipe else {}, shortcuts), settings or ())
+        values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
+        chosen = build_recipe(values, settings or ())
         folder = output or Path("runs") / chosen.name
         if resume and overwrite:
             raise InputError(
@@ -136,15 +136,11 @@ def train(
 
 @app.command()
 def check(
-    recipe: Annotated[
-        Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
-    ] = None,
-    method: Annotated[str | None, typer.Option(help="Short for objective.method.")] = None,
+    recipe: RecipeArgument = None,
+    method: MethodOption = None,
+    mutual_information: MutualInformation = None,
     data: DataOption = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
-    ] = None,
+    model: ModelOption = None,
     settings: SetOptions = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of findings and tables.")
@@ -158,13 +154,8 @@ def check(
     """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
     with exit_codes(debug):
         from fairlora_cls.checking.check import run_check, write_check
-        from fairlora_cls.recipe import merge, read_yaml
 
-        shortcuts = merge(
-            _data_values(data, allow_urls), {"model": {"backbone": model}} if model else {}
-        )
-        shortcuts = merge(shortcuts, {"objective": {"method": method}} if method else {})
-        values = merge(read_yaml(recipe) if recipe else {}, shortcuts)
+        values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
         with open_display() as display:
             checked = run_check(values, settings or (), display)
         folder = output or Path("runs") / f"{checked.name}-check"
@@ -350,6 +341,28 @@ def main() -> None:
     ):  # libraries warn of their own deprecations: nothing a user can act on
         warnings.simplefilter("ignore", FutureWarning)
     app()
+
+
+def _recipe_values(
+    recipe: Path | None,
+    data: str | None,
+    allow_urls: bool,
+    model: str | None,
+    method: str | None,
+    mutual_information: str | None,
+) -> dict[str, Any]:
+    """The recipe file's values under those of the short options."""
+    from fairlora_cls.recipe import merge, read_yaml
+
+    values = read_yaml(recipe) if recipe else {}
+    for shortcut in (
+        _data_values(data, allow_urls),
+        {"model": {"backbone": model}} if model else {},
+        {"objective": {"method": method}} if method else {},
+        _mutual_information_values(mutual_information),
+    ):
+        values = merge(values, shortcut)
+    return values
 
 
 def _mutual_information_values(text: str | None) -> dict[str, Any]:

@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from fairlora_cls.evaluation.features import Features
     from fairlora_cls.evaluation.prediction_table import Predictions
 
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
+]
+Positive = Annotated[
+    str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
 Validation = Annotated[
     Path | None,
     typer.Option(
@@ -26,23 +41,12 @@ def report(
     predictions: Annotated[
         Path, typer.Argument(metavar="PREDICTIONS.csv", help="Predictions of any model.")
     ],
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
+    attribute: Attributes = None,
+    positive: Positive = None,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
     ] = 1000,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
-        ),
-    ] = None,
+    unit: Unit = None,
     minimum_group_size: Annotated[
         int, typer.Option(min=1, help="Smaller groups are named in a warning.")
     ] = 20,
@@ -55,7 +59,7 @@ def report(
             min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    seed: Seed = 42,
     threshold: Threshold = None,
     validation: Validation = None,
     features: Annotated[
@@ -76,6 +80,7 @@ def report(
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with exit_codes(debug):
+        from fairlora_cls.data.groups import single_attributes
         from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
         from fairlora_cls.evaluation.sections import add_sections
@@ -88,7 +93,7 @@ def report(
             )
         folder = output or Path("runs") / predictions.stem
         claim_report_folder(folder)
-        columns = [part for name in attribute or [] for part in name.split("×")]
+        columns = single_attributes(attribute or [])
         table = read_predictions(
             predictions, attributes=columns or None, positive=positive, unit=unit
         )
@@ -133,24 +138,13 @@ def compare(
         list[Path],
         typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
     ],
-    attribute: Annotated[
-        list[str] | None,
-        typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
-    ] = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
+    attribute: Attributes = None,
+    positive: Positive = None,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
     ] = 1000,
-    unit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the resampling.")] = 42,
+    unit: Unit = None,
+    seed: Seed = 42,
     threshold: Threshold = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
@@ -199,9 +193,7 @@ def postprocess(
         str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
     ] = "accuracy_score",
     validation: Validation = None,
-    positive: Annotated[
-        str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-    ] = None,
+    positive: Positive = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
     output: Annotated[
         Path | None,

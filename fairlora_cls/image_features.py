@@ -14,10 +14,8 @@ from fairlora_cls.data.missing_groups import mean_visual_tokens
 from fairlora_cls.engine import prepare_features, start_accelerator
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
-from fairlora_cls.models.backbones import load_backbone
-from fairlora_cls.recipe import load_recipe
-from fairlora_cls.run import DTYPES
-from fairlora_cls.run_folder import is_run_folder
+from fairlora_cls.models.backbones import DTYPES, load_backbone
+from fairlora_cls.run_folder import recipe_of
 from fairlora_cls.training.loop import Display
 
 
@@ -28,11 +26,8 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     The tower is frozen, so the features are those of the backbone: training changed only what is
     made of them. Raises InputError where `run` is no run folder or none of the ids is in its data.
     """
-    if not is_run_folder(run):
-        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
-    recipe = load_recipe(run / "recipe.yaml")
-    path = Path(recipe.data.path).expanduser() if recipe.data.path else None
-    splits = load_splits(recipe.data.source, path, recipe.data.options)
+    recipe = recipe_of(run)
+    splits = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
     wanted = set(ids)
     examples = tuple(e for e in splits.everything() if e.id in wanted)
     if not examples:

@@ -67,6 +67,11 @@ class DataSection(Section):
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
 
+    @property
+    def place(self) -> Path | None:
+        """`path` with the user's home folder written out."""
+        return Path(self.path).expanduser() if self.path else None
+
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
         if "<|" in self.prompt:

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 
 from fairlora_cls.assembly import (
-    DTYPES,
     RunGroups,
     build_classifier,
     build_run_objective,
@@ -65,6 +64,7 @@ from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
 from fairlora_cls.files import read_json, remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
+from fairlora_cls.models.backbones import DTYPES
 from fairlora_cls.models.classifier import (
     ClassifierSettings,
     load_classifier,
@@ -73,13 +73,13 @@ from fairlora_cls.models.classifier import (
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.probing import probe_run
-from fairlora_cls.recipe import Recipe, load_recipe
+from fairlora_cls.recipe import Recipe
 from fairlora_cls.run_folder import (
     claim_report_folder,
     create_run_folder,
     hold_run_folder,
     inspect_run_folder,
-    is_run_folder,
+    recipe_of,
     split_predictions,
     update_state,
 )
@@ -192,13 +192,13 @@ def evaluate(
     `output` (default `<run>/evaluations/<split>`). Raises InputError when classes differ from those
     trained on.
     """
-    recipe = _recipe_of(run)
+    recipe = recipe_of(run)
     settings = read_classifier_settings(run / "adapter")
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
     if data:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(data))})
-    loaded = load_splits(recipe.data.source, _path(recipe), recipe.data.options)
+    loaded = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
     examples = loaded.split(split)
     if loaded.classes != settings.labels:
         raise InputError(
@@ -247,7 +247,7 @@ def predict(
 
     Raises UnreadableImageError naming every count of files that cannot be read.
     """
-    _recipe_of(run)
+    recipe_of(run)
     settings = read_classifier_settings(run / "adapter")
     raise_unreadable(find_unreadable(images))
     accelerator = start_accelerator(settings.precision, [], run)
@@ -277,19 +277,9 @@ def images_of_table(
     return list(zip(ids, files, strict=True))
 
 
-def _recipe_of(run: Path) -> Recipe:
-    if not is_run_folder(run):
-        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
-    return load_recipe(run / "recipe.yaml")
-
-
-def _path(recipe: Recipe) -> Path | None:
-    return Path(recipe.data.path).expanduser() if recipe.data.path else None
-
-
 def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     splits = limit_splits(
-        load_splits(recipe.data.source, _path(recipe), recipe.data.options), recipe.data.limit
+        load_splits(recipe.data.source, recipe.data.place, recipe.data.options), recipe.data.limit
     )
     sensitive = single_attributes(recipe.data.sensitive)
     splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)

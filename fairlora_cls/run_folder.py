@@ -124,6 +124,18 @@ def hold_run_folder(folder: Path) -> Iterator[None]:
         lock.release()
 
 
+def require_run_folder(run: Path) -> None:
+    """Raises InputError for a folder that no run has written."""
+    if not is_run_folder(run):
+        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+
+
+def recipe_of(run: Path) -> Recipe:
+    """The resolved recipe of a run folder. Raises InputError."""
+    require_run_folder(run)
+    return load_recipe(run / "recipe.yaml")
+
+
 def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
     """Change some keys of run.json; a mapping is merged into the one that stands there."""
     state = read_json(folder / "run.json")
@@ -138,8 +150,7 @@ def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
 
 def split_predictions(run: Path, split: str) -> Path:
     """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
-    if not is_run_folder(run):
-        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+    require_run_folder(run)
     table = run / "predictions" / f"{split}.csv"
     if not table.is_file():
         status = read_json(run / "run.json").get("status", "unknown")

@@ -70,6 +70,7 @@ BAD_INPUT = [
     (["train", "--resume", "--overwrite"], "give one of them"),
     (["train", "--set", "data.sensitive=[sexx]"], "no attribute 'sexx'; did you mean 'sex'"),
     (["train", "--mutual-information", "race"], "--mutual-information 'race' is not ATTRIBUTE=λ"),
+    (["check", "--mutual-information", "race="], "--mutual-information 'race=' is not ATTRIBUTE=λ"),
     (["train", "--mutual-information", "rase=0.2"], "no attribute 'rase'; did you mean 'race'"),
     (["evaluate", "nowhere"], "nowhere"),
     (["predict", "nowhere", "x.png"], "not a run folder"),

@@ -48,6 +48,14 @@ def test_the_gap_that_five_images_hide():
     assert report.to_dict()["attributes"]["age"]["larger_groups"]["worst"] == "old"
 
 
+def test_both_tests_of_an_attribute_count_in_the_correction():
+    """Holm over two tests: the smaller p is doubled, the larger one stays or is raised to it."""
+    result = fairness_report(table(HIDDEN), bootstrap=300).attributes["age"]
+    over_all, larger = result.gaps["max_acc_gap"], result.larger_groups
+    assert larger.p_value_headline == pytest.approx(min(1, 2 * larger.p_value))
+    assert over_all.p_value_headline == pytest.approx(max(over_all.p_value, 2 * larger.p_value))
+
+
 def test_equal_larger_groups_show_nothing():
     equal = {"young": (300, 240), "old": (300, 238), "Unknown": (5, 5)}
     report = fairness_report(table(equal), bootstrap=200)

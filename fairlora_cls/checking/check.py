@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -36,15 +36,10 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text
 from fairlora_cls.recipe import Recipe
 
+if TYPE_CHECKING:
+    from fairlora_cls.training.loop import Display
+
 FIRST_IMAGES = 3  # of each split, read by the quick form
-
-
-class Display(Protocol):
-    """Where progress is shown."""
-
-    def stage(self, name: str, total: int, done: int = 0) -> None: ...
-
-    def advance(self, count: int, note: str = "") -> None: ...
 
 
 @dataclass(frozen=True)
@@ -126,7 +121,7 @@ def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool
 def _load(recipe: Recipe) -> tuple[Splits | None, Finding | None, Part]:
     """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
     data = recipe.data
-    path = Path(data.path).expanduser() if data.path else None
+    path = data.place
     try:
         splits = load_splits(data.source, path, data.options)
         return limit_splits(splits, data.limit), None, Part()
@@ -281,17 +276,22 @@ def _token_facts(tokens: np.ndarray) -> dict[str, Any]:
 
 
 def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any:
-    import torch
-
     from fairlora_cls.checking.estimate import Plan
-    from fairlora_cls.objectives.objectives import OBJECTIVES
+    from fairlora_cls.models.backbones import DTYPES
+    from fairlora_cls.objectives.objectives import OBJECTIVES, build_objective
 
     training, objective = recipe.training, recipe.objective
     preset = OBJECTIVES[objective.method]
-    couples = preset.penalty or objective.penalties or preset.base == "group_dro"
-    dependent = objective.mutual_information or objective.adversary
+    loss = build_objective(
+        objective.method,
+        dict.fromkeys(objective.protect, (1, 1)),
+        gap_weight=objective.gap_weight,
+        penalties=objective.penalties,
+        statistics=objective.statistics,
+    )
+    reads_taps = bool(objective.mutual_information or objective.adversary)
     in_parts = training.micro_batch_size < training.batch_size
-    cached_gradient = bool(couples or dependent) and in_parts
+    cached_gradient = in_parts and (reads_taps or not loss.is_separable)
     mean = float(tokens.mean())
     return Plan(
         train=len(splits.train),
@@ -306,7 +306,5 @@ def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any
         most_tokens=int(tokens.max()) + words,
         visual_tokens=mean,
         checkpointing=training.gradient_checkpointing,
-        precision={"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}[
-            training.precision
-        ],
+        precision=DTYPES[training.precision],
     )

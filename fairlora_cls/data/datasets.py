@@ -19,37 +19,10 @@ from fairlora_cls.data.saved_datasets import load_saved_dataset
 from fairlora_cls.data.simulated_sources import (
     load_simulated_chest,
     load_simulated_dermoscopy,
+    load_simulated_fundus,
 )
-from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import cache_folder
-
-COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
-
-
-def load_simulated_fundus(
-    path: Path | None,
-    *,
-    train: int = 2000,
-    validation: int = 500,
-    test: int = 2000,
-    seed: int = 42,
-) -> Splits:
-    """The simulated fundus cohort (data/simulation.py), drawn into `path` or the cache if new.
-
-    `train`, `validation` and `test` are numbers of eyes; `seed` draws another cohort of the same
-    mechanism.
-    """
-    size = f"{train}-{validation}-{test}-{seed}"
-    folder = path or cache_folder() / "cohorts" / f"fundus-{COHORT_VERSION}-{size}"
-    if not (folder / "table.csv").is_file():
-        write_fundus_cohort(folder, train=train, validation=validation, test=test, seed=seed)
-    return load_table(
-        folder,
-        attributes=("ethnicity", "sex", "race", "age_group"),
-        classes=("no", "yes"),
-    )
 
 
 @dataclass(frozen=True)

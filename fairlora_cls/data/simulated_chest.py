@@ -13,13 +13,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fairlora_cls.data.drawing_chest import ChestScene, draw_chest
-from fairlora_cls.data.examples import SPLIT_NAMES
 from fairlora_cls.data.groups import age_band
 from fairlora_cls.data.simulation import (
     CHEST_NAMESPACE,
@@ -29,7 +27,6 @@ from fairlora_cls.data.simulation import (
     stream_generator,
     truncated_density,
     write_cohort,
-    write_photograph,
 )
 
 CLASSES = ("no", "yes")
@@ -208,34 +205,15 @@ def write_chest_cohort(
     The table has a column of yes and no, and one of Bayes-optimal probabilities, for every task.
     The folder appears whole or not at all; each split has a random stream and patients of its own.
     """
-    counts = dict(zip(SPLIT_NAMES, (train, validation, test), strict=True))
-    facts = {"cohort": "chest", "seed": seed, "side": side, "counts": counts}
-    return write_cohort(folder, facts, mechanism, partial(_write_chests, seed, mechanism, side))
+    counts = (train, validation, test)
+    return write_cohort(
+        folder, "chest", counts, seed, {"side": side}, mechanism, simulate_chest, _chest_row
+    )
 
 
-def _write_chests(
-    seed: int,
-    mechanism: ChestMechanism,
-    side: int,
-    folder: Path,
-    split: str,
-    stream: int,
-    indices: range,
-) -> list[dict[str, object]]:
-    chests = (simulate_chest(index, seed, mechanism, side, stream) for index in indices)
-    return [_chest_row(folder, split, chest) for chest in chests]
-
-
-def _chest_row(folder: Path, split: str, chest: SimulatedChest) -> dict[str, object]:
-    """Write the radiograph; return its row of the table."""
-    image = f"images/{chest.id}.jpg"
-    write_photograph(folder / image, chest.image)
+def _chest_row(chest: SimulatedChest) -> dict[str, object]:
     truth = {"abnormal": any(chest.present.values()), **chest.present}
     return {
-        "id": chest.id,
-        "patient": chest.patient,
-        "split": split,
-        "image": image,
         **{task: CLASSES[int(truth[task])] for task in TASKS},
         "sex": chest.sex,
         "race": chest.race,

@@ -17,13 +17,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from fairlora_cls.data.drawing import LUMINANCE, LesionScene, draw_lesion
-from fairlora_cls.data.examples import SPLIT_NAMES
 from fairlora_cls.data.groups import age_band
 from fairlora_cls.data.simulation import (
     DERMOSCOPY_NAMESPACE,
@@ -33,7 +31,6 @@ from fairlora_cls.data.simulation import (
     stream_generator,
     truncated_density,
     write_cohort,
-    write_photograph,
 )
 from fairlora_cls.data.skin import ITA_RANGES, skin_colour
 
@@ -248,37 +245,14 @@ def write_dermoscopy_cohort(
 
     The folder appears whole or not at all; each split has a random stream and patients of its own.
     """
-    counts = dict(zip(SPLIT_NAMES, (train, validation, test), strict=True))
-    size = {"height": height, "width": width}
-    facts = {"cohort": "dermoscopy", "seed": seed, **size, "counts": counts}
+    counts, size = (train, validation, test), {"height": height, "width": width}
     return write_cohort(
-        folder, facts, mechanism, partial(_write_lesions, seed, mechanism, height, width)
+        folder, "dermoscopy", counts, seed, size, mechanism, simulate_lesion, _lesion_row
     )
 
 
-def _write_lesions(
-    seed: int,
-    mechanism: DermoscopyMechanism,
-    height: int,
-    width: int,
-    folder: Path,
-    split: str,
-    stream: int,
-    indices: range,
-) -> list[dict[str, object]]:
-    lesions = (simulate_lesion(i, seed, mechanism, height, width, stream) for i in indices)
-    return [_lesion_row(folder, split, lesion) for lesion in lesions]
-
-
-def _lesion_row(folder: Path, split: str, lesion: SimulatedLesion) -> dict[str, object]:
-    """Write the photograph; return its row of the table."""
-    image = f"images/{lesion.id}.jpg"
-    write_photograph(folder / image, lesion.image)
+def _lesion_row(lesion: SimulatedLesion) -> dict[str, object]:
     return {
-        "id": lesion.id,
-        "patient": lesion.patient,
-        "split": split,
-        "image": image,
         "label": CLASSES[lesion.label],
         "skin_tone": lesion.skin_tone,
         "ita": round(lesion.ita, 1),

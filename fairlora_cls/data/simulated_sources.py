@@ -1,17 +1,40 @@
-"""The simulated dermoscopy and chest cohorts as data sources: drawn once into the cache, then read."""
+"""The simulated cohorts as data sources: drawn once into the cache, then read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from fairlora_cls.data import simulated_chest as chest
 from fairlora_cls.data import simulated_dermoscopy as dermoscopy
 from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import cache_folder
 
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
+
+
+def load_simulated_fundus(
+    path: Path | None,
+    *,
+    train: int = 2000,
+    validation: int = 500,
+    test: int = 2000,
+    seed: int = 42,
+) -> Splits:
+    """The simulated fundus cohort (data/simulation.py), drawn into `path` or the cache if new.
+
+    `train`, `validation` and `test` are numbers of eyes; `seed` draws another cohort of the same
+    mechanism.
+    """
+    folder = _drawn("fundus", write_fundus_cohort, path, (train, validation, test), seed)
+    return load_table(
+        folder,
+        attributes=("ethnicity", "sex", "race", "age_group"),
+        classes=("no", "yes"),
+    )
 
 
 def load_simulated_dermoscopy(
@@ -27,11 +50,8 @@ def load_simulated_dermoscopy(
     `train`, `validation` and `test` are numbers of lesions; `seed` draws another cohort of the
     same mechanism (simulated_dermoscopy.py).
     """
-    folder = path or _cached("dermoscopy", train, validation, test, seed)
-    if not (folder / "table.csv").is_file():
-        dermoscopy.write_dermoscopy_cohort(
-            folder, train=train, validation=validation, test=test, seed=seed
-        )
+    write = dermoscopy.write_dermoscopy_cohort
+    folder = _drawn("dermoscopy", write, path, (train, validation, test), seed)
     return load_table(folder, attributes=dermoscopy.ATTRIBUTES, classes=dermoscopy.CLASSES)
 
 
@@ -52,9 +72,7 @@ def load_simulated_chest(
     """
     if task not in chest.TASKS:
         raise InputError(f"data.options.task is '{task}'{nearest(task, chest.TASKS)}")
-    folder = path or _cached("chest", train, validation, test, seed)
-    if not (folder / "table.csv").is_file():
-        chest.write_chest_cohort(folder, train=train, validation=validation, test=test, seed=seed)
+    folder = _drawn("chest", chest.write_chest_cohort, path, (train, validation, test), seed)
     return load_table(
         folder,
         label_column=task,
@@ -64,6 +82,17 @@ def load_simulated_chest(
     )
 
 
-def _cached(cohort: str, *parts: int) -> Path:
-    numbers = "-".join(str(part) for part in parts)
-    return cache_folder() / "cohorts" / f"{cohort}-{COHORT_VERSION}-{numbers}"
+def _drawn(
+    cohort: str,
+    write: Callable[..., Path],
+    path: Path | None,
+    counts: tuple[int, int, int],
+    seed: int,
+) -> Path:
+    """The folder of a cohort, `path` or one in the cache; drawn there unless it is."""
+    size = "-".join(map(str, (*counts, seed)))
+    folder = path or cache_folder() / "cohorts" / f"{cohort}-{COHORT_VERSION}-{size}"
+    if not (folder / "table.csv").is_file():
+        train, validation, test = counts
+        write(folder, train=train, validation=validation, test=test, seed=seed)
+    return folder

@@ -189,37 +189,64 @@ def write_fundus_cohort(
     The folder appears whole or not at all; of two processes that write the same one, the second to
     finish discards its copy. Each split has a random stream and patients of its own.
     """
-    counts = dict(zip(SPLIT_NAMES, (train, validation, test), strict=True))
-    facts = {"cohort": "fundus", "seed": seed, "side": side, "counts": counts}
-    return write_cohort(folder, facts, mechanism, partial(_write_eyes, seed, mechanism, side))
+    counts = (train, validation, test)
+    return write_cohort(
+        folder, "fundus", counts, seed, {"side": side}, mechanism, simulate_eye, _eye_row
+    )
 
 
 def write_cohort(
     folder: Path | str,
-    facts: Mapping[str, Any],
+    cohort: str,
+    counts: tuple[int, int, int],
+    seed: int,
+    size: Mapping[str, int],
     mechanism: Any,
-    write_piece: Callable[[Path, str, int, range], list[dict[str, object]]],
+    draw: Callable[..., Any],
+    describe: Callable[[Any], dict[str, object]],
 ) -> Path:
     """Write a cohort folder, whole or not at all: `images`, `table.csv`, `mechanism.json`.
 
-    `facts["counts"]` holds the examples of each split. `write_piece(folder, split, stream, indices)`
-    writes some images and returns their rows; it may run in another process.
+    `counts` are the examples of train, validation and test. `draw(index, seed=, mechanism=, stream=,
+    **size)` makes one record with `id`, `patient` and `image`; `describe` gives the further columns
+    of its row. Both may run in another process.
     """
-    counts = facts["counts"]
+    by_split = dict(zip(SPLIT_NAMES, counts, strict=True))
+    draw_one = partial(draw, seed=seed, mechanism=mechanism, **size)
     with whole_folder(Path(folder)) as draft:
         (draft / "images").mkdir()
         jobs = [
-            delayed(write_piece)(draft, split, stream, range(first, last))
-            for stream, (split, count) in enumerate(counts.items())
+            delayed(_write_piece)(draw_one, describe, draft, split, stream, range(first, last))
+            for stream, (split, count) in enumerate(by_split.items())
             for first, last in _pieces(count)
         ]
         # Processes of their own pay only for a cohort of some size.
-        workers = 1 if sum(counts.values()) <= 2 * PIECE else -1
+        workers = 1 if sum(counts) <= 2 * PIECE else -1
         rows = itertools.chain.from_iterable(Parallel(n_jobs=workers)(jobs))
         write_table(draft / "table.csv", rows)
+        facts = {"cohort": cohort, "seed": seed, **size, "counts": by_split}
         text = json.dumps({**facts, "mechanism": asdict(mechanism)}, indent=2, ensure_ascii=False)
         (draft / "mechanism.json").write_text(text + "\n", encoding="utf-8")
     return Path(folder)
+
+
+def _write_piece(
+    draw: Callable[..., Any],
+    describe: Callable[[Any], dict[str, object]],
+    folder: Path,
+    split: str,
+    stream: int,
+    indices: range,
+) -> list[dict[str, object]]:
+    """Draw some records of a split and write their photographs; return their rows of the table."""
+    rows = []
+    for index in indices:
+        record = draw(index, stream=stream)
+        image = f"images/{record.id}.jpg"
+        write_photograph(folder / image, record.image)
+        own = {"id": record.id, "patient": record.patient, "split": split, "image": image}
+        rows.append(own | describe(record))
+    return rows
 
 
 def stream_generator(seed: int, *key: int) -> np.random.Generator:
@@ -267,29 +294,8 @@ def _pieces(count: int) -> list[tuple[int, int]]:
     return [(first, min(first + PIECE, count)) for first in range(0, count, PIECE)]
 
 
-def _write_eyes(
-    seed: int,
-    mechanism: FundusMechanism,
-    side: int,
-    folder: Path,
-    split: str,
-    stream: int,
-    indices: range,
-) -> list[dict[str, object]]:
-    """Draw some eyes of a split and write their photographs; return their rows of the table."""
-    eyes = (simulate_eye(index, seed, mechanism, side, stream) for index in indices)
-    return [_eye_row(folder, split, eye) for eye in eyes]
-
-
-def _eye_row(folder: Path, split: str, eye: SimulatedEye) -> dict[str, object]:
-    """Write the eye's photograph; return its row of the table."""
-    image = f"images/{eye.id}.jpg"
-    write_photograph(folder / image, eye.image)
+def _eye_row(eye: SimulatedEye) -> dict[str, object]:
     return {
-        "id": eye.id,
-        "patient": eye.patient,
-        "split": split,
-        "image": image,
         "label": ("no", "yes")[eye.label],
         "sex": eye.sex,
         "race": eye.race,

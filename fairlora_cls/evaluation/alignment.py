@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.prediction_table import INTERSECTION, UNLABELLED, Predictions
+from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
 
 
 def align_predictions(tables: Mapping[str, Predictions]) -> dict[str, Predictions]:

@@ -4,8 +4,9 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.evaluation.metrics import GAPS
-from fairlora_cls.evaluation.prediction_table import INTERSECTION, MISSING, Predictions
+from fairlora_cls.evaluation.prediction_table import MISSING, Predictions
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,

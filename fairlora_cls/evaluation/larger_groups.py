@@ -5,8 +5,6 @@ chance is wide: five images of an unknown age can drown a gap between hundreds o
 patients. FairLLaVA leaves groups under 20 out for the same reason (§ 4.1).
 """
 
-from dataclasses import replace
-
 import numpy as np
 
 from fairlora_cls.evaluation.intervals import tail_p_value
@@ -35,15 +33,7 @@ def accuracy_gap_of_larger_groups(
         return None
     rows = np.flatnonzero(np.isin(codes, large))
     own = np.searchsorted(large, codes[rows])
-    table = replace(
-        predictions,
-        ids=tuple(predictions.ids[i] for i in rows),
-        labels=predictions.labels[rows],
-        predictions=predictions.predictions[rows],
-        probabilities=predictions.probabilities[rows],
-        attributes={},
-        units=None if predictions.units is None else tuple(predictions.units[i] for i in rows),
-    )
+    table = predictions.rows(rows)
     correct = table.predictions == table.labels
     accuracy = np.array([correct[own == code].mean() for code in range(len(large))])
     gap = GAPS["max_acc_gap"]

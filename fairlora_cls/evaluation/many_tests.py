@@ -15,7 +15,8 @@ def correct_for_many(
 ) -> tuple[dict[str, AttributeResult], int]:
     """Holm's correction over every gap tested, one test under two names counted once; and how many
     tests those are. HEADLINE_GAP, which the summary judges, is one question per attribute asked in
-    advance: it is corrected over the attributes too."""
+    advance, and a second one where larger groups are tested by themselves: those are corrected
+    together."""
     raw: dict[Place, float] = {}
 
     def test_of(place: Place) -> Place:
@@ -29,32 +30,22 @@ def correct_for_many(
 
     _map_gaps(results, collect)
     corrected = holm(raw)
-    headline = holm({place: p for place, p in raw.items() if place[1:] == ("all", HEADLINE_GAP)})
+    asked = {place: p for place, p in raw.items() if place[1:] == ("all", HEADLINE_GAP)}
+    for attribute, result in results.items():
+        if result.larger_groups:  # a second test that can decide the verdict: it counts
+            asked[attribute, "larger"] = result.larger_groups.p_value
+    headline = holm(asked)
 
     def correct(place: Place, gap: GapResult | ControlledGap):
         gap = replace(gap, p_value_holm=corrected.get(test_of(place)))
         return replace(gap, p_value_headline=headline[place]) if place in headline else gap
 
-    return _correct_larger_groups(_map_gaps(results, correct)), len(raw)
-
-
-def _correct_larger_groups(results: dict[str, AttributeResult]) -> dict[str, AttributeResult]:
-    """Holm's correction over the attributes, by the test of the larger groups where there is one."""
-    raw = {}
-    for attribute, result in results.items():
-        tested = result.larger_groups or result.gaps.get("max_acc_gap")
-        if tested is not None and tested.p_value is not None:
-            raw[attribute] = tested.p_value
-    corrected = holm(raw)
-    return {
-        attribute: replace(
-            result,
-            larger_groups=replace(result.larger_groups, p_value_headline=corrected.get(attribute)),
-        )
-        if result.larger_groups
-        else result
-        for attribute, result in results.items()
-    }
+    found = _map_gaps(results, correct)
+    for attribute, result in found.items():
+        if result.larger_groups:
+            larger = replace(result.larger_groups, p_value_headline=headline[attribute, "larger"])
+            found[attribute] = replace(result, larger_groups=larger)
+    return found, len(raw)
 
 
 def _map_gaps(results: dict[str, AttributeResult], change: Callable) -> dict[str, AttributeResult]:

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.groups import INTERSECTION, single_attributes
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_atomically
 
 MISSING = "missing"  # the group of the examples whose attribute is blank
 UNLABELLED = -1  # the label code of an example whose label is not known
-INTERSECTION = "×"  # joins attribute names, and their group names: "sex×race", "female×Black"
 PROBABILITY_PREFIX = "prob_"
 SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed tables are rounded
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
@@ -266,11 +266,7 @@ def _read_attributes(
         for name in table
         if name not in (*RESERVED, unit) and not name.startswith(PROBABILITY_PREFIX)
     ]
-    if attributes is None:
-        wanted = others
-    else:
-        parts = [part for name in attributes for part in name.split(INTERSECTION)]
-        wanted = list(dict.fromkeys(parts))
+    wanted = others if attributes is None else single_attributes(attributes)
     for name in wanted:
         if name not in others:
             raise PredictionTableError(

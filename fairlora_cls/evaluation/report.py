@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.evaluation.prediction_table import (
-    INTERSECTION,
     MISSING,
     UNLABELLED,
     Predictions,

@@ -155,7 +155,7 @@ class LargerGroups:
     p_value: float
     best: str
     worst: str
-    p_value_headline: float | None = None  # corrected for the attributes, as max_acc_gap's
+    p_value_headline: float | None = None  # corrected together with max_acc_gap of all attributes
 
 
 @dataclass(frozen=True)

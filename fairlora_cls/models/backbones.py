@@ -22,6 +22,7 @@ from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # by precision
 MERGED_PIXEL = 28  # one visual token covers 28×28 px (patch 14, merge 2)
 MINIMUM_PIXELS = 4 * MERGED_PIXEL**2
 

@@ -13,6 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fairlora_cls.objectives.base_losses import balancing_weights
+
 MLP_WIDTH = 256  # hidden units of the two-layer classifier; the paper does not give its own
 SMOOTHING = 1e-6  # under the root of the smoothed absolute value (FairLLaVA's released code)
 
@@ -40,9 +42,7 @@ def value_frequencies(counts: Sequence[int]) -> torch.Tensor:
 
     A value absent from training weighs 0.
     """
-    n = torch.tensor(list(counts), dtype=torch.float64)
-    weights = n.sum() / ((n > 0).sum() * n.clamp(min=1))
-    return torch.where(n > 0, weights, 0.0).to(torch.float32)
+    return balancing_weights(counts) * (torch.tensor(list(counts)) > 0)
 
 
 def club_bound(log_q: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
