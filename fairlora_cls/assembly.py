@@ -27,6 +27,7 @@ from fairlora_cls.objectives.mutual_information import (
 )
 from fairlora_cls.objectives.objectives import Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
+from fairlora_cls.shared_parts import SharedParts
 
 DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
 
@@ -85,7 +86,9 @@ def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
     return RunGroups(protected, recorded)
 
 
-def build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, ClassifierSettings]:
+def build_classifier(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[torch.nn.Module, ClassifierSettings]:
     """The classifier that a recipe describes, untrained; its initial weights follow from the seed."""
     model, objective = recipe.model, recipe.objective
     words = None
@@ -111,7 +114,10 @@ def build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, C
         found = load_label_word_classifier(model.backbone, dtype, model.max_pixels, words)
         found.backbone = replace(found.backbone, rescaling=model.rescaling)
         return found, settings
-    backbone = load_backbone(model.backbone, dtype, model.max_pixels)
+    backbone = shared.lend_backbone(
+        (model.backbone, dtype, model.max_pixels),
+        lambda: load_backbone(model.backbone, dtype, model.max_pixels),
+    )
     backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
     network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))

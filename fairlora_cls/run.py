@@ -84,6 +84,7 @@ from fairlora_cls.run_folder import (
     update_state,
 )
 from fairlora_cls.run_state import append_to_log, initial_state, training_state
+from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 from fairlora_cls.training.checkpoints import Progress
 from fairlora_cls.training.loop import (
@@ -118,28 +119,31 @@ def train(
     overwrite: bool = False,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
+    shared: SharedParts | None = None,
 ) -> Outcome:
     """Run a whole recipe: train, predict validation and test, report, and write the run folder.
 
-    Every check that needs no training is made before `folder` is created or touched. Raises
+    Every check that needs no training is made before `folder` is created or touched. `shared`
+    holds what further runs of this process need not load again; it changes no result. Raises
     InputError for bad input and RunError for a run that failed.
     """
+    shared = shared or SharedParts()
     going_on = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
     timings: dict[str, float] = {}
     accelerator = start_accelerator(recipe.training.precision, recipe.training.trackers, folder)
     if going_on and read_json(folder / "run.json")["status"] == "complete":
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
-        splits, groups, notes = _load_data(recipe)
+        splits, groups, notes = _load_data(recipe, shared)
         for finding in quick_check(splits, recipe.data.sensitive, skip_unreadable):
             display.say(f"! {finding.message}")
     with _timed(timings, "model"):
-        classifier, settings = build_classifier(recipe, splits)
+        classifier, settings = build_classifier(recipe, splits, shared)
         classifier.to(accelerator.device)
     backbone = classifier.backbone
     with _timed(timings, "vision_features"):
         splits, dropped, features = prepare_features(
-            splits, backbone, use_vision_cache, skip_unreadable, accelerator, display
+            splits, backbone, use_vision_cache, skip_unreadable, accelerator, display, shared
         )
         if dropped:
             validate_splits(splits)
@@ -169,9 +173,11 @@ def train(
     accelerator.wait_for_everyone()
     engine = build_engine(classifier, recipe.data.prompt, accelerator)
     with hold_run_folder(folder) if accelerator.is_main_process else nullcontext():
-        return _carry_out(
+        outcome = _carry_out(
             recipe, engine, settings, splits, groups, features, folder, notes, timings, display
         )
+    shared.give_back(classifier)
+    return outcome
 
 
 def evaluate(
@@ -277,10 +283,14 @@ def images_of_table(
     return list(zip(ids, files, strict=True))
 
 
-def _load_data(recipe: Recipe) -> tuple[Splits, RunGroups, tuple[str, ...]]:
-    splits = limit_splits(
-        load_splits(recipe.data.source, recipe.data.place, recipe.data.options), recipe.data.limit
+def _load_data(
+    recipe: Recipe, shared: SharedParts
+) -> tuple[Splits, RunGroups, tuple[str, ...]]:
+    source, place, options = recipe.data.source, recipe.data.place, recipe.data.options
+    loaded = shared.once(
+        ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
     )
+    splits = limit_splits(loaded, recipe.data.limit)
     sensitive = single_attributes(recipe.data.sensitive)
     splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
