@@ -283,9 +283,7 @@ def images_of_table(
     return list(zip(ids, files, strict=True))
 
 
-def _load_data(
-    recipe: Recipe, shared: SharedParts
-) -> tuple[Splits, RunGroups, tuple[str, ...]]:
+def _load_data(recipe: Recipe, shared: SharedParts) -> tuple[Splits, RunGroups, tuple[str, ...]]:
     source, place, options = recipe.data.source, recipe.data.place, recipe.data.options
     loaded = shared.once(
         ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
@@ -358,6 +356,9 @@ def _carry_out(
     if OBJECTIVES[recipe.objective.method].trains:
         with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
             progress = _train(recipe, engine, splits, groups, features, folder, display)
+        if recipe.training.select_by.startswith("bounded_") and progress.best_score < 0:
+            notes = (*notes, _unbounded_note(recipe, progress))
+            display.say(f"! {notes[-1]}")
     if accelerator.is_main_process:
         save_classifier(engine.classifier, settings, folder / "adapter")
     with _timed(timings, "prediction"):
@@ -393,7 +394,7 @@ def _carry_out(
         folder,
         status="complete",
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(training_state(folder, progress, groups) if progress else {}),
+        **(training_state(folder, progress, groups, recipe.training) if progress else {}),
         **({"probes": probes} if probes else {}),
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
@@ -430,7 +431,11 @@ def _train(
             lambda count: None,
         )
         return validation_metrics(
-            logits, labels["validation"], groups.protected_codes("validation"), training.select_by
+            logits,
+            labels["validation"],
+            groups.protected_codes("validation"),
+            training.select_by,
+            training.gap_bound,
         )
 
     return fine_tune(
@@ -523,6 +528,13 @@ def _report_on(
         notes=notes,
     )
     return add_sections(report, [operating_point])
+
+
+def _unbounded_note(recipe: Recipe, progress: Progress) -> str:
+    return (
+        f"No epoch had a validation MaxAccGap within training.gap_bound {recipe.training.gap_bound}; "
+        f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken."
+    )
 
 
 def _skipped_note(dropped: Sequence[Path]) -> str:

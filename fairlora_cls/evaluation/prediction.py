@@ -81,30 +81,52 @@ def collect_predictions(
 
 
 def validation_metrics(
-    logits: np.ndarray, labels: np.ndarray, groups: Mapping[str, np.ndarray], select_by: str
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    select_by: str,
+    gap_bound: float = 1.0,
 ) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC and each attribute's MaxAccGap of the validation split, and `score`.
-
-    `score` decides the best epoch, higher is better: the metric named by `select_by`, or minus
-    the loss where that is asked for or the AUROC is undefined (one class only). Undefined values
-    are left out.
+    """Loss (nats), accuracy, AUROC, the worst group's accuracy and each attribute's MaxAccGap of the
+    validation split, and `score`, which decides the best epoch (`selection_score`). Undefined
+    values are left out.
     """
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     picked = probabilities[np.arange(len(labels)), labels]
     correct = predictions == labels
-    gaps = {}
+    gaps, worst = {}, {}
     for attribute, codes in groups.items():
         accuracy = np.array([correct[codes == group].mean() for group in np.unique(codes)])
         gaps[f"max_acc_gap/{attribute}"] = float(GAPS["max_acc_gap"].values({"accuracy": accuracy}))
+        worst[attribute] = float(accuracy.min())
     values = {
         "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
         "accuracy": float(correct.mean()),
         "auroc": float(
             METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
         ),
+        "worst_group_accuracy": min(worst.values(), default=float("nan")),
         **gaps,
     }
     values = {name: value for name, value in values.items() if np.isfinite(value)}
-    score = -values["loss"] if select_by == "loss" or select_by not in values else values[select_by]
-    return {**values, "score": score}
+    gap = max((v for k, v in values.items() if k.startswith("max_acc_gap/")), default=0.0)
+    return {**values, "score": selection_score(values, gap, select_by, gap_bound)}
+
+
+def selection_score(
+    values: Mapping[str, float], gap: float, select_by: str, gap_bound: float
+) -> float:
+    """What a model is chosen by, higher is better, from its validation `values`.
+
+    `gap` is the largest MaxAccGap of the protected attributes. bounded_accuracy and bounded_auroc
+    are the metric (accuracy where the AUROC is undefined) where that gap is at most `gap_bound`,
+    else minus the gap: a model within the bound goes before any without, and of those without the
+    one of the smallest gap. Minus the loss stands in for any other metric that is undefined.
+    """
+    metric = select_by.removeprefix("bounded_")
+    if metric != select_by:
+        return -gap if gap > gap_bound else values.get(metric, values["accuracy"])
+    if metric == "loss" or metric not in values:
+        return -values["loss"]
+    return values[metric]
