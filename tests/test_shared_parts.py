@@ -72,13 +72,13 @@ def test_a_backbone_comes_back_as_it_was(backbone):
     assert not again.model.language_model.is_gradient_checkpointing
 
 
-def test_a_backbone_whose_own_weights_were_trained_is_not_kept(backbone, _loaded_backbone):
+def test_a_backbone_whose_own_weights_were_trained_is_not_kept(backbone):
     shared = SharedParts()
     lent = shared.lend_backbone("a", lambda: backbone)
     classifier = Classifier(lent, attach_lora(lent, LoraSettings()), 2, "last")
     next(lent.model.visual.parameters()).requires_grad_(True)
     shared.give_back(classifier)
-    fresh = copy.deepcopy(_loaded_backbone)
+    fresh = copy.deepcopy(lent)
     assert shared.lend_backbone("a", lambda: fresh) is fresh
 
 

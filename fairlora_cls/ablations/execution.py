@@ -22,8 +22,8 @@ from fairlora_cls.files import read_json
 from fairlora_cls.recipe import load_recipe
 from fairlora_cls.run_folder import first_difference, is_run_folder
 
-# Until one run has come so far, the others wait: cohort and vision features are made once.
-SHARED_STAGES = ("Report", "Vision features")
+# Until one run has come beyond these, the others wait: cohort and vision features are made once.
+SHARED_STAGES = ("Vision features",)
 
 
 class Listener(Protocol):
@@ -174,7 +174,7 @@ class LocalWorker:
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
-        self.process = context.Process(target=work, args=(other, self.log), daemon=True)
+        self.process = context.Process(target=work, args=(other, self.log))
         with _surroundings(self.environment):
             self.process.start()
         other.close()
@@ -196,7 +196,10 @@ def _environment(place: int, count: int, gpus: Sequence[str]) -> dict[str, str]:
     if count == 1:
         return {}
     threads = max((os.cpu_count() or 1) // count, 1)
-    chosen = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads))}
+    chosen = {
+        name: os.environ.get(name, str(threads))
+        for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")  # of torch and numpy, of joblib
+    }
     if gpus:
         chosen["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     return chosen

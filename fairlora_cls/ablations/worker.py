@@ -49,7 +49,7 @@ class PipeDisplay:
             self._flush()
 
     def say(self, text: str) -> None:
-        print(text, flush=True)  # noqa: T201, standard output is the worker's log
+        print(text, flush=True)
 
     def _flush(self) -> None:
         if self.pending:
@@ -64,7 +64,7 @@ def work(pipe: Any, log: Path) -> None:
     run = JobRunner()
     while (given := pipe.recv()) is not None:
         job, options = given
-        print(f"== {job.setting}, seed {job.seed} → {job.folder}", flush=True)  # noqa: T201
+        print(f"== {job.setting}, seed {job.seed} → {job.folder}", flush=True)
         pipe.send(("end", run(job, options, PipeDisplay(pipe))))
 
 
@@ -72,20 +72,22 @@ class JobRunner:
     """Does jobs one after the other and keeps what they share."""
 
     def __init__(self) -> None:
+        from fairlora_cls import run
         from fairlora_cls.shared_parts import SharedParts
 
+        self.train = run.train
         self.shared = SharedParts()
 
-    def __call__(self, job: Job, options: RunOptions, display: Any) -> str | None:
+    def __call__(self, job: Job, options: RunOptions, display: Any = None) -> str | None:
         """Run one job; None, or why it failed in one sentence. A begun run goes on."""
-        from fairlora_cls import run
+        from fairlora_cls.training.loop import SilentDisplay
 
         begun = is_run_folder(job.folder) and not options.overwrite
         try:
-            run.train(
+            self.train(
                 job.recipe,
                 job.folder,
-                display,
+                display or SilentDisplay(),
                 resume=begun,
                 overwrite=options.overwrite,
                 skip_unreadable=options.skip_unreadable,

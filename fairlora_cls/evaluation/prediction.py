@@ -15,6 +15,7 @@ from fairlora_cls.data.batching import Batch, ordered_batches
 from fairlora_cls.data.examples import Example
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.selection import selection_score
 
 
 def predict_outputs(
@@ -112,21 +113,3 @@ def validation_metrics(
     values = {name: value for name, value in values.items() if np.isfinite(value)}
     gap = max((v for k, v in values.items() if k.startswith("max_acc_gap/")), default=0.0)
     return {**values, "score": selection_score(values, gap, select_by, gap_bound)}
-
-
-def selection_score(
-    values: Mapping[str, float], gap: float, select_by: str, gap_bound: float
-) -> float:
-    """What a model is chosen by, higher is better, from its validation `values`.
-
-    `gap` is the largest MaxAccGap of the protected attributes. bounded_accuracy and bounded_auroc
-    are the metric (accuracy where the AUROC is undefined) where that gap is at most `gap_bound`,
-    else minus the gap: a model within the bound goes before any without, and of those without the
-    one of the smallest gap. Minus the loss stands in for any other metric that is undefined.
-    """
-    metric = select_by.removeprefix("bounded_")
-    if metric != select_by:
-        return -gap if gap > gap_bound else values.get(metric, values["accuracy"])
-    if metric == "loss" or metric not in values:
-        return -values["loss"]
-    return values[metric]
