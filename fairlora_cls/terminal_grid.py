@@ -13,6 +13,8 @@ from rich.table import Table
 
 from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.plan import Job
+from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.statistics import OverSeeds
 from fairlora_cls.ablations.wording import (
     describe_evidence,
     describe_selection,
@@ -38,9 +40,8 @@ class GridDisplay:
 
     def job_begins(self, worker: int, job: Job) -> None:
         self.names[worker] = f"{job.setting}, seed {job.seed}"
-        if worker not in self.lines:
-            self.lines[worker] = self.progress.add_task("", total=None, note="")
-        self.progress.reset(self.lines[worker], total=None, description=f"  {self.names[worker]}")
+        line = self.progress.add_task(f"  {self.names[worker]}", total=None, note="")
+        self.lines[worker] = line
 
     def stage(self, worker: int, name: str, total: int) -> None:
         self.progress.reset(
@@ -56,7 +57,7 @@ class GridDisplay:
         self.ended += 1
         left = self._left()
         self.progress.update(self.whole, advance=1, note=f"{left} left" if left else "")
-        self.progress.reset(self.lines[worker], total=None, description="  waiting")
+        self.progress.remove_task(self.lines.pop(worker))
         place = self.total - self.waiting + self.ended
         said = f"failed: {error}" if error else "done"
         self.progress.console.print(
@@ -98,15 +99,13 @@ def show_ablation(outcome: AblationOutcome, place: str) -> None:
     """The table of settings, what the data decide, and what one would choose by validation."""
     shown = [q for q in outcome.quantities if not q.attribute] + outcome.gaps()
     table = Table(title_justify="left")
-    for column, heading in enumerate(["setting", "seeds", *map(quantity_title, shown)]):
-        table.add_column(heading, justify="right" if column else "left")
+    table.add_column("setting", no_wrap=True)
+    table.add_column("seeds", justify="right")
+    for quantity in shown:
+        chance = "\n(by chance)" if quantity.attribute else ""
+        table.add_column(quantity_title(quantity) + chance, justify="right")
     for setting in outcome.settings:
-        numbers = [setting.numbers[quantity] for quantity in shown]
-        cells = [
-            show(quantity, found.mean)
-            + (f"\nchance {show(quantity, found.null_mean)}" if found.null_mean is not None else "")
-            for quantity, found in zip(shown, numbers, strict=True)
-        ]
+        cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
     for text in describe_evidence(outcome):
@@ -123,3 +122,8 @@ def show_ablation(outcome: AblationOutcome, place: str) -> None:
     for note in outcome.notes:
         terminal.print(f"! {note}", markup=False, soft_wrap=True)
     terminal.print(f"Report: {place}", markup=False)
+
+
+def _cell(quantity: Quantity, found: OverSeeds) -> str:
+    chance = f"\n({show(quantity, found.null_mean)})" if found.null_mean is not None else ""
+    return (show(quantity, found.mean) + chance).replace(" points", " p.")

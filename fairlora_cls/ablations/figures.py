@@ -82,7 +82,7 @@ def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines
         lower.set_xscale("log")
     lower.set_xticks(values, [f"{x:g}" for x in values])
     lower.xaxis.set_minor_locator(NullLocator())
-    lower.set_xlabel(f"{key}; bars: 95% intervals; grey: the gap that chance alone would show")
+    lower.set_xlabel(key)
     if len(drawn) > 1:
         upper.legend(frameon=False, fontsize=8, labelcolor=COLOURS["ink"], loc="best")
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
@@ -150,8 +150,8 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         [100 * y for _, y in step],
         where="post",
         color=COLOURS["accent"],
-        linewidth=1.2,
-        alpha=0.7,
+        linewidth=1.4,
+        dashes=(4, 2),
     )
     for setting in outcome.settings:
         if setting.name not in points:
@@ -176,9 +176,10 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
             color=COLOURS["ink"],
             parse_math=False,
         )
-    axes.set_xlabel(f"{_axis_label(gap)}; left is fairer; line: Pareto front of the means")
+    axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(outcome.metric))
     axes.margins(x=0.12)
+    axes.set_xlim(left=0)  # an interval of a mean may reach below, a gap cannot
     figure.subplots_adjust(left=0.16, right=0.95, top=0.97, bottom=0.13)
     spoken = "; ".join(
         f"{name}: {show(outcome.metric, metric)}, gap {show(gap, size)}"

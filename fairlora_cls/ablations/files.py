@@ -13,7 +13,7 @@ from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.wording import (
     contrast_table,
     describe_evidence,
-    describe_front,
+    describe_figures,
     describe_method,
     describe_selection,
     describe_undecided,
@@ -104,7 +104,7 @@ def _parts(outcome: AblationOutcome, figures: Sequence[ReportFigure]) -> list[Pa
         Part("What the data decide", evidence),
         Part("Before you trust these numbers", outcome.notes),
         Part("Every setting", tables=[settings_table(outcome)]),
-        Part("Figures", describe_front(outcome), figures=figures),
+        Part("Figures", describe_figures(outcome), figures=figures),
     ]
     if outcome.selections is not None:
         protected = ", ".join(outcome.selections.attributes) or "none"

@@ -86,24 +86,34 @@ def describe_undecided(outcome: AblationOutcome) -> list[str]:
 
 
 def describe_selection(outcome: AblationOutcome) -> list[str]:
-    """What each rule would choose by validation, and what that setting has on test."""
+    """What the rules would choose by validation, and what that setting has on test; rules that
+    choose alike in one sentence."""
     if outcome.selections is None:
         return []
     settings = {setting.name: setting for setting in outcome.settings}
+    rules: dict[str, list[str]] = {}
+    for selection in outcome.selections.chosen:
+        rules.setdefault(selection.setting, []).append(_rule(outcome, selection))
     return [
-        f"{_rule(outcome, selection)} chooses {selection.setting}. On test it has "
-        f"{_test_figures(outcome, settings[selection.setting])}."
-        for selection in outcome.selections.chosen
+        f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
+        f"{_test_figures(outcome, settings[name])}."
+        for name, said in rules.items()
     ]
 
 
-def describe_front(outcome: AblationOutcome) -> list[str]:
-    """The Pareto front of each attribute, and that it is of means only."""
-    return [
+def describe_figures(outcome: AblationOutcome) -> list[str]:
+    """How to read them, and the Pareto front of each attribute."""
+    fronts = [
         f"{quantity_title(outcome.metric)} against {quantity_title(gap)}: no setting beats "
-        f"{_listed(front)} in both. The front is one of means; neighbours on it may differ by chance."
+        f"{_listed(front)} in both."
         for gap, front in outcome.fronts.items()
         if front
+    ]
+    return [
+        "Bars are 95% intervals; the grey band holds 95% of the gaps that chance alone would show, "
+        "its dashed line their mean. Dashed steps join the settings that no other beats (the Pareto "
+        "front): a front of means, on which neighbours may differ by chance.",
+        *fronts,
     ]
 
 
@@ -221,12 +231,10 @@ def _p(value: float) -> str:
 
 def _rule(outcome: AblationOutcome, selection: Selection) -> str:
     words = RULES_IN_WORDS[selection.rule]
-    bound = 100 * outcome.selections.gap_bound
-    if selection.bound_met is False:
-        return (
-            f"Validation {words} ({bound:g} points): no setting is within it, so the smallest gap"
-        )
-    return f"Validation {words}" + (f" ({bound:g} points)" if selection.bound_met else "")
+    if selection.bound_met is None:
+        return words
+    bound = f"{words} of {100 * outcome.selections.gap_bound:g} points"
+    return bound if selection.bound_met else f"{bound} (none is within it: by the smallest gap)"
 
 
 def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
