@@ -238,8 +238,9 @@ def _rule(outcome: AblationOutcome, selection: Selection) -> str:
 
 
 def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
-    shown = [q for q in outcome.quantities if not q.attribute] + outcome.gaps()
-    return ", ".join(f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in shown)
+    return ", ".join(
+        f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in outcome.leading()
+    )
 
 
 def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
