@@ -1,17 +1,22 @@
-"""Puts LoRA on a backbone; saves and restores all that was trained."""
+"""Puts LoRA on a backbone, frees its projector; saves and restores all that was trained."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import write_atomically
 from fairlora_cls.models.backbones import Backbone
+
+PROJECTOR_FILE = "projector.safetensors"
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,9 @@ class LoraSettings:
 
 
 def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
-    """Give the backbone's language layers trainable LoRA matrices, in place; all else is frozen.
+    """Give the backbone's language layers trainable LoRA matrices, in place.
+
+    All else is frozen, but the projector of a backbone that was loaded to train it.
 
     Returns the PeftModel around `backbone.model`, which saves and counts them. Matrices are
     float32 whatever the backbone's type. Raises InputError when a target names no layer.
@@ -44,14 +51,58 @@ def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
         lora_dropout=settings.dropout,
         target_modules=backbone.lora_pattern.format(targets="|".join(settings.targets)),
     )
-    return get_peft_model(backbone.model, config)
+    network = get_peft_model(backbone.model, config)
+    if backbone.train_projector:
+        backbone.projector.requires_grad_(True)
+    return network
+
+
+def save_adapter(backbone: Backbone, network: Any, name: str, folder: Path) -> None:
+    """Write LoRA matrices (PEFT layout, `name` as the base model), a trained projector and the
+    processor into `folder`."""
+    network.peft_config["default"].base_model_name_or_path = name
+    network.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; the run has its own
+    if backbone.train_projector:
+        save_tensors(backbone.projector.state_dict(), folder / PROJECTOR_FILE)
+    backbone.processor.save_pretrained(str(folder))
 
 
 def load_adapter(backbone: Backbone, folder: Path) -> Any:
-    """The PeftModel with the LoRA matrices saved in `folder` (PEFT layout), for inference."""
+    """The PeftModel with the LoRA matrices saved in `folder`, for inference; a projector that was
+    trained with them is put into the backbone."""
     from peft import PeftModel
 
+    if backbone.train_projector:
+        backbone.projector.load_state_dict(load_file(folder / PROJECTOR_FILE))
     return PeftModel.from_pretrained(backbone.model, str(folder))
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write named tensors as safetensors, whole or not at all."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(plain, str(temporary)))
+
+
+@contextmanager
+def untrained(
+    backbone: Backbone, network: Any, projector: Mapping[str, torch.Tensor]
+) -> Iterator[None]:
+    """Inside, the backbone is as it was before training; `projector` holds its initial tensors."""
+    trained = {n: t.clone() for n, t in backbone.projector.state_dict().items() if n in projector}
+    backbone.projector.load_state_dict(projector, strict=False)
+    try:
+        with network.disable_adapter():
+            yield
+    finally:
+        backbone.projector.load_state_dict(trained, strict=False)
+
+
+def initial_projector(backbone: Backbone) -> dict[str, torch.Tensor]:
+    """A copy of the projector's tensors where training will change them, else nothing."""
+    if not backbone.train_projector:
+        return {}
+    return {n: t.detach().clone() for n, t in backbone.projector.state_dict().items()}
 
 
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:
