@@ -71,8 +71,7 @@ def build_engine(classifier: torch.nn.Module, prompt: str, accelerator: Any) -> 
     backbone = classifier.backbone
     encoder = PromptEncoder(
         render_prompt(backbone.processor, prompt),
-        backbone.processor.tokenizer,
-        backbone.visual_tokens,
+        backbone.encode_text,
         backbone.positions,
     )
     # evaluation_mode: autocast only. Gradients are summed by hand, over the whole effective batch.
@@ -87,13 +86,7 @@ def make_batch(
 
 
 def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
-    return LiveFeatures(
-        paths,
-        backbone.encode_images,
-        backbone.minimum_pixels,
-        backbone.maximum_pixels,
-        backbone.rescaling,
-    )
+    return LiveFeatures(paths, backbone.encode_images, backbone.fit_image, backbone.rescaling)
 
 
 def prepare_features(
@@ -144,8 +137,7 @@ def _cached_entries(
             folder,
             share,
             backbone.encode_images,
-            backbone.minimum_pixels,
-            backbone.maximum_pixels,
+            backbone.fit_image,
             lambda count: display.advance(count * accelerator.num_processes),
             backbone.rescaling,
         )
