@@ -148,7 +148,9 @@ def _build_network(
     )
     backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
-    network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
+    network = backbone.model
+    if OBJECTIVES[recipe.objective.method].trains or not language_head:
+        network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
     if recipe.training.gradient_checkpointing:
         backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     taps = [

@@ -6,17 +6,15 @@ N examples of a split, K classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fairlora_cls.assembly import RunGroups, build_classifier
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
-from fairlora_cls.data.examples import SPLIT_NAMES, Splits, validate_splits
+from fairlora_cls.data.examples import Splits, validate_splits
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.errors import InputError
@@ -51,8 +49,7 @@ def prompt_encoder(backbone: Backbone, prompt: str) -> PromptEncoder:
     """The question that every image of a run is asked."""
     return PromptEncoder(
         render_prompt(backbone.processor, prompt),
-        backbone.processor.tokenizer,
-        backbone.visual_tokens,
+        backbone.encode_text,
         backbone.positions,
     )
 
@@ -104,9 +101,7 @@ def _validate(
     groups: RunGroups,
 ) -> dict[str, float]:
     examples = splits.validation
-    logits = predict_logits(
-        engine, batch_makers["validation"], len(examples), len(splits.classes)
-    )
+    logits = predict_logits(engine, batch_makers["validation"], len(examples), len(splits.classes))
     labels = np.array([e.label for e in examples], dtype=np.int64)
     codes = groups.protected_codes("validation")
     return validation_metrics(logits, labels, codes, recipe.training.select_by)

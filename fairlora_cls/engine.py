@@ -66,13 +66,7 @@ def build_engine(model: torch.nn.Module, accelerator: Any) -> Engine:
 
 
 def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
-    return LiveFeatures(
-        paths,
-        backbone.encode_images,
-        backbone.minimum_pixels,
-        backbone.maximum_pixels,
-        backbone.rescaling,
-    )
+    return LiveFeatures(paths, backbone.encode_images, backbone.fit_image, backbone.rescaling)
 
 
 def prepare_features(
@@ -123,8 +117,7 @@ def _cached_entries(
             folder,
             share,
             backbone.encode_images,
-            backbone.minimum_pixels,
-            backbone.maximum_pixels,
+            backbone.fit_image,
             lambda count: display.advance(count * accelerator.num_processes),
             backbone.rescaling,
         )

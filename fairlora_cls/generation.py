@@ -57,9 +57,7 @@ class Asked:
 
 
 def conversation_encoder(backbone: Backbone) -> ConversationEncoder:
-    return ConversationEncoder(
-        backbone.processor, backbone.image_placeholder, backbone.visual_tokens, backbone.positions
-    )
+    return ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
 
 
 def read_losses(outputs: Outputs) -> torch.Tensor:

@@ -331,7 +331,8 @@ def _settle(recipe: Recipe) -> Recipe:
     )
     model = recipe.model
     if model.train_projector is None:
-        model = model.model_copy(update={"train_projector": generates})
+        trains = generates and preset.trains
+        model = model.model_copy(update={"train_projector": trains})
     objective = recipe.objective
     protect = recipe.data.sensitive if objective.protect is None else objective.protect
     sections = {"protect": list(protect)}

@@ -22,6 +22,16 @@ from fairlora_cls.training.loop import Display
 
 
 @dataclass(frozen=True)
+class Outcome:
+    """What a finished run or evaluation gives its caller."""
+
+    folder: Path
+    method: str
+    report: FairnessReport
+    state: Mapping[str, Any]  # of run.json
+
+
+@dataclass(frozen=True)
 class Task:
     """The parts of a run that depend on whether it classifies or writes; all else is shared."""
 

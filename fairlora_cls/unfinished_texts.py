@@ -60,7 +60,9 @@ def keep_unfinished(stem: Path, fingerprint: str, process: int) -> Iterator[Writ
 
 
 def _whole_lines(path: Path) -> list[str]:
-    return path.read_bytes().rpartition(b"\n")[0].decode().split("\n") if path.stat().st_size else []
+    return (
+        path.read_bytes().rpartition(b"\n")[0].decode().split("\n") if path.stat().st_size else []
+    )
 
 
 def _parts(stem: Path) -> list[Path]:

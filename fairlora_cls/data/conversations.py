@@ -74,13 +74,11 @@ class ConversationEncoder:
     def __init__(
         self,
         processor: Any,
-        image_placeholder: str,
-        visual_tokens: Callable[[torch.Tensor], int],
+        encode_text: Callable[[str, torch.Tensor], torch.Tensor],
         positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ):
         self.processor = processor
-        self.image_placeholder = image_placeholder
-        self.visual_tokens = visual_tokens
+        self.encode_text = encode_text
         self.positions = positions
 
     def conversation(self, turns: Sequence[Turn], grid: torch.Tensor) -> EncodedPrompt:
@@ -94,15 +92,13 @@ class ConversationEncoder:
 
     def _encode(self, pieces: Sequence[Piece], grid: torch.Tensor) -> EncodedPrompt:
         tokenizer = self.processor.tokenizer
-        expanded = self.image_placeholder * self.visual_tokens(grid)
         ids: list[int] = []
         taught: list[bool] = []
         for number, piece in enumerate(pieces):
-            text = piece.text
-            if number == 0:
-                text = text.replace(self.image_placeholder, expanded, 1)
-            begins = number == 0 and not text.startswith(tokenizer.bos_token or "\0")
-            found = tokenizer(text, add_special_tokens=begins)["input_ids"]
+            if number == 0:  # with the image
+                found = self.encode_text(piece.text, grid).tolist()
+            else:
+                found = tokenizer(piece.text, add_special_tokens=False)["input_ids"]
             ids += found
             taught += [piece.is_answer] * len(found)
         input_ids = torch.tensor(ids, dtype=torch.int64)

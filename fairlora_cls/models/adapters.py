@@ -1,4 +1,4 @@
-"""Puts LoRA on a backbone, frees its projector; saves and restores all that was trained."""
+"""Puts LoRA on a backbone; saves and restores all that was trained."""
 
 from __future__ import annotations
 
@@ -30,9 +30,7 @@ class LoraSettings:
 
 
 def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
-    """Give the backbone's language layers trainable LoRA matrices, in place.
-
-    All else is frozen, but the projector of a backbone that was loaded to train it.
+    """Give the backbone's language layers trainable LoRA matrices, in place; all else is frozen.
 
     Returns the PeftModel around `backbone.model`, which saves and counts them. Matrices are
     float32 whatever the backbone's type. Raises InputError when a target names no layer.
@@ -51,10 +49,7 @@ def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
         lora_dropout=settings.dropout,
         target_modules=backbone.lora_pattern.format(targets="|".join(settings.targets)),
     )
-    network = get_peft_model(backbone.model, config)
-    if backbone.train_projector:
-        backbone.projector.requires_grad_(True)
-    return network
+    return get_peft_model(backbone.model, config)
 
 
 def save_adapter(backbone: Backbone, network: Any, name: str, folder: Path) -> None:
@@ -89,17 +84,17 @@ def untrained(
     backbone: Backbone, network: Any, projector: Mapping[str, torch.Tensor]
 ) -> Iterator[None]:
     """Inside, the backbone is as it was before training; `projector` holds its initial tensors."""
-    trained = {n: t.clone() for n, t in backbone.projector.state_dict().items() if n in projector}
-    backbone.projector.load_state_dict(projector, strict=False)
+    trained = projector_tensors(backbone)
+    backbone.projector.load_state_dict(projector, strict=backbone.train_projector)
     try:
         with network.disable_adapter():
             yield
     finally:
-        backbone.projector.load_state_dict(trained, strict=False)
+        backbone.projector.load_state_dict(trained, strict=backbone.train_projector)
 
 
-def initial_projector(backbone: Backbone) -> dict[str, torch.Tensor]:
-    """A copy of the projector's tensors where training will change them, else nothing."""
+def projector_tensors(backbone: Backbone) -> dict[str, torch.Tensor]:
+    """A copy of the projector's tensors where training changes them, else nothing."""
     if not backbone.train_projector:
         return {}
     return {n: t.detach().clone() for n, t in backbone.projector.state_dict().items()}

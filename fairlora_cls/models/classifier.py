@@ -20,8 +20,8 @@ from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, write_folder_atomically, write_json
 from fairlora_cls.models.adapters import (
-    initial_projector,
     load_adapter,
+    projector_tensors,
     save_adapter,
     save_tensors,
     untrained,
@@ -90,12 +90,14 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.network = network  # the PeftModel around backbone.model
+        if backbone.train_projector:
+            self.projector = backbone.projector
         self.head = nn.Linear(backbone.hidden_size, class_count, dtype=torch.float32)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.pool = POOLINGS[pooling]
         self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
-        self.initial_projector = initial_projector(backbone)
+        self.initial_projector = projector_tensors(backbone)
 
     def untrained(self) -> AbstractContextManager[None]:
         """Inside, hidden states are those of the backbone before training."""

@@ -19,8 +19,8 @@ from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, write_folder_atomically, write_json
 from fairlora_cls.models.adapters import (
-    initial_projector,
     load_adapter,
+    projector_tensors,
     save_adapter,
     untrained,
 )
@@ -50,9 +50,11 @@ class Generator(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.network = network  # the PeftModel around backbone.model
+        if backbone.train_projector:
+            self.projector = backbone.projector
         self.language_head = backbone.language_head
         self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
-        self.initial_projector = initial_projector(backbone)
+        self.initial_projector = projector_tensors(backbone)
 
     def untrained(self) -> AbstractContextManager[None]:
         """Inside, the model is the backbone before training."""

@@ -118,7 +118,9 @@ class AttributeDependence:
     class_weights: torch.Tensor | None = None  # (K,)
     classifier_weight: float = 1.0  # of the classifier's own loss
     trains: bool = True  # False: the classifier was trained before and stays as it is
-    warmup_steps: int = 0  # optimizer steps over which λ_a rises from 0; the classifier trains from the start
+    warmup_steps: int = (
+        0  # optimizer steps over which λ_a rises from 0; the classifier trains from the start
+    )
 
     @property
     def value_count(self) -> int:

@@ -192,9 +192,7 @@ class Objective:
             warmth = 1.0
             if dependence.warmup_steps:
                 warmth = ((state[STEPS] + 1) / dependence.warmup_steps).clamp(max=1)
-            value, numbers = measure_dependence(
-                dependence, scores.hidden, codes, marginal, warmth
-            )
+            value, numbers = measure_dependence(dependence, scores.hidden, codes, marginal, warmth)
             loss = loss + value
             terms |= numbers
         return ObjectiveOutput(loss, terms, state)
