@@ -21,7 +21,7 @@ class FindingLabels:
     reference: np.ndarray  # (N, F) bool
     generated: np.ndarray  # (N, F) bool
     applies: np.ndarray  # (N,) bool: False where there is no report to compare with
-    labeller: str  # who read them: "rules" or "CheXbert"
+    labeller: str = "rules"  # who read them: "rules" or "CheXbert"
 
     def __post_init__(self) -> None:
         shape = (len(self.applies), len(self.names))

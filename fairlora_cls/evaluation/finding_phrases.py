@@ -183,6 +183,7 @@ CUES: tuple[Cue, ...] = (
             r"without",
             r"not",
             r"nor",
+            r"nothing",
             r"neither",
             r"never",
             r"den(?:y|ies|ied)",

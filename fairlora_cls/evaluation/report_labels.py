@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def label_reports(texts: Sequence[str], uncertain: str = "positive") -> np.ndarr
         raise InputError(f"uncertain is '{uncertain}'{nearest(uncertain, UNCERTAIN)}")
     counted = {"positive", "uncertain"} if uncertain == "positive" else {"positive"}
 
-    @lru_cache(maxsize=None)
+    @cache
     def row(text: str) -> tuple[bool, ...]:
         labels = label_report(text)
         return tuple(labels.get(finding) in counted for finding in FINDINGS)
@@ -110,7 +110,7 @@ def split_sentences(text: str) -> list[str]:
     text = re.sub(r"(?<=[a-z])\.(?=[A-Z])", ". ", text)  # "effusion.The heart"
     text = re.sub(r"\n\s*(?=\n|[-*•]|\d+[.)])", ". ", text).lower()
     text = re.sub(r"\bvs\.", "vs", text)
-    text = re.sub(r"[-‐–—_*•]+", " ", text)  # noqa: RUF001
+    text = re.sub(r"[-‐–—_*•]+", " ", text)
     text = re.sub(r"[()\[\]\"]", " , ", text).replace(":", " : ")
     sentences = re.split(r"[.!?]+(?=\s|$)|;", re.sub(r"\s+", " ", text))
     return [s for s in (re.sub(r"\s+", " ", part).strip(" ,") for part in sentences) if s]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -61,7 +61,7 @@ def _plain_letters(text: str) -> str:
     return "".join(letter for letter in spread if not unicodedata.combining(letter))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _bleu_scorer(order: int) -> Any:
     from sacrebleu.metrics import BLEU
 
@@ -74,7 +74,7 @@ def _bleu_scorer(order: int) -> Any:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _rouge_scorer() -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
