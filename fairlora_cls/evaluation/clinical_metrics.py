@@ -99,7 +99,7 @@ def _require(metric: str, package: str, extra: str) -> ModuleType:
 @contextmanager
 def _from_disk_alone(metric: str) -> Iterator[None]:
     """The model hub is switched off inside; what a package misses on disk becomes an InputError."""
-    constants = importlib.import_module("huggingface_hub").constants
+    constants = importlib.import_module("huggingface_hub.constants")
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
     try:
