@@ -116,6 +116,8 @@ PHRASES: dict[str, tuple[str, ...]] = {
         r"ha?emorrhage",
         r"volume loss|loss of volume",
         r"aspiration",
+        r"ards|(?:acute )?respiratory distress syndrome",
+        r"air bronchograms?",
     ),
 }
 
@@ -128,6 +130,8 @@ NOT_MENTIONS: dict[str, tuple[str, ...]] = {
         r"nodular (?:pattern|thickening|contour)",
         r"body mass",
         r"nipple \w+",
+        r"ha?ematologic(?:al)? malignan\w+",
+        r"tumou?r markers",
     ),
     "Pleural Effusion": (r"(?:pericardial|joint)(?: \w+)? effusions?",),
     "Fracture": (r"fractured? (?:\w+ )?wires?",),
@@ -204,7 +208,7 @@ CUES: tuple[Cue, ...] = (
             rf"not {_SEEN}",
             rf"{_BE} (?:no longer|never) {_SEEN}",
             rf"{_BE} (?:absent|excluded|ruled out|unlikely)",
-            r"(?:has|have)(?: \w+)? (?:resolved|cleared|disappeared)",
+            r"(?:has|have)(?: (?:now|also|since|completely|entirely))? (?:resolved|cleared|disappeared)",
             r"(?:is|are) (?:now |completely )?resolved",
             r"(?:completely |now )?resolved",
             r"unlikely",
@@ -250,14 +254,14 @@ CUES: tuple[Cue, ...] = (
     Cue(
         "uncertain",
         (
-            r"(?:can ?not|can't|could not|not|difficult to)(?: \w+)?(?: be)?(?: \w+)? (?:excluded?|rule(?:d)? out)",
+            rf"(?:{_BE} )?(?:can ?not|can't|could not|not|difficult to)(?: \w+)?(?: be)?(?: \w+)? (?:excluded?|rule(?:d)? out)",
             rf"{_BE} not (?:\w+ )?(?:excluded|ruled out)",
-            rf"{_BE} (?:also |still )?(?:possible|questionable|equivocal|probable|likely)",
+            rf"{_BE} (?:also |still )?(?:possible|questionable|equivocal|probable|likely|suspected)",
             r"(?:may|might|could) (?:also )?(?:be|have been) (?:present|considered|due)",
             r"should be considered",
             rf"(?:{_BE} )?(?:not|poorly|incompletely)(?: (?:well|adequately|fully|completely|clearly))? (?:evaluated|assessed)",
             rf"(?:{_BE} )?not (?:well|clearly) (?:seen|visuali[sz]ed)",
-            r"(?:is|are) (?:nearly|almost)(?: completely)? (?:resolved|cleared)",
+            r"(?:is|are|has|have)(?: now)? (?:nearly|almost|mostly|largely)(?: completely)? (?:resolved|cleared)",
         ),
         before=True,
     ),
@@ -283,6 +287,11 @@ CUES: tuple[Cue, ...] = (
             r"improv(?:ed|ing)|worsen(?:ed|ing)|again seen|again noted|residual)",
             r"(?:partial|incomplete) (?:resolution|clearing) of",
         ),
+    ),
+    Cue(
+        "positive",
+        (r"(?:is|are|has|have)(?: only)? (?:partially|partly|incompletely) (?:resolved|cleared)",),
+        before=True,
     ),
 )
 

@@ -62,7 +62,8 @@ _ENDS = re.compile("|".join(phrases.ENDS))
 _ENDS_BEFORE = re.compile("|".join(phrases.ENDS_BEFORE))
 _ALTERNATIVE = re.compile(rf"^[ ,]*(?:\w+ ){{0,3}}{phrases.ALTERNATIVES}(?: \w+){{0,3}} ?$")
 _DENIAL = re.compile(r"\b(?:not|no|without|nor|never)\b")
-_DOUBT = re.compile(r"\b(?:may|might|could|possibl[ey]|probabl[ey]|questionabl[ey])\b")
+_DOUBT = re.compile(r"\b(?:may|might|could|possibl[ey]|probabl[ey]|questionabl[ey]|likely)\b")
+_NOT_TO_EXCLUDE = re.compile(r"n[o']t\b.*(?:exclude|rule)|difficult to")
 _REACH = 80  # characters between a structure and the predicate that follows it
 
 
@@ -184,31 +185,38 @@ def _find_cues(sentence: str) -> list[FoundCue]:
 
 
 def _status(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> str:
-    """The kind of the cue nearest to the mention, on either side; of two as near, the denial."""
-    mine = [f for f in cues if f.cue.only in (None, mention.finding)]
-    reaching = [*_in_front(sentence, mention, mine), *_behind(sentence, mention, mine)]
-    return min(reaching, key=lambda r: (r[0], r[1] != "negative"), default=(0, "positive"))[1]
+    """The kind of the cue nearest to the mention, on either side; of two as near, the denial.
 
-
-def _in_front(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> list[tuple[int, str]]:
-    """(distance in characters, kind) of the last cue before the mention, if it reaches so far.
-
-    A doubt within reach of a denial is a denial: "nothing to suggest pneumonia".
+    A doubt that a denial reaches without a comma is denied too: "nothing to suggest pneumonia",
+    "no effusion or pneumothorax is suspected".
     """
+    mine = [f for f in cues if f.cue.only in (None, mention.finding)]
+    fore, aft = _in_front(sentence, mention, mine), _behind(sentence, mention, mine)
+    if not fore or not aft:
+        return (fore or aft or (0, "positive"))[1]
+    between = sentence[mention.start - fore[0] : mention.start]
+    denied_doubt = (fore[1], aft[1]) == ("negative", "uncertain") and "," not in between
+    if denied_doubt and not _NOT_TO_EXCLUDE.search(sentence[mention.end :]):
+        return "negative"
+    return min(fore, aft, key=lambda reach: (reach[0], reach[1] != "negative"))[1]
+
+
+def _in_front(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> tuple[int, str] | None:
+    """(distance in characters, kind) of the last cue before the mention, if it reaches so far."""
     fore = [f for f in cues if not f.cue.before and f.end <= mention.start]
     if not fore or _ENDS.search(sentence[fore[-1].end : mention.start]):
-        return []
+        return None
     kind = fore[-1].cue.kind
     if kind == "uncertain" and len(fore) > 1 and fore[-2].cue.kind == "negative":
         between = sentence[fore[-2].end : fore[-1].start]
         kind = kind if "," in between or _ENDS.search(between) else "negative"
-    return [(mention.start - fore[-1].end, kind)]
+    return mention.start - fore[-1].end, kind
 
 
-def _behind(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> list[tuple[int, str]]:
+def _behind(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> tuple[int, str] | None:
     """The same for the first cue after the mention that speaks of what stands before it."""
     for found in cues:
         if found.cue.before and found.start >= mention.end:
             ended = _ENDS_BEFORE.search(sentence[mention.end : found.start])
-            return [] if ended else [(found.start - mention.end, found.cue.kind)]
-    return []
+            return None if ended else (found.start - mention.end, found.cue.kind)
+    return None
