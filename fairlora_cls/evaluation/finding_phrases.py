@@ -136,8 +136,7 @@ NOT_MENTIONS: dict[str, tuple[str, ...]] = {
     "Pleural Effusion": (r"(?:pericardial|joint)(?: \w+)? effusions?",),
     "Fracture": (r"fractured? (?:\w+ )?wires?",),
     "Pneumonia": (r"(?:hiv|urinary|wound|skin|soft tissue|sars cov 2|coronavirus) infecti\w+",),
-    "Lung Opacity": (r"pleural scarring", r"infiltrat\w+ of the skin"),
-    "Support Devices": (r"(?:shunt|eustachian|test|fallopian) tubes?", r"bronchial (?:stump|tree)"),
+    "Lung Opacity": (r"pleural scarring",),
 }
 
 # Structures that are a finding only where their predicate says so.

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -96,13 +96,9 @@ def label_reports(texts: Sequence[str], uncertain: str = "positive") -> np.ndarr
     if uncertain not in UNCERTAIN:
         raise InputError(f"uncertain is '{uncertain}'{nearest(uncertain, UNCERTAIN)}")
     counted = {"positive", "uncertain"} if uncertain == "positive" else {"positive"}
-
-    @cache
-    def row(text: str) -> tuple[bool, ...]:
-        labels = label_report(text)
-        return tuple(labels.get(finding) in counted for finding in FINDINGS)
-
-    return np.array([row(text) for text in texts], dtype=bool).reshape(len(texts), len(FINDINGS))
+    found = [label_report(text) for text in texts]
+    rows = [[labels.get(finding) in counted for finding in FINDINGS] for labels in found]
+    return np.array(rows, dtype=bool).reshape(len(texts), len(FINDINGS))
 
 
 def split_sentences(text: str) -> list[str]:
@@ -117,10 +113,11 @@ def split_sentences(text: str) -> list[str]:
     return [s for s in (re.sub(r"\s+", " ", part).strip(" ,") for part in sentences) if s]
 
 
-def _read_sentence(sentence: str) -> list[tuple[str, str]]:
+@lru_cache(maxsize=2**16)  # reports repeat each other's sentences
+def _read_sentence(sentence: str) -> tuple[tuple[str, str], ...]:
     """(finding, status) of each mention that is not set aside."""
     mentions = _find_mentions(sentence)
-    cues = _find_cues(sentence)
+    cues = _find_cues(sentence) if any(m.settled is None for m in mentions) else []
     found = [m.settled or _status(sentence, m, cues) for m in mentions]
     for place in range(len(mentions) - 1):
         one, other = mentions[place], mentions[place + 1]
@@ -129,7 +126,7 @@ def _read_sentence(sentence: str) -> list[tuple[str, str]]:
             if all(found[p] in ("positive", "uncertain") for p in pair):
                 for p in pair:
                     found[p] = "uncertain"
-    return [(m.finding, s) for m, s in zip(mentions, found, strict=True) if s != "ignored"]
+    return tuple((m.finding, s) for m, s in zip(mentions, found, strict=True) if s != "ignored")
 
 
 def _find_mentions(sentence: str) -> list[Mention]:
