@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairlora_cls.data.examples import Example, Splits, fingerprint
-from fairlora_cls.data.ham10000 import DIAGNOSES
+from fairlora_cls.data.ham10000 import BINARY, DIAGNOSES
 from fairlora_cls.data.questions import CHOICES, NAMES, PHRASINGS, QUESTIONS, Turn, ask_all
 from fairlora_cls.errors import InputError
 
@@ -99,9 +99,14 @@ def test_training_varies_phrasing_choices_and_order_by_example_and_seed():
     assert ask_all(many[50:], "ham10000", DIAGNOSES, "unused", 1) == asked[50:]
 
 
-def test_the_diagnoses_are_needed():
-    with pytest.raises(InputError, match=r"seven diagnoses .*not benign, malignant; set .*=diagnos"):
-        ask_all(EXAMPLES[:1], "ham10000", ("benign", "malignant"), "unused")
+def test_two_classes_tell_less_and_others_are_refused():
+    asked = ask_all(EXAMPLES[1:2], "ham10000", BINARY, "unused")
+    assert [(turn.name, turn.answer) for turn in asked[0]] == [
+        ("malignancy", "The lesion is malignant."),
+        ("site", "The lesion is in the genital region."),
+    ]
+    with pytest.raises(InputError, match=r"not about no, yes; take data\.questions=label"):
+        ask_all(EXAMPLES[:1], "ham10000", ("no", "yes"), "unused")
 
 
 def test_a_conversation_is_part_of_the_fingerprint():

@@ -25,6 +25,7 @@ from fairlora_cls.errors import InputError, nearest
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 MALIGNANT = ("mel", "bcc", "akiec")
+BINARY = ("benign", "malignant")
 ATTRIBUTES = ("sex", "age_group", "age", "localization")
 SEXES = {"male": "male", "female": "female", "unknown": None}
 METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
@@ -81,7 +82,7 @@ def load_ham10000(
     images = _images(path)
     sites = decode_free(frame["localization"], ("unknown",)) if "localization" in frame else None
     pairs = _read_questions(Path(questions).expanduser()) if questions else None
-    classes = DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
+    classes = DIAGNOSES if task == "diagnosis" else BINARY
     examples = []
     rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, years, bands, strict=True)
     for row, (image, lesion, diagnosis, sex, age, band) in enumerate(rows):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairlora_cls.data.examples import Example
-from fairlora_cls.data.ham10000 import DIAGNOSES, MALIGNANT
+from fairlora_cls.data.ham10000 import BINARY, DIAGNOSES, MALIGNANT
 from fairlora_cls.errors import InputError, nearest
 
 
@@ -128,29 +128,33 @@ def ask_ham10000(
 ) -> tuple[Turn, ...]:
     """Diagnosis in words, malignant or benign, which of several, melanocytic or not, and the site.
 
-    The site is asked where the table has `localization` and knows it. Raises InputError unless
-    the classes are the seven diagnoses.
+    With the classes benign and malignant, what those tell; the site where the data knows the
+    `localization`. Raises InputError for other classes than these two or the seven diagnoses.
     """
-    if tuple(classes) != DIAGNOSES:
-        raise InputError(
-            f"data.questions 'ham10000' needs the seven diagnoses as classes, not {', '.join(classes)}; "
-            "set data.options.task=diagnosis (source 'ham10000')."
-        )
-    code = classes[example.label]
+    name = classes[example.label]
     draw = None if seed is None else _generator(seed, example.id)
-    answers = {
-        "diagnosis": f"The lesion is a {NAMES[code]}.".replace("a actinic", "an actinic"),
-        "malignancy": f"The lesion is {'malignant' if code in MALIGNANT else 'benign'}.",
-        "choice": NAMES[code],
-        "melanocytic": "yes" if code in MELANOCYTIC else "no",
-    }
+    choices = ""
+    if tuple(classes) == DIAGNOSES:
+        answers = {
+            "diagnosis": f"The lesion is a {NAMES[name]}.".replace("a actinic", "an actinic"),
+            "malignancy": f"The lesion is {'malignant' if name in MALIGNANT else 'benign'}.",
+            "choice": NAMES[name],
+            "melanocytic": "yes" if name in MELANOCYTIC else "no",
+        }
+        choices = _choices(name, draw)
+    elif tuple(classes) == BINARY:
+        answers = {"malignancy": f"The lesion is {name}."}
+    else:
+        raise InputError(
+            "data.questions 'ham10000' is about the seven diagnoses, or benign and malignant, not "
+            f"about {', '.join(classes)}; take data.questions=label."
+        )
     site = example.attributes.get("localization")
     if site:
         answers["site"] = f"The lesion is {SITES.get(site, f'on the {site}')}."
-    choices = _choices(code, draw)
     turns = [
-        Turn(name, _phrase(PHRASINGS[name], draw).format(choices=choices), answer)
-        for name, answer in answers.items()
+        Turn(key, _phrase(PHRASINGS[key], draw).format(choices=choices), answer)
+        for key, answer in answers.items()
     ]
     if draw is not None:
         turns = [turns[place] for place in draw.permutation(len(turns))]
