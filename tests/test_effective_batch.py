@@ -54,7 +54,7 @@ class Network(nn.Module):
 
     def forward(self, inputs):
         hidden = self.inner(inputs)
-        return Outputs(self.head(hidden), hidden, hidden[:, None])
+        return Outputs(self.head(hidden), pooled=hidden, hidden=hidden[:, None])
 
 
 def objective_of(name, dependence, statistics="effective_batch"):
@@ -112,8 +112,7 @@ def gradients_of(model, objective, state, data, share, places, gather=alone):
         state,
         share,
         Step(labels, groups, recorded, places),
-        3,
-        (1, WIDTH) if objective.dependences else None,
+        {"logits": (3,), **({"hidden": (1, WIDTH)} if objective.dependences else {})},
     )
 
 

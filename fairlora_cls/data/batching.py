@@ -24,6 +24,7 @@ class Batch:
     image_features: torch.Tensor  # (ΣV, F), in reading order
     attention_mask: torch.Tensor | None = None  # (B, T); None where right padding makes it needless
     draws: torch.Tensor | None = None  # (B,) float in [0, 1), decide a random token of each example
+    answers: torch.Tensor | None = None  # (B, T) bool, the tokens that a generator is taught
 
     def to(self, device: torch.device) -> Batch:
         moved = {
@@ -43,10 +44,11 @@ class ImageFeatures(Protocol):
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """Token ids (T,) and positions (P, T) of the prompt around one image."""
+    """Token ids (T,) and positions (P, T) of the text around one image."""
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
+    answers: torch.Tensor | None = None  # (T,) bool, the tokens that a generator is taught
 
 
 class PromptEncoder:
@@ -86,12 +88,25 @@ def collate(
     that start anew for another sequence in the same row and builds a mask against it.
     """
     prompts = [encode_prompt(grid) for _, grid in features]
+    return pad(indices, features, prompts, padding_side=padding_side)
+
+
+def pad(
+    indices: Sequence[int],
+    features: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    prompts: Sequence[EncodedPrompt],
+    *,
+    padding_side: str = "right",
+) -> Batch:
+    """Encoded examples and their visual features as one Batch; see `collate`."""
     lengths = [len(p.input_ids) for p in prompts]
     longest = max(lengths)
     input_ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
     rows = len(prompts[0].position_ids)
     position_ids = torch.zeros(rows, len(prompts), longest, dtype=torch.int64)
     mask = torch.zeros(len(prompts), longest, dtype=torch.int64)
+    taught = any(p.answers is not None for p in prompts)
+    answers = torch.zeros(len(prompts), longest, dtype=torch.bool) if taught else None
     for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         place = slice(0, length) if padding_side == "right" else slice(longest - length, longest)
         input_ids[row, place] = prompt.input_ids
@@ -100,6 +115,8 @@ def collate(
             beyond = torch.arange(1, longest - length + 1)
             position_ids[:, row, length:] = prompt.position_ids[:, -1:] + beyond
         mask[row, place] = 1
+        if answers is not None:
+            answers[row, place] = prompt.answers
     return Batch(
         indices=torch.tensor(list(indices), dtype=torch.int64),
         input_ids=input_ids,
@@ -107,6 +124,7 @@ def collate(
         lengths=torch.tensor(lengths, dtype=torch.int64),
         image_features=torch.cat([f for f, _ in features]),
         attention_mask=mask if padding_side == "left" and min(lengths) < longest else None,
+        answers=answers,
     )
 
 

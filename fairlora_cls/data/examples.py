@@ -51,10 +51,10 @@ class Splits:
 
 
 def validate_splits(splits: Splits) -> None:
-    """Refuse a data set that no honest run can be made of.
+    """Refuse a data set that no honest classifier can be made of.
 
-    Raises InputError for: fewer than two classes, no class of three examples, an empty split, a
-    doubled id, a unit in two splits, a class without a training example.
+    Raises InputError for: fewer than two classes, no class of three examples, a class without a
+    training example, and what `validate_structure` refuses.
     """
     if len(splits.classes) < 2:
         raise InputError(
@@ -67,6 +67,20 @@ def validate_splits(splits: Splits) -> None:
             f"No class of '{splits.source}' has more than {max(sizes.values())} examples; training, "
             "validation and test need at least one each."
         )
+    validate_structure(splits)
+    present = {example.label for example in splits.train}
+    absent = [c for k, c in enumerate(splits.classes) if k not in present]
+    if absent:
+        raise InputError(
+            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
+        )
+
+
+def validate_structure(splits: Splits) -> None:
+    """Refuse splits that no honest run can be made of, whatever its task.
+
+    Raises InputError for an empty split, a doubled id, and a unit in two splits.
+    """
     for name in SPLIT_NAMES:
         if not splits.split(name):
             raise InputError(
@@ -85,12 +99,6 @@ def validate_splits(splits: Splits) -> None:
                     f"Patient or lesion '{example.unit}' is in both {home[example.unit]} and {name}; "
                     "put all of its images into one split."
                 )
-    present = {example.label for example in splits.train}
-    absent = [c for k, c in enumerate(splits.classes) if k not in present]
-    if absent:
-        raise InputError(
-            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
-        )
 
 
 def limit_splits(splits: Splits, limit: int | None) -> Splits:
