@@ -23,12 +23,18 @@ from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 from fairlora_cls.models.architecture import Architecture
+from fairlora_cls.models.gemma3 import GEMMA3
+from fairlora_cls.models.llava import LLAVA
 from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL
+from fairlora_cls.models.qwen3_vl import QWEN3_VL
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # by precision
 
 BACKBONES: dict[str, Architecture] = {  # by the `model_type` of a configuration
     "qwen2_5_vl": QWEN2_5_VL,
+    "llava": LLAVA,
+    "qwen3_vl": QWEN3_VL,
+    "gemma3": GEMMA3,
 }
 
 
@@ -120,13 +126,17 @@ class Backbone:
 
     def encode_text(self, text: str, grid: torch.Tensor) -> torch.Tensor:
         """Token ids (T,) of a chat template's text with one image of this grid, as the processor
-        makes them."""
+        makes them. Raises InputError where the words besides hold an image token."""
         image = self.architecture.expanded(self.processor, self.visual_tokens(grid))
         tokenizer = self.processor.tokenizer
         # Some chat templates write the token that begins a text, others leave it to the tokenizer.
         begun = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
         expanded = text.replace(self.image_placeholder, image, 1)
         ids = tokenizer(expanded, add_special_tokens=not begun)["input_ids"]
+        if ids.count(self.image_token) != self.visual_tokens(grid):
+            raise InputError(
+                f"The text must hold one image and no other image token of '{self.name}': {text!r}."
+            )
         return torch.tensor(ids, dtype=torch.int64)
 
     def positions(self, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
@@ -151,8 +161,9 @@ class Backbone:
         To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
         with the same cache, no image features, and the mask over all tokens so far (B, past + T).
         """
-        embeddings = self.language_model.get_input_embeddings()(input_ids)
-        is_image = input_ids == self.image_token
+        is_image = input_ids == self.image_token  # which need not be in the vocabulary
+        embed = self.language_model.get_input_embeddings()
+        embeddings = embed(input_ids.masked_fill(is_image, 0))
         if image_features is not None:
             if self.train_projector:
                 image_features = self.project(image_features)
@@ -186,6 +197,7 @@ class Backbone:
             "processor": self.processor.image_processor.to_dict(),
             "pixels": [*budget, self.rescaling],
             "config": self.config.vision_config.to_dict(),
+            "settings": {n: getattr(self.config, n) for n in self.architecture.vision_settings},
             "before the projector": self.train_projector,
         }
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -236,7 +248,10 @@ def find_architecture(name: str, config: Any) -> Architecture:
         raise InputError(
             f"'{name}' is a {config.model_type} model; there is: {', '.join(BACKBONES)}."
         )
-    return BACKBONES[config.model_type]
+    architecture = BACKBONES[config.model_type]
+    if refusal := architecture.refusal(config):
+        raise InputError(f"'{name}' {refusal}")
+    return architecture
 
 
 def wrap_model(
