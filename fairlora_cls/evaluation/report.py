@@ -64,6 +64,7 @@ def fairness_report(
     from fairlora_cls.evaluation.class_views import class_results
     from fairlora_cls.evaluation.larger_groups import accuracy_gap_of_larger_groups
     from fairlora_cls.evaluation.many_tests import correct_for_many
+    from fairlora_cls.evaluation.metrics import HEADLINE_GAP
     from fairlora_cls.evaluation.uncertainty import affordable_draws
     from fairlora_cls.evaluation.views import describe_decision
 
@@ -95,7 +96,7 @@ def fairness_report(
         return replace(attribute, larger_groups=larger)
 
     found = _side_by_side(result, range(len(names)))
-    results, tested = correct_for_many(dict(zip(names, found, strict=True)))
+    results, tested = correct_for_many(dict(zip(names, found, strict=True)), HEADLINE_GAP)
     whole = group_results(pooled, predictions.positive)["everyone"]
     classes = class_results(pooled, predictions.classes)
     decision = describe_decision(predictions)
@@ -138,15 +139,16 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
 
 
 def _write_files(report: FairnessReport, folder: Path) -> None:
+    from fairlora_cls.evaluation.document import classification_document
     from fairlora_cls.evaluation.figures import draw_figures
     from fairlora_cls.evaluation.markdown import render_markdown
     from fairlora_cls.evaluation.page import render_page
     from fairlora_cls.evaluation.plotting import write_figures
 
-    figures = draw_figures(report)
-    write_figures(figures, folder / "figures")
-    (folder / "report.html").write_text(render_page(report, figures), encoding="utf-8")
-    (folder / "report.md").write_text(render_markdown(report, figures), encoding="utf-8")
+    document = classification_document(report, draw_figures(report))
+    write_figures(document.figures, folder / "figures")
+    (folder / "report.html").write_text(render_page(document), encoding="utf-8")
+    (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
     text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
 
@@ -247,6 +249,7 @@ def _attribute_result(
         group_results,
     )
     from fairlora_cls.evaluation.class_views import class_gap_results, class_results
+    from fairlora_cls.evaluation.metrics import EQUITY_SCALED
     from fairlora_cls.evaluation.views import controlled_gaps, curves, prevalence
 
     names, codes = measured.grouping.names, measured.grouping.codes
@@ -266,7 +269,13 @@ def _attribute_result(
     return AttributeResult(
         groups=group_results(measured, predictions.positive),
         gaps=gap_results(measured, pooled),
-        equity_scaled=equity_results(measured),
+        equity_scaled=equity_results(
+            EQUITY_SCALED,
+            measured.overall,
+            measured.values,
+            measured.bootstrap.overall,
+            measured.bootstrap.by_group,
+        ),
         group_classes=class_results(measured, predictions.classes),
         class_gaps=class_gap_results(measured, predictions.classes),
         prevalence=prevalence(predictions, measured, generators[1]),
