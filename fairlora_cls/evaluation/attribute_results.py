@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairlora_cls.evaluation.counted_draws import confusion_by_group
+from fairlora_cls.evaluation.groupings import Grouping
 from fairlora_cls.evaluation.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
@@ -43,14 +44,6 @@ from fairlora_cls.evaluation.results import (
 from fairlora_cls.evaluation.suppression import Hidden
 from fairlora_cls.evaluation.uncertainty import NullDraws, Resamples, interval
 from fairlora_cls.evaluation.vectorised import denominators, one_vs_rest_values
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of one attribute: their names in report order, and each example's, (N,) codes."""
-
-    names: tuple[str, ...]
-    codes: np.ndarray
 
 
 @dataclass(frozen=True)
