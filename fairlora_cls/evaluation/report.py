@@ -26,6 +26,8 @@ from fairlora_cls.files import temporary_sibling
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.attribute_results import Measured
+    from fairlora_cls.evaluation.document import Document
+    from fairlora_cls.evaluation.text_results import TextReport
 
 
 def fairness_report(
@@ -117,7 +119,7 @@ def fairness_report(
     return replace(report, warnings=(*warnings, *map(str, notes)))
 
 
-def write_report(report: FairnessReport, folder: str | Path) -> None:
+def write_report(report: "FairnessReport | TextReport", folder: str | Path) -> None:
     """Writes report.json, report.md, report.html and figures/ into `folder`.
 
     All files are made in a temporary folder beside it first, so that a failure leaves no
@@ -134,19 +136,29 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_files(report: FairnessReport, folder: Path) -> None:
-    from fairlora_cls.evaluation.document import classification_document
-    from fairlora_cls.evaluation.figures import draw_figures
+def _write_files(report: "FairnessReport | TextReport", folder: Path) -> None:
     from fairlora_cls.evaluation.markdown import render_markdown
     from fairlora_cls.evaluation.page import render_page
     from fairlora_cls.evaluation.plotting import write_figures
 
-    document = classification_document(report, draw_figures(report))
+    document = _document(report)
     write_figures(document.figures, folder / "figures")
     (folder / "report.html").write_text(render_page(document), encoding="utf-8")
     (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
     text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _document(report: "FairnessReport | TextReport") -> "Document":
+    if isinstance(report, FairnessReport):
+        from fairlora_cls.evaluation.document import classification_document
+        from fairlora_cls.evaluation.figures import draw_figures
+
+        return classification_document(report, draw_figures(report))
+    from fairlora_cls.evaluation.text_document import text_document
+    from fairlora_cls.evaluation.text_figures import draw_text_figures
+
+    return text_document(report, draw_text_figures(report))
 
 
 def _move_files(partial: Path, folder: Path) -> None:

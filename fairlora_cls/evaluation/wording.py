@@ -39,7 +39,8 @@ class Headline:
     noun: str  # what differs between groups: "accuracy"
     if_equal: str  # groups without a gap are: "equally accurate"
     if_worse: str  # a gap says that: "the model is less accurate for some groups"
-    counted: str  # what groups consist of: "examples"
+    counted: str  # what the metric is averaged over: "examples"
+    grouped: str  # what the size of a group counts: "examples"
     planned: str  # the gap that studies are planned for: "5 points"
     format_metric: Callable[[float | None], str]
     format_gap: Callable[[float | None], str]
@@ -53,6 +54,7 @@ ACCURACY = Headline(
     if_equal="equally accurate",
     if_worse="the model is less accurate for some groups",
     counted="examples",
+    grouped="examples",
     planned="5 points",
     format_metric=lambda value: format_metric("accuracy", value),
     format_gap=lambda value: format_gap(HEADLINE_GAP, value),
@@ -128,7 +130,7 @@ def describe_larger_groups(result: AttributeResult, headline: Headline) -> str:
         return ""
     best, worst = (_group_value(result, name, headline) for name in (larger.best, larger.worst))
     text = (
-        f"Among the groups of {larger.minimum} {headline.counted} or more (without "
+        f"Among the groups of {larger.minimum} {headline.grouped} or more (without "
         f"{enumerate_names(larger.left_out)}) {headline.noun} differs by "
         f"{headline.format_gap(larger.value)} (best: {best}; worst: {worst}), by chance "
         f"{headline.format_gap(larger.null_mean)} on average (p {_equals(larger.p_value)}"
@@ -136,7 +138,7 @@ def describe_larger_groups(result: AttributeResult, headline: Headline) -> str:
     if shown_by_larger_groups(result, headline.gap):
         return (
             f"{text}; corrected for the attributes compared, p {_equals(larger.p_value_headline)}): "
-            f"this is evidence that {headline.if_worse}, which the few {headline.counted} of the "
+            f"this is evidence that {headline.if_worse}, which the few {headline.grouped} of the "
             "small ones hide."
         )
     return f"{text})."
