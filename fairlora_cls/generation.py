@@ -19,9 +19,8 @@ from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
 from fairlora_cls.data.examples import Example, Splits, validate_structure
-from fairlora_cls.data.questions import QUESTIONS, Turn
+from fairlora_cls.data.questions import QUESTIONS, Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
-from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import (
     Generations,
     generations_of,
@@ -67,20 +66,13 @@ def read_losses(outputs: Outputs) -> torch.Tensor:
 
 def question_maker(recipe: Recipe, splits: Splits, *, training: bool) -> QuestionMaker:
     """Example → its questions and answers; in training the phrasing varies with the seed."""
-    make = QUESTIONS[recipe.data.questions]
-    return lambda example: make(example, splits.classes, recipe.data.prompt, recipe.seed)
+    make, seed = QUESTIONS[recipe.data.questions], recipe.seed if training else None
+    return lambda example: make(example, splits.classes, recipe.data.prompt, seed)
 
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     validate_structure(splits)
-    make = question_maker(recipe, splits, training=False)
-    for example in splits.everything():
-        turns = make(example)
-        if not turns or any(not turn.answer.strip() for turn in turns):
-            raise InputError(
-                f"The example '{example.id}' has no answer to learn from or to compare with "
-                f"(data.questions: {recipe.data.questions}); leave it out of the data."
-            )
+    ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
 
 
