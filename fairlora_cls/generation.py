@@ -18,7 +18,7 @@ from fairlora_cls.assembly import RunGroups, build_generator
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, validate_structure
+from fairlora_cls.data.examples import Example, Splits, validate_structure
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.evaluation.generations import (
@@ -75,8 +75,7 @@ def ask(recipe: Recipe, splits: Splits, split: str) -> list[tuple[Turn, ...]]:
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     validate_structure(splits)
-    for name in SPLIT_NAMES:
-        ask(recipe, splits, name)
+    ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
 
 

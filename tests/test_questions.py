@@ -53,7 +53,9 @@ def test_report_label_and_own():
 def test_examples_without_an_answer_are_counted():
     silent = [*EXAMPLES, Example("J", Path("y.jpg"), 0, {}, "M")]
     for questions in ("report", "own"):
-        with pytest.raises(InputError, match=r"for 1 of 8 examples \(first: 'J'\); .*label"):
+        with pytest.raises(
+            InputError, match=r"no answer for 1 of 8 examples \(first: 'J'\); .*label"
+        ):
             ask_all(silent, questions, DIAGNOSES, "Findings?")
     with pytest.raises(InputError, match=r"data\.questions is 'repot'.*report"):
         ask_all(silent, "repot", DIAGNOSES, "Findings?")

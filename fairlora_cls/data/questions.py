@@ -91,10 +91,14 @@ def ask_all(
         raise InputError(f"data.questions is '{questions}'{nearest(questions, QUESTIONS)}")
     make = QUESTIONS[questions]
     asked = [make(example, classes, prompt, seed) for example in examples]
-    silent = [e.id for e, turns in zip(examples, asked, strict=True) if not turns]
+    silent = [
+        example.id
+        for example, turns in zip(examples, asked, strict=True)
+        if not turns or not all(turn.answer.strip() for turn in turns)
+    ]
     if silent:
         raise InputError(
-            f"data.questions '{questions}' finds no answer for {len(silent)} of {len(examples)} "
+            f"data.questions '{questions}' has no answer for {len(silent)} of {len(examples)} "
             f"examples (first: '{silent[0]}'); {WAYS_OUT[questions]}."
         )
     return asked
