@@ -183,6 +183,6 @@ def test_examples_without_a_text_are_counted(chests, tmp_path, display):
     changed = recipe(chests)
     options = {k: v for k, v in changed.data.options.items() if k != "text_column"}
     data = changed.data.model_copy(update={"options": options})
-    with pytest.raises(InputError, match="finds no answer for 56 of 56"):
+    with pytest.raises(InputError, match="has no answer for 56 of 56"):
         run.train(changed.model_copy(update={"data": data}), tmp_path / "r", display)
     assert not (tmp_path / "r").exists()

@@ -33,7 +33,12 @@ class Skeleton:
 
 
 def build_skeleton(
-    name: str, lora: LoraSettings, maximum_pixels: int, rescaling: Rescaling
+    name: str,
+    lora: LoraSettings,
+    maximum_pixels: int,
+    rescaling: Rescaling,
+    *,
+    train_projector: bool = False,
 ) -> tuple[Skeleton | None, list[Finding]]:
     """The backbone from files on this machine alone; nothing is downloaded.
 
@@ -76,7 +81,14 @@ def build_skeleton(
     try:
         with torch.device("meta"):
             model = getattr(transformers, architecture.model_class)(config)
-            backbone = wrap_model(name, architecture, model, processor, maximum_pixels)
+            backbone = wrap_model(
+                name,
+                architecture,
+                model,
+                processor,
+                maximum_pixels,
+                train_projector=train_projector,
+            )
             backbone = replace(backbone, rescaling=rescaling)
             network = attach_lora(backbone, lora)
     except InputError as error:
@@ -118,11 +130,11 @@ class FirstExample:
     tokens: tuple[str, ...]  # (T,) as the tokenizer spells them
 
 
-def decode_example(example_id: str, path: Path, prompt: str, backbone: Backbone) -> FirstExample:
-    """Read, resize, render and tokenise one example by the functions that training uses."""
+def decode_example(example_id: str, path: Path, text: str, backbone: Backbone) -> FirstExample:
+    """Read, resize and tokenise one example by the functions that training uses; `text` is the chat
+    template's."""
     image = read_image(path, backbone.rescaling)
     grid = backbone.grid_of_size(image.size)
-    text = render_prompt(backbone.processor, prompt)
     ids = backbone.encode_text(text, grid).tolist()
     return FirstExample(
         id=example_id,
