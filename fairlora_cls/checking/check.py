@@ -235,34 +235,28 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
 
     pixels = recipe.model.max_pixels
     lora = LoraSettings(**recipe.model.lora.model_dump())
-    skeleton, findings = model.build_skeleton(recipe.model.backbone, lora, pixels)
-    if splits is None or facts is None or not facts.readable.any():
+    skeleton, findings = model.build_skeleton(
+        recipe.model.backbone, lora, pixels, recipe.model.rescaling
+    )
+    if skeleton is None or splits is None or facts is None or not facts.readable.any():
         return None, Part(findings)
-    tokens, shrunk = model.visual_tokens(facts, pixels)
-    if skeleton is None:
-        return None, Part(findings, [model.tabulate_tokens(tokens, None)], _token_facts(tokens))
+    backbone = skeleton.backbone
+    tokens, shrunk = model.visual_tokens(facts, backbone)
     first, words = None, None
-    if skeleton.processor is not None:
-        words = model.prompt_tokens(recipe.data.prompt, skeleton.processor)
-        longest = skeleton.config.text_config.max_position_embeddings
+    if backbone.processor is not None:
+        words = model.prompt_tokens(recipe.data.prompt, backbone)
+        longest = backbone.config.text_config.max_position_embeddings
         findings += model.find_token_problems(tokens, shrunk, words, longest, pixels)
         example = next(
             (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
         )
-        first = model.decode_example(
-            example.id,
-            example.image,
-            recipe.data.prompt,
-            skeleton.processor,
-            pixels,
-            recipe.model.rescaling,
-        )
+        first = model.decode_example(example.id, example.image, recipe.data.prompt, backbone)
     plan = _plan(recipe, splits, tokens, words or 0)
     found = estimate.estimate_run(
         skeleton.network,
-        skeleton.config,
+        backbone,
         plan,
-        skeleton.config.text_config.hidden_size * len(splits.classes) + len(splits.classes),
+        backbone.hidden_size * len(splits.classes) + len(splits.classes),
     )
     findings += estimate.find_too_large(found)
     tables = [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
