@@ -12,7 +12,12 @@ from huggingface_hub import constants
 from fairlora_cls.data.chexpert import FINDINGS
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation import clinical_metrics
-from fairlora_cls.evaluation.clinical_metrics import chexbert_findings, green, radgraph_f1
+from fairlora_cls.evaluation.clinical_metrics import (
+    chexbert_findings,
+    fetch_weights,
+    green,
+    radgraph_f1,
+)
 
 SCORERS = {
     "radgraph": lambda: radgraph_f1(["a"], ["b"]),
@@ -129,3 +134,33 @@ def test_what_a_package_would_download_is_refused(monkeypatch):
     ):
         raise OSError("we are offline")
     assert not is_offline()
+
+
+def test_weights_are_fetched_on_request_alone(monkeypatch, tmp_path):
+    fetched = []
+    install(
+        monkeypatch,
+        "radgraph",
+        tmp_path,
+        RadGraph=lambda model_type: fetched.append(model_type),
+    )
+    install(monkeypatch, "f1chexbert", tmp_path)
+    monkeypatch.setitem(sys.modules, "green_score", ModuleType("green_score"))
+    monkeypatch.setattr(
+        huggingface_hub,
+        "hf_hub_download",
+        lambda repository, file, local_dir: fetched.append((repository, file, local_dir)),
+    )
+    monkeypatch.setattr(
+        huggingface_hub, "snapshot_download", lambda repository, **_: fetched.append(repository)
+    )
+    for metric in clinical_metrics.PACKAGES:
+        fetch_weights(metric)
+    assert fetched == [
+        "radgraph",
+        ("StanfordAIMI/RRG_scorers", "chexbert.pth", str(tmp_path)),
+        "bert-base-uncased",
+        "StanfordAIMI/GREEN-radllama2-7b",
+    ]
+    with pytest.raises(InputError, match="'bleu_1' has no weights to fetch"):
+        fetch_weights("bleu_1")

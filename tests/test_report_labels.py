@@ -104,12 +104,12 @@ SENTENCES = {
     "Emphysema. Blunting of the left costophrenic angle.": "",
     "Old healed rib fractures. No acute fracture.": "+fra",
     "Multiple nodules, suspicious for metastases.": "+les",
-    # the four sample reports that the CheXpert labeler publishes with its own labels
-    "Heart size normal and lungs are clear. No edema or pneumonia. No effusion": "-car -ede +none -eff -pna",
-    "1. Left pleural effusion with adjacent atelectasis. Right effusion is also present.\n\n"
-    "2. Cardiomegaly without overt edema.": "+ate +car -ede +eff",
-    "Minimal patchy airspace disease within the lingula, may reflect atelectasis or consolidation.": "?ate ?con +opa",
-    "1. Stable mild cardiomegaly. 2. Hyperexpanded but clear lungs.": "+car",
+    # whole reports
+    "Normal heart size, clear lungs. Neither edema nor pneumonia. No effusion": "-car -ede +none -eff -pna",
+    "1. Right effusion with atelectasis next to it. There is a left effusion as well.\n\n"
+    "2. Enlarged heart without edema.": "+ate +car -ede +eff",
+    "Patchy airspace disease in the lingula that may reflect consolidation or atelectasis.": "?ate ?con +opa",
+    "1. Unchanged mild cardiomegaly. 2. Hyperinflated lungs, otherwise clear.": "+car",
 }
 
 
