@@ -23,6 +23,7 @@ from fairlora_cls.models.classifier import (
     load_classifier,
     save_classifier,
 )
+from fairlora_cls.models.decoding import decode_greedily
 from fairlora_cls.models.taps import TapSettings
 from fairlora_cls.models.zero_shot import LabelWordClassifier
 from tests.small_backbones import build_small
@@ -359,3 +360,17 @@ def test_check_counts_it_without_weights(folder):
         if p.requires_grad
     )
     assert found.vision_flops > 0
+
+
+def test_greedy_texts_are_those_of_the_stock_generate(folder):
+    backbone = load_backbone(str(folder), torch.float32, PIXELS, language_head=True)
+    whole = getattr(transformers, backbone.architecture.whole_class).from_pretrained(
+        folder, dtype=torch.float32
+    )
+    whole.generation_config.eos_token_id = None  # random weights end anywhere
+    images, _, batch = make_batch(backbone, padding_side="left")
+    texts = decode_greedily(backbone, batch, (), 12)
+    for row, image in enumerate(images):
+        inputs = stock_inputs(backbone, row, image)
+        stock = whole.generate(**inputs, do_sample=False, max_new_tokens=12)
+        assert list(texts[row].tokens) == stock[0, inputs["input_ids"].shape[1] :].tolist()

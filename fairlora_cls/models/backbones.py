@@ -161,12 +161,15 @@ class Backbone:
         To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
         with the same cache, no image features, and the mask over all tokens so far (B, past + T).
         """
-        is_image = input_ids == self.image_token  # which need not be in the vocabulary
         embed = self.language_model.get_input_embeddings()
-        embeddings = embed(input_ids.masked_fill(is_image, 0))
-        if image_features is not None:
+        is_image = input_ids == self.image_token
+        if image_features is None:
+            embeddings = embed(input_ids)
+        else:
             if self.train_projector:
                 image_features = self.project(image_features)
+            # The image token need not be in the vocabulary.
+            embeddings = embed(input_ids.masked_fill(is_image, 0))
             rows = image_features[:, : self.hidden_size].to(embeddings.dtype)
             embeddings = embeddings.masked_scatter(is_image[..., None], rows)
         arguments = {
