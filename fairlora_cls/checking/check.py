@@ -246,7 +246,7 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
     if backbone.processor is not None:
         words = model.prompt_tokens(recipe.data.prompt, backbone)
         longest = backbone.config.text_config.max_position_embeddings
-        findings += model.find_token_problems(tokens, shrunk, words, longest, pixels)
+        findings += model.find_token_problems(tokens, shrunk, words, longest, backbone)
         example = next(
             (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
         )

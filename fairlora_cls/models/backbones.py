@@ -155,8 +155,8 @@ class Backbone:
         """The last layer's normalised hidden states, (B, T, D).
 
         `input_ids` (B, T), `image_features` (ΣV, F) in reading order, `position_ids` (P, B, T).
-        Without `attention_mask`, attention is causal only: exact for every token left of the
-        padding, and SDPA may take its fastest kernel.
+        Without `attention_mask` no token sees what stands right of it (in Gemma 3: of its image),
+        which is exact for every token left of the padding, and SDPA may take its fastest kernel.
 
         To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
         with the same cache, no image features, and the mask over all tokens so far (B, past + T).
@@ -251,10 +251,7 @@ def find_architecture(name: str, config: Any) -> Architecture:
         raise InputError(
             f"'{name}' is a {config.model_type} model; there is: {', '.join(BACKBONES)}."
         )
-    architecture = BACKBONES[config.model_type]
-    if refusal := architecture.refusal(config):
-        raise InputError(f"'{name}' {refusal}")
-    return architecture
+    return BACKBONES[config.model_type]
 
 
 def wrap_model(
@@ -269,8 +266,11 @@ def wrap_model(
 ) -> Backbone:
     """A Backbone around a stock model in memory (or on the meta device, to count), frozen in place.
 
-    With `train_projector` the projector leaves the model. Raises InputError for too few pixels.
+    With `train_projector` the projector leaves the model. Raises InputError for too few pixels, and
+    for a variant of the architecture that is not served.
     """
+    if refusal := architecture.refusal(model.config, processor):
+        raise InputError(f"'{name}' {refusal}")
     least = architecture.minimum_pixels(model.config)
     if maximum_pixels < least:
         raise InputError(
