@@ -26,6 +26,7 @@ class Example:
     attributes: Mapping[str, str | None]  # group names; None where not recorded
     unit: str  # patient, lesion …: examples of one unit stay in one split
     text: str | None = None  # report or findings, where the data set has them
+    conversation: tuple[tuple[str, str], ...] = ()  # questions and answers that the data set brings
 
 
 @dataclass(frozen=True)
@@ -130,14 +131,15 @@ def _first(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
 
 
 def fingerprint(splits: Splits) -> str:
-    """A hash of ids, labels, attributes, texts and splits: the same data, the same fingerprint."""
+    """A hash of all that is known of every example, and of the splits: the same data, the same hash."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\x1f".join(splits.classes).encode())
     for name in SPLIT_NAMES:
         for e in splits.split(name):
             attributes = "\x1f".join(f"{k}={v}" for k, v in sorted(e.attributes.items()))
             text = "" if e.text is None else f"\x1e{e.text}"
+            turns = "".join(f"\x1d{question}\x1f{answer}" for question, answer in e.conversation)
             digest.update(
-                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}\n".encode()
+                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}{turns}\n".encode()
             )
     return digest.hexdigest()

@@ -9,6 +9,14 @@ from fairlora_cls.evaluation.tables import Table
 
 
 @dataclass(frozen=True)
+class Excerpt:
+    """Texts to be read side by side, each under a label."""
+
+    heading: str
+    texts: tuple[tuple[str, str], ...]  # (label, text)
+
+
+@dataclass(frozen=True)
 class Section:
     """What report.json holds under `key`, and report.md and report.html under `title`."""
 
@@ -16,6 +24,7 @@ class Section:
     title: str
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
 
 
