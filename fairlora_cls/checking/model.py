@@ -174,7 +174,9 @@ def find_token_problems(
             cause = f"model.max_pixels ({backbone.maximum_pixels:,} px²); raise it if"
         else:
             width, height = backbone.fitted_size(backbone.grid_of_size((1, 1)))
-            cause = f"the only size that this backbone sees ({width} × {height} px); take another if"
+            cause = (
+                f"the only size that this backbone sees ({width} × {height} px); take another if"
+            )
         found.append(
             Finding(
                 "note",

@@ -230,10 +230,12 @@ def load_backbone(
     """
     import transformers
 
-    architecture = find_architecture(name, _load_pretrained(transformers.AutoConfig, name))
+    config = _load_pretrained(transformers.AutoConfig, name)
+    architecture = find_architecture(name, config)
+    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
+    refuse_variants(name, architecture, config, processor)  # before gigabytes are read
     class_name = architecture.whole_class if language_head else architecture.model_class
     found = load_stock_model(getattr(transformers, class_name), name, dtype)
-    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
     return wrap_model(
         name,
         architecture,
@@ -254,6 +256,12 @@ def find_architecture(name: str, config: Any) -> Architecture:
     return BACKBONES[config.model_type]
 
 
+def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    """Raise InputError for a variant of the architecture that is not served."""
+    if refusal := architecture.refusal(config, processor):
+        raise InputError(f"'{name}' {refusal}")
+
+
 def wrap_model(
     name: str,
     architecture: Architecture,
@@ -269,8 +277,7 @@ def wrap_model(
     With `train_projector` the projector leaves the model. Raises InputError for too few pixels, and
     for a variant of the architecture that is not served.
     """
-    if refusal := architecture.refusal(model.config, processor):
-        raise InputError(f"'{name}' {refusal}")
+    refuse_variants(name, architecture, model.config, processor)
     least = architecture.minimum_pixels(model.config)
     if maximum_pixels < least:
         raise InputError(
