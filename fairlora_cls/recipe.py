@@ -91,7 +91,7 @@ class LoraSection(Section):
 
 class ModelSection(Section):
     backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
-    max_pixels: Positive = 200704  # px² of a resized image; 784 px² are one visual token
+    max_pixels: Positive = 200704  # px² of a resized image, where the backbone follows a budget
     rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
     train_projector: bool | None = None  # tower → language; null: with task generate only

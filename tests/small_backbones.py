@@ -116,6 +116,7 @@ def qwen_text(tokenizer, **rope) -> dict:
         "rope_parameters": rope,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.pad_token_id,
     }
 
 

@@ -1,5 +1,6 @@
 """What every row of BACKBONES must do, on small models with random weights and real configurations."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from transformers import DynamicCache
 
 from fairlora_cls.checking.estimate import Plan, estimate_run
 from fairlora_cls.checking.model import build_skeleton
-from fairlora_cls.data.batching import PromptEncoder, collate
+from fairlora_cls.data.batching import PromptEncoder, collate, pad
+from fairlora_cls.data.conversations import ConversationEncoder
 from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.questions import Turn
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.backbones import BACKBONES, load_backbone
@@ -22,6 +25,13 @@ from fairlora_cls.models.classifier import (
     ClassifierSettings,
     load_classifier,
     save_classifier,
+)
+from fairlora_cls.models.decoding import decode_greedily
+from fairlora_cls.models.generator import (
+    Generator,
+    GeneratorSettings,
+    load_generator,
+    save_generator,
 )
 from fairlora_cls.models.taps import TapSettings
 from fairlora_cls.models.zero_shot import LabelWordClassifier
@@ -359,3 +369,80 @@ def test_check_counts_it_without_weights(folder):
         if p.requires_grad
     )
     assert found.vision_flops > 0
+
+
+def test_greedy_texts_are_those_of_the_stock_generate(folder):
+    backbone = load_backbone(str(folder), torch.float32, PIXELS, language_head=True)
+    whole = getattr(transformers, backbone.architecture.whole_class).from_pretrained(
+        folder, dtype=torch.float32
+    )
+    whole.generation_config.eos_token_id = None  # random weights end anywhere
+    images, _, batch = make_batch(backbone, padding_side="left")
+    texts = decode_greedily(backbone, batch, (), 12)
+    for row, image in enumerate(images):
+        inputs = stock_inputs(backbone, row, image)
+        stock = whole.generate(**inputs, do_sample=False, max_new_tokens=12)
+        assert list(texts[row].tokens) == stock[0, inputs["input_ids"].shape[1] :].tolist()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "file", "key", "value", "message"),
+    [
+        ("llava", "config.json", "vision_config", {"model_type": "pixtral"}, "pixtral as tower"),
+        ("gemma3", "processor_config.json", "do_pan_and_scan", True, "cuts crops out"),
+    ],
+)
+def test_variants_that_are_not_served_are_refused(
+    folders, tmp_path, architecture, file, key, value, message
+):
+    for path in folders[architecture].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    content = json.loads((tmp_path / file).read_text())
+    inner = content.get("image_processor", content)  # where a processor keeps its images' part
+    inner[key] = value
+    (tmp_path / file).write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        load_backbone(str(tmp_path), torch.float32, PIXELS)
+
+
+def test_a_generator_learns_as_the_stock_model_says_and_comes_back_the_same(folder, tmp_path):
+    """Losses against the whole stock model's logits on the same tokens; then a step, save, load."""
+    options = {"language_head": True, "train_projector": True}
+    backbone = load_backbone(str(folder), torch.float32, PIXELS, **options)
+    network = attach_lora(backbone, LoraSettings(rank=2, dropout=0.0, targets=ALL_LINEAR))
+    generator = Generator(backbone, network)
+    turns = [
+        (Turn("report", "Findings?", "The lungs are clear."), Turn("sex", "male female", "male")),
+        (Turn("report", "What is the diagnosis?", "melanoma"),),
+    ]
+    images = [backbone.fit_image(i) for i in (noise(112, 112), noise(200, 140, seed=1))]
+    features = backbone.encode_images(images)
+    encoder = ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    encoded = [encoder.conversation(t, g) for t, (_, g) in zip(turns, features, strict=True)]
+    batch = pad(range(2), features, encoded)
+    whole = getattr(transformers, backbone.architecture.whole_class).from_pretrained(
+        folder, dtype=torch.float32
+    )
+    losses = generator(batch).losses
+    for row, image in enumerate(images):
+        inputs = stock_inputs(backbone, 0, image)  # for the image's part
+        ids, answers = encoded[row].input_ids, encoded[row].answers
+        inputs["input_ids"] = ids[None]
+        inputs["attention_mask"] = torch.ones_like(ids[None])
+        for name in ("token_type_ids", "mm_token_type_ids"):
+            if name in inputs:
+                inputs[name] = (ids == backbone.image_token).to(torch.int64)[None]
+        with torch.no_grad():
+            logits = whole(**inputs).logits[0, :-1]
+        told = torch.nn.functional.cross_entropy(logits, ids[1:], reduction="none")
+        assert losses[row].item() == pytest.approx(told[answers[1:]].mean().item(), abs=1e-4)
+    optimizer = torch.optim.SGD([p for p in generator.parameters() if p.requires_grad], lr=0.01)
+    losses.sum().backward()
+    optimizer.step()
+    settings = GeneratorSettings(str(folder), "Findings?", PIXELS, "fp32", True)
+    save_generator(generator, settings, tmp_path / "adapter")
+    again = load_generator(settings, tmp_path / "adapter", torch.float32)
+    with torch.no_grad():
+        found = generator.eval()(batch).losses
+        assert not torch.allclose(found, losses)
+        assert torch.equal(again(batch).losses, found)

@@ -266,7 +266,7 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
             turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
             text = "".join(p.text for p in render_conversation(backbone.processor, turns))
         longest = backbone.config.text_config.max_position_embeddings
-        findings += model.find_token_problems(tokens, shrunk, words, longest, pixels)
+        findings += model.find_token_problems(tokens, shrunk, words, longest, backbone)
         example = next(
             (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
         )

@@ -157,7 +157,7 @@ def prompt_tokens(prompt: str, backbone: Backbone) -> int:
 
 
 def find_token_problems(
-    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, maximum_pixels: int
+    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, backbone: Backbone
 ) -> list[Finding]:
     """Whether sequences fit the model, and how many images lose detail to the pixel budget."""
     found = []
@@ -169,7 +169,7 @@ def find_token_problems(
                 "error",
                 "too-many-tokens",
                 f"{counted(over, 'sequence')} are longer than the model's {longest:,} positions (up "
-                f"to {most:,}); lower model.max_pixels.",
+                f"to {most:,}); lower model.max_pixels, or shorten the prompt.",
             )
         )
     else:
@@ -182,12 +182,19 @@ def find_token_problems(
             )
         )
     if shrunk.any():
+        if backbone.architecture.follows_budget:
+            cause = f"model.max_pixels ({backbone.maximum_pixels:,} px²); raise it if"
+        else:
+            width, height = backbone.fitted_size(backbone.grid_of_size((1, 1)))
+            cause = (
+                f"the only size that this backbone sees ({width} × {height} px); take another if"
+            )
         found.append(
             Finding(
                 "note",
                 "shrunk-images",
                 f"{int(shrunk.sum()):,} of {len(shrunk):,} images lose more than half of their pixels "
-                f"to model.max_pixels ({maximum_pixels:,} px²); raise it if the finding is small.",
+                f"to {cause} the finding is small.",
             )
         )
     return found

@@ -31,8 +31,8 @@ class Architecture:
     follows_budget: bool  # images keep their shape within a pixel budget; else one size for all
     vision_settings: tuple[str, ...]  # of `config` outside of its vision_config that shape features
 
-    # (config) → why a model with this configuration cannot be used; "" where it can
-    refusal: Callable[[Any], str]
+    # (config, processor or None) → why such a model cannot be used; "" where it can
+    refusal: Callable[[Any, Any], str]
     # (config) → px² of the smallest image within a budget; 0 without one
     minimum_pixels: Callable[[Any], int]
     # (config, processor, image, maximum pixels) → the image as the tower sees it

@@ -155,18 +155,21 @@ class Backbone:
         """The last layer's normalised hidden states, (B, T, D).
 
         `input_ids` (B, T), `image_features` (ΣV, F) in reading order, `position_ids` (P, B, T).
-        Without `attention_mask`, attention is causal only: exact for every token left of the
-        padding, and SDPA may take its fastest kernel.
+        Without `attention_mask` no token sees what stands right of it (in Gemma 3: of its image),
+        which is exact for every token left of the padding, and SDPA may take its fastest kernel.
 
         To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
         with the same cache, no image features, and the mask over all tokens so far (B, past + T).
         """
-        is_image = input_ids == self.image_token  # which need not be in the vocabulary
         embed = self.language_model.get_input_embeddings()
-        embeddings = embed(input_ids.masked_fill(is_image, 0))
-        if image_features is not None:
+        is_image = input_ids == self.image_token
+        if image_features is None:
+            embeddings = embed(input_ids)
+        else:
             if self.train_projector:
                 image_features = self.project(image_features)
+            # The image token need not be in the vocabulary.
+            embeddings = embed(input_ids.masked_fill(is_image, 0))
             rows = image_features[:, : self.hidden_size].to(embeddings.dtype)
             embeddings = embeddings.masked_scatter(is_image[..., None], rows)
         arguments = {
@@ -227,10 +230,12 @@ def load_backbone(
     """
     import transformers
 
-    architecture = find_architecture(name, _load_pretrained(transformers.AutoConfig, name))
+    config = _load_pretrained(transformers.AutoConfig, name)
+    architecture = find_architecture(name, config)
+    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
+    refuse_variants(name, architecture, config, processor)  # before gigabytes are read
     class_name = architecture.whole_class if language_head else architecture.model_class
     found = load_stock_model(getattr(transformers, class_name), name, dtype)
-    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
     return wrap_model(
         name,
         architecture,
@@ -248,10 +253,13 @@ def find_architecture(name: str, config: Any) -> Architecture:
         raise InputError(
             f"'{name}' is a {config.model_type} model; there is: {', '.join(BACKBONES)}."
         )
-    architecture = BACKBONES[config.model_type]
-    if refusal := architecture.refusal(config):
+    return BACKBONES[config.model_type]
+
+
+def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    """Raise InputError for a variant of the architecture that is not served."""
+    if refusal := architecture.refusal(config, processor):
         raise InputError(f"'{name}' {refusal}")
-    return architecture
 
 
 def wrap_model(
@@ -266,8 +274,10 @@ def wrap_model(
 ) -> Backbone:
     """A Backbone around a stock model in memory (or on the meta device, to count), frozen in place.
 
-    With `train_projector` the projector leaves the model. Raises InputError for too few pixels.
+    With `train_projector` the projector leaves the model. Raises InputError for too few pixels, and
+    for a variant of the architecture that is not served.
     """
+    refuse_variants(name, architecture, model.config, processor)
     least = architecture.minimum_pixels(model.config)
     if maximum_pixels < least:
         raise InputError(

@@ -7,8 +7,8 @@ The projector averages the patches of each visual token (64 × 64 patches of an 
 average has no weights, so that image features from before the projector are those after the average:
 (V, C), a sixteenth of the patches. In the language layers the tokens of an image see each other in
 both directions; most layers see a sliding window of tokens only. Images are resized to a square
-without regard to their shape; pan and scan, which adds crops of long images, is left off as it is
-by default.
+without regard to their shape; pan and scan, which adds crops of long images and is off by default,
+is refused: an example has one image.
 """
 
 from __future__ import annotations
@@ -36,6 +36,12 @@ class PatchAverage(nn.Module):
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         plane = patches.transpose(1, 2).unflatten(2, (self.side, self.side)).contiguous()
         return self.pool(plane).flatten(2).transpose(1, 2)
+
+
+def refusal(config: Any, processor: Any) -> str:
+    if processor is not None and processor.image_processor.do_pan_and_scan:
+        return "cuts crops out of long images; set do_pan_and_scan to false in its processor."
+    return ""
 
 
 def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
@@ -94,7 +100,7 @@ GEMMA3 = Architecture(
     processor_class="Gemma3Processor",
     follows_budget=False,
     vision_settings=("mm_tokens_per_image",),
-    refusal=lambda config: "",
+    refusal=refusal,
     minimum_pixels=lambda config: 0,
     fit_image=fixed_size.fit_image,
     grid_of_size=grid_of_size,

@@ -24,11 +24,11 @@ from fairlora_cls.models.architecture import Architecture, Grid
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the patches, by tower
 
 
-def refusal(config: Any) -> str:
+def refusal(config: Any, processor: Any) -> str:
     tower = config.vision_config.model_type
     if tower in CLASS_TOKENS:
         return ""
-    return f"is a llava model with a {tower} tower; there is: {', '.join(CLASS_TOKENS)}."
+    return f"is a LLaVA with a {tower} as tower; there is: {', '.join(CLASS_TOKENS)}."
 
 
 def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
