@@ -68,7 +68,7 @@ def text_report(
     excerpts: best, median and worst texts shown, each; 0 shows none
     notes: what the training run wants repeated among the warnings
     Raises InputError for an unknown attribute or headline, an attribute of more than 500 groups, and
-    where no text has any score.
+    where no text has any score. Metrics that no text has are left out and named.
     """
     if bootstrap < 0:
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
@@ -108,7 +108,7 @@ def text_report(
     found = dict(zip(names, side_by_side(result, range(len(names))), strict=True))
     results, tested = correct_for_many(found, f"{chosen}_gap")
     shifts = {}
-    if scored.findings is not None and scored.findings.applies.any():
+    if scored.findings is not None:
         drawn = side_by_side(
             lambda place: finding_shifts(
                 texts,
@@ -130,6 +130,7 @@ def text_report(
         attributes=results,
         shifts=shifts,
         questions=_questions(generations, texts, names, f"{chosen}_gap", bootstrap, seed),
+        undefined=tuple(name for name in scores.per_text if name not in metrics),
         constant=constant_answer(generations, scored, bootstrap, seed, texts.units),
         examples=text_examples(generations, scored, chosen, excerpts),
         counts=_counts(generations, scores),
@@ -175,10 +176,7 @@ def _headline(scored: ScoredTexts, asked: str | None) -> str:
         candidates = [*usual, *observed]
     defined = [name for name in candidates if not np.isnan(observed[name])]
     if not defined:
-        raise InputError(
-            f"No text has a score of {', '.join(candidates)}; are the references blank, or is another "
-            "metric needed?"
-        )
+        raise InputError(f"No text has a score of '{asked}'; judge by another metric.")
     return defined[0]
 
 
