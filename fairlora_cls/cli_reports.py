@@ -12,7 +12,6 @@ from fairlora_cls.terminal import Debug, Threshold, exit_codes, open_display, sh
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.features import Features
-    from fairlora_cls.evaluation.prediction_table import Predictions
 
 Attributes = Annotated[
     list[str] | None,
@@ -157,7 +156,7 @@ def report(
             from fairlora_cls.evaluation.matching import counterfactual_gaps
             from fairlora_cls.evaluation.matching_section import counterfactual_section
 
-            given = _features(features, table)
+            given = _features(features, table.ids)
             gaps = counterfactual_gaps(
                 table,
                 given,
@@ -301,29 +300,39 @@ def _report_texts(
     from fairlora_cls.evaluation.generations import read_generations
     from fairlora_cls.evaluation.outside_scores import read_scores
     from fairlora_cls.evaluation.report import write_report
-    from fairlora_cls.evaluation.text_report import text_report
+    from fairlora_cls.evaluation.text_report import example_ids, text_report
     from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import usual_metrics
+    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
     from fairlora_cls.run_folder import claim_report_folder
 
     claim_report_folder(folder)
     texts = read_generations(file)
     outside = read_scores(scores, texts.ids) if scores else {}
-    own = [name for name in metrics or usual_metrics(texts) if name not in outside]
+    own = [name for name in needed_metrics(metrics or usual_metrics(texts)) if name not in outside]
     scored = score_texts(texts, own, outside)
     found = text_report(
         texts, scored, attributes, headline=metrics[0] if metrics else None, **options
     )
+    if features:
+        from fairlora_cls.evaluation.matching_section import counterfactual_section
+        from fairlora_cls.evaluation.sections import add_sections
+        from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
+
+        given = _features(features, tuple(dict.fromkeys(example_ids(texts))))
+        gaps = counterfactual_text_gaps(
+            texts, scored, found, given, found.attributes, minimum_similarity=minimum_similarity
+        )
+        found = add_sections(found, [counterfactual_section(gaps, given.source)])
     write_report(found, folder)
     show_report(file.stem, found, folder)
 
 
-def _features(path: Path, table: Predictions) -> Features:
+def _features(path: Path, ids: tuple[str, ...]) -> Features:
     if path.is_dir():
         from fairlora_cls.image_features import visual_features
 
         with open_display() as display:
-            return visual_features(path, table.ids, display)
+            return visual_features(path, ids, display)
     from fairlora_cls.evaluation.features import read_features
 
     return read_features(path)

@@ -185,11 +185,7 @@ def _texts(
 ) -> Texts:
     """Texts of one image belong together, and so do those of one patient or lesion. A unit that is
     only the text's own id says nothing."""
-    suffixes = [f"#{question}" for question in generations.questions]
-    examples = [
-        identity.removesuffix(suffix)
-        for identity, suffix in zip(generations.ids, suffixes, strict=True)
-    ]
+    examples = example_ids(generations)
     units = tuple(
         example if unit == identity else unit
         for example, unit, identity in zip(
@@ -203,6 +199,14 @@ def _texts(
         np.unique(examples, return_inverse=True)[1],
         np.unique(np.array(generations.questions, dtype=str), return_inverse=True)[1],
     )
+
+
+def example_ids(generations: Generations) -> list[str]:
+    """The image that each text is about: its id without "#<question>"."""
+    return [
+        identity.removesuffix(f"#{question}")
+        for identity, question in zip(generations.ids, generations.questions, strict=True)
+    ]
 
 
 def _questions(

@@ -1,10 +1,13 @@
 """Which metrics say something of these texts, where the user names none?"""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from fairlora_cls.data.chexpert import FINDINGS
 from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.report_labels import NO_FINDING, label_reports
+from fairlora_cls.evaluation.text_draws import POOLED
 from fairlora_cls.evaluation.text_scores import TEXT_METRICS
 
 LEAST_SHARE = 0.05  # of the references that must state a finding for findings to be compared
@@ -19,3 +22,8 @@ def usual_metrics(generations: Generations) -> tuple[str, ...]:
     return tuple(
         name for name, row in TEXT_METRICS.items() if row.needs is None and name not in without
     )
+
+
+def needed_metrics(asked: Iterable[str]) -> tuple[str, ...]:
+    """The rows of TEXT_METRICS that give the metrics asked for: `findings` gives the pooled F1."""
+    return tuple(dict.fromkeys("findings" if name in POOLED else name for name in asked))
