@@ -123,6 +123,25 @@ def test_texts_of_one_image_and_of_one_patient_are_drawn_together():
     assert text_report(generations_of(by_patient), outside(s=[0] * 480), bootstrap=0).units == 30
 
 
+def test_images_that_are_asked_differently_change_places_all_the_same():
+    """Every image has a question of its own: among the same questions no name could move."""
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "id": f"i{k}#q{k}",
+            "question": f"q{k}",
+            "reference": "r",
+            "text": "t",
+            "attributes": {"sex": "FM"[k % 2]},
+        }
+        for k in range(100)
+    ]
+    report = text_report(generations_of(rows), outside(s=generator.random(100)), bootstrap=100)
+    low, high = report.attributes["sex"].gaps["s_gap"].null_interval
+    assert low < 0.02 < 0.08 < high
+    assert len(report.questions) == 12  # not all hundred
+
+
 def findings_table(count=240, seed=0):
     """Edema is stated for all M, read in reference and text otherwise at random."""
     generator = np.random.default_rng(seed)

@@ -111,7 +111,8 @@ def describe_text_method(report: TextReport) -> list[str]:
         "where units are known. A gap is a maximum minus a minimum, so noise alone makes it "
         "positive: judge it by what chance gives.",
         "What chance gives: group names are dealt out anew among all texts that answer the same "
-        "question, or among units that answer the same questions. This takes references as "
+        "question, or among units that answer the same questions (among all, where fewer than 20 "
+        "images are asked the same). This takes references as "
         "exchangeable too: groups whose references are harder to match, or hold other findings, "
         "differ for that reason as well. p is the share of such draws, the observed one counted, "
         "with a gap at least as large; beyond the draws it is continued by an exponential tail, "
