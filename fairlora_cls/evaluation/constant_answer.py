@@ -65,14 +65,15 @@ def constant_answer(
     ]
     if not names:
         return ConstantAnswer(answers, {})
-    constant = scored_texts(score_texts(replace(generations, texts=texts), names))
+    constant = scored_texts(score_texts(replace(generations, texts=texts), names), names)
     codes = np.zeros(len(texts), dtype=int)
     draws = [
         bootstrap_texts(each, units, codes, 1, resamples, np.random.default_rng([seed, 0])).overall
         for each in (scored, constant)
     ]
     own, other = scored.observed(), constant.observed()
-    if scored.findings is None or scored.findings.labeller != constant.findings.labeller:
+    labellers = {each.findings.labeller for each in (scored, constant) if each.findings}
+    if len(labellers) != 1:
         other = {name: value for name, value in other.items() if name not in POOLED}
     return ConstantAnswer(
         answers,

@@ -91,7 +91,7 @@ def _own_sections(report: TextReport) -> list[Section]:
             Section(
                 key="questions",
                 title="Question by question",
-                sentences=("Corrected p counts the gaps of all questions.",),
+                sentences=("Corrected p counts the gaps of all questions shown here.",),
                 tables=tuple(question_tables(report)),
             )
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.finding_f1 import FindingLabels, finding_f1
 from fairlora_cls.evaluation.resampling import (
     bootstrap_blocks,
@@ -88,14 +89,28 @@ class TextDraws:
     medians: dict[str, np.ndarray]  # (R, G), of the metrics asked for
 
 
-def scored_texts(scores: TextScores) -> ScoredTexts:
-    """What `score_texts` found, ready to be weighted."""
-    names = tuple(name for name in scores.per_text if name not in POOLED)
+def scored_texts(scores: TextScores, wanted: Sequence[str] | None = None) -> ScoredTexts:
+    """What `score_texts` found, ready to be weighted. wanted: metrics; None takes those that some
+    text has.
+
+    Raises InputError where there are none.
+    """
+    names = tuple(
+        name
+        for name, values in scores.per_text.items()
+        if (name in wanted if wanted is not None else not np.isnan(values).all())
+    )
+    if not names:
+        raise InputError(
+            f"No text has a score of {', '.join(scores.per_text) or 'any metric'}: are the references "
+            "blank, or is another metric needed?"
+        )
     columns = np.column_stack([np.asarray(scores.per_text[name], float) for name in names])
     defined = ~np.isnan(columns)
-    return ScoredTexts(
-        names, np.where(defined, columns, 0.0), defined.astype(float), scores.findings
-    )
+    findings = scores.findings
+    if findings is not None and not findings.applies.any():
+        findings = None
+    return ScoredTexts(names, np.where(defined, columns, 0.0), defined.astype(float), findings)
 
 
 def bootstrap_texts(

@@ -21,7 +21,7 @@ def text_examples(
 ) -> tuple[TextExample, ...]:
     """`each` texts of every place: best, median, worst, by the headline score and then by the first
     metric of GRADED. No pair of text and reference comes twice."""
-    keys = _ranking(scored, headline)
+    keys = ranking_metrics(scored, headline)
     if not keys or not each:
         return ()
     columns = {name: scored.scores(name) for name in keys}
@@ -43,7 +43,8 @@ def text_examples(
     return tuple(sorted(found, key=lambda example: places.index(example.place)))
 
 
-def _ranking(scored: ScoredTexts, headline: str) -> list[str]:
+def ranking_metrics(scored: ScoredTexts, headline: str) -> list[str]:
+    """What ranks single texts: the headline or what stands for it, then one of word overlap."""
     first = [name for name in PER_TEXT.get(headline, (headline,)) if name in scored.names]
     graded = [name for name in GRADED if name in scored.names]
     return list(dict.fromkeys([*first[:1], *graded[:1]]))

@@ -4,7 +4,8 @@
 N texts, G groups, R resamples.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -35,6 +36,8 @@ from fairlora_cls.evaluation.text_warnings import describe_text_warnings
 
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
 LEAST_SHARE = 0.1  # of the texts that the headline metric must be defined for
+FEWEST_ALIKE = 20  # images that are asked the same, for names to be dealt out among them alone
+MOST_QUESTIONS = 12  # reported one by one
 POOLED_TITLES = {
     "findings_f1_micro": ("micro F1 of findings", "over all findings of all texts together"),
     "findings_f1_macro": ("macro F1 of findings", "mean over the findings, each over all texts"),
@@ -68,7 +71,7 @@ def text_report(
     excerpts: best, median and worst texts shown, each; 0 shows none
     notes: what the training run wants repeated among the warnings
     Raises InputError for an unknown attribute or headline, an attribute of more than 500 groups, and
-    where no text has any score.
+    where no text has any score. Metrics that no text has are left out and named.
     """
     if bootstrap < 0:
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
@@ -108,7 +111,7 @@ def text_report(
     found = dict(zip(names, side_by_side(result, range(len(names))), strict=True))
     results, tested = correct_for_many(found, f"{chosen}_gap")
     shifts = {}
-    if scored.findings is not None and scored.findings.applies.any():
+    if scored.findings is not None:
         drawn = side_by_side(
             lambda place: finding_shifts(
                 texts,
@@ -130,6 +133,7 @@ def text_report(
         attributes=results,
         shifts=shifts,
         questions=_questions(generations, texts, names, f"{chosen}_gap", bootstrap, seed),
+        undefined=tuple(name for name in scores.per_text if name not in metrics),
         constant=constant_answer(generations, scored, bootstrap, seed, texts.units),
         examples=text_examples(generations, scored, chosen, excerpts),
         counts=_counts(generations, scores),
@@ -175,10 +179,7 @@ def _headline(scored: ScoredTexts, asked: str | None) -> str:
         candidates = [*usual, *observed]
     defined = [name for name in candidates if not np.isnan(observed[name])]
     if not defined:
-        raise InputError(
-            f"No text has a score of {', '.join(candidates)}; are the references blank, or is another "
-            "metric needed?"
-        )
+        raise InputError(f"No text has a score of '{asked}'; judge by another metric.")
     return defined[0]
 
 
@@ -187,11 +188,7 @@ def _texts(
 ) -> Texts:
     """Texts of one image belong together, and so do those of one patient or lesion. A unit that is
     only the text's own id says nothing."""
-    suffixes = [f"#{question}" for question in generations.questions]
-    examples = [
-        identity.removesuffix(suffix)
-        for identity, suffix in zip(generations.ids, suffixes, strict=True)
-    ]
+    examples = example_ids(generations)
     units = tuple(
         example if unit == identity else unit
         for example, unit, identity in zip(
@@ -203,8 +200,28 @@ def _texts(
         metrics,
         None if len(set(units)) == len(units) else units,
         np.unique(examples, return_inverse=True)[1],
-        np.unique(np.array(generations.questions, dtype=str), return_inverse=True)[1],
+        _kinds(examples, generations.questions),
     )
+
+
+def _kinds(examples: Sequence[str], questions: Sequence[str]) -> np.ndarray:
+    """(N,) the question of each text, among whose like group names are dealt out. All alike where
+    images are asked so differently that few could change places."""
+    asked: dict[str, set[str]] = {}
+    for example, question in zip(examples, questions, strict=True):
+        asked.setdefault(example, set()).add(question)
+    sets = Counter(map(frozenset, asked.values()))
+    if min(sets.values()) < FEWEST_ALIKE:
+        return np.zeros(len(questions), dtype=int)
+    return np.unique(np.array(questions, dtype=str), return_inverse=True)[1]
+
+
+def example_ids(generations: Generations) -> list[str]:
+    """The image that each text is about: its id without "#<question>"."""
+    return [
+        identity.removesuffix(f"#{question}")
+        for identity, question in zip(generations.ids, generations.questions, strict=True)
+    ]
 
 
 def _questions(
@@ -215,11 +232,13 @@ def _questions(
     bootstrap: int,
     seed: int,
 ) -> dict[str, QuestionResult]:
-    """The results of each question by itself; none where there is only one. Their gaps are corrected
-    for one another."""
-    questions = tuple(dict.fromkeys(generations.questions))
-    if len(questions) == 1:
+    """The results of each question by itself, at most of the MOST_QUESTIONS most frequent; none where
+    there is only one. Their gaps are corrected for one another."""
+    counts = Counter(generations.questions)
+    if len(counts) == 1:
         return {}
+    shown = {question for question, _ in counts.most_common(MOST_QUESTIONS)}
+    questions = tuple(question for question in counts if question in shown)
     asked = np.array(generations.questions, dtype=str)
     attributes: dict[tuple[str, str], AttributeResult] = {}
     overall = {}
@@ -233,12 +252,12 @@ def _questions(
         kept = {m: f for m, f in texts.metrics.items() if part.scored.counts()[m]}
         everyone = measured(part, Grouping(("everyone",), np.zeros(len(rows), dtype=int)), place)
         values = {name: float(value[0]) for name, value in everyone.values.items()}
-        shown = replace(part, metrics=kept)
-        overall[question] = len(rows), text_groups(shown, everyone)["everyone"].metrics
+        defined = replace(part, metrics=kept)
+        overall[question] = len(rows), text_groups(defined, everyone)["everyone"].metrics
         for number, name in enumerate(names):
             grouping = _present(grouping_of(generations, name), rows)
             own = measured(part, grouping, place, number + 1)
-            attributes[question, name] = text_attribute(shown, own, values, {})
+            attributes[question, name] = text_attribute(defined, own, values, {})
     corrected, _ = correct_for_many(attributes, headline_gap)
     return {
         question: QuestionResult(n, metrics, {name: corrected[question, name] for name in names})
@@ -255,6 +274,7 @@ def _present(grouping: Grouping, rows: np.ndarray) -> Grouping:
 def _counts(generations: Generations, scores: TextScores) -> dict[str, int]:
     answered = list(zip(generations.questions, generations.texts, strict=True))
     return {
+        "questions": len(set(generations.questions)),
         "truncated_texts": sum(not complete for complete in generations.complete),
         "different_texts": len(set(answered)),
         "different_references": len(

@@ -114,6 +114,7 @@ class TextReport:
     attributes: dict[str, AttributeResult]
     shifts: dict[str, FindingShifts]  # by attribute; empty without findings
     questions: dict[str, QuestionResult]  # empty where there is one question only
+    undefined: tuple[str, ...]  # metrics asked for that no text has
     constant: ConstantAnswer
     examples: tuple[TextExample, ...]
     counts: dict[str, int]  # empty, truncated, repeated texts, unparsed diagnoses …
@@ -148,6 +149,7 @@ class TextReport:
                 }
                 for name, found in self.questions.items()
             },
+            "undefined": list(self.undefined),
             "constant": asdict(self.constant),
             "examples": [asdict(example) for example in self.examples],
             "counts": dict(self.counts),

@@ -20,6 +20,7 @@ from fairlora_cls.evaluation.text_wording import (
 from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
 
 GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
+SHORT_GAP_HEADER = tuple(name for name in GAP_HEADER if name != "Bias-corrected")
 
 
 def overall_text_tables(report: TextReport) -> list[Table]:
@@ -69,13 +70,16 @@ def question_tables(report: TextReport) -> list[Table]:
     ]
     for attribute in report.attributes:
         rows = tuple(
-            (Cell(question), *_gap_row(metric, found.attributes[attribute].gaps[f"{name}_gap"]))
+            (
+                Cell(question),
+                *_gap_row(metric, found.attributes[attribute].gaps[f"{name}_gap"], True),
+            )
             for question, found in report.questions.items()
             for name, metric in used.items()
             if name in found.overall
         )
         caption = f"Gaps between groups of {attribute}, by question"
-        tables.append(Table(caption, ("Question", *GAP_HEADER), rows))
+        tables.append(Table(caption, ("Question", *SHORT_GAP_HEADER), rows))
     return tables
 
 
@@ -119,7 +123,8 @@ def _groups_table(report: TextReport, attribute: str, result: AttributeResult) -
     )
 
 
-def _gap_row(metric: TextMetric, gap: GapResult) -> tuple[Cell, ...]:
+def _gap_row(metric: TextMetric, gap: GapResult, is_short: bool = False) -> tuple[Cell, ...]:
+    """The cells of GAP_HEADER, or of SHORT_GAP_HEADER."""
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
     limits = format_limits(metric, gap.interval)
     headline = gap.p_value_headline
@@ -129,7 +134,7 @@ def _gap_row(metric: TextMetric, gap: GapResult) -> tuple[Cell, ...]:
             format_distance(metric, gap.value),
             f"{limits}, biased" if limits and gap.interval_is_biased else limits,
         ),
-        Cell(_limits(metric, gap.interval_bias_corrected)),
+        *([] if is_short else [Cell(_limits(metric, gap.interval_bias_corrected))]),
         Cell(format_distance(metric, gap.null_mean), format_limits(metric, gap.null_interval)),
         Cell(format_p_value(gap.p_value)),
         Cell(

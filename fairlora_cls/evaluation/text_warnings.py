@@ -22,8 +22,7 @@ def describe_text_warnings(report: TextReport) -> list[str]:
 
 def _model_warnings(report: TextReport) -> list[str]:
     counts, warnings = report.counts, []
-    questions = max(1, len(report.questions))
-    if counts["different_texts"] == questions < counts["different_references"]:
+    if counts["different_texts"] == counts["questions"] < counts["different_references"]:
         warnings.append(
             f"The model has collapsed: its {report.n:,} texts are the same for every image. Gaps "
             "reflect the groups' references, not what the model sees."

@@ -95,11 +95,15 @@ def describe_text_method(report: TextReport) -> list[str]:
         else f"whole units drawn within groups ({report.units:,} patients, lesions or images, each "
         "with all of its texts); group names are dealt to whole units too"
     )
+    without = ""
+    if report.undefined:
+        without = f" No text has a score of {', '.join(report.undefined)}."
     metrics = "; ".join(f"{facts.title}: {facts.description}" for facts in report.metrics.values())
     return [
         f"Metrics. {metrics}. A score is the mean over the texts that have it; F1 of findings, micro "
         "and macro, is computed from the counts of all texts together. Where no text of a group has "
-        f"a score it is undefined ({UNDEFINED}), and gaps are taken over the groups that remain.",
+        f"a score it is undefined ({UNDEFINED}), and gaps are taken over the groups that remain."
+        f"{without}",
         f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
         "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
         "resamples below the value. Shares of right texts that rest on fewer than 100 texts, or on "
@@ -107,7 +111,8 @@ def describe_text_method(report: TextReport) -> list[str]:
         "where units are known. A gap is a maximum minus a minimum, so noise alone makes it "
         "positive: judge it by what chance gives.",
         "What chance gives: group names are dealt out anew among all texts that answer the same "
-        "question, or among units that answer the same questions. This takes references as "
+        "question, or among units that answer the same questions (among all, where fewer than 20 "
+        "images are asked the same). This takes references as "
         "exchangeable too: groups whose references are harder to match, or hold other findings, "
         "differ for that reason as well. p is the share of such draws, the observed one counted, "
         "with a gap at least as large; beyond the draws it is continued by an exponential tail, "
