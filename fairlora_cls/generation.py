@@ -248,7 +248,7 @@ def _report(
 
 GENERATE = Task(
     check=_check,
-    build=lambda recipe, splits: build_generator(recipe),
+    build=build_generator,
     save=save_generator,
     read_settings=read_generator_settings,
     load=load_generator,
