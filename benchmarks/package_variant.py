@@ -31,8 +31,7 @@ def prepare_features(backbone: Backbone, workload: Workload, cache: Path) -> Cac
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
     if new:
-        least, most = backbone.minimum_pixels, backbone.maximum_pixels
-        fill_cache(folder, new, backbone.encode_images, least, most, lambda count: None)
+        fill_cache(folder, new, backbone.encode_images, backbone.fit_image, lambda count: None)
         found |= open_cache(folder, [d for d, _ in new])
     return CachedFeatures([found[digests[e.image]] for e in workload.examples])
 
@@ -43,8 +42,7 @@ def batch_maker(
     """Indices of examples → their Batch on the CPU."""
     encoder = PromptEncoder(
         render_prompt(backbone.processor, workload.question),
-        backbone.processor.tokenizer,
-        backbone.visual_tokens,
+        backbone.encode_text,
         backbone.positions,
     )
     return lambda indices: collate(indices, features(indices), encoder)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 
 from fairlora_cls.models import miniature
-from fairlora_cls.models.backbones import Backbone, wrap_qwen2_5_vl
+from fairlora_cls.models.backbones import BACKBONES, Backbone, wrap_model
 
 SHAPE_7B = {
     "text": {
@@ -91,4 +91,5 @@ def build_random_qwen2_5_vl(
     torch.manual_seed(0)
     with torch.device(device):
         model = Qwen2_5_VLModel._from_config(config, dtype=dtype)
-    return wrap_qwen2_5_vl("random weights", model, processor, maximum_pixels)
+    architecture = BACKBONES["qwen2_5_vl"]
+    return wrap_model("random weights", architecture, model, processor, maximum_pixels)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,8 +16,9 @@ from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import Groups, encode_groups, encode_recorded
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import DTYPES, load_backbone
+from fairlora_cls.models.backbones import DTYPES, Backbone, load_backbone
 from fairlora_cls.models.classifier import Classifier, ClassifierSettings
+from fairlora_cls.models.generator import Generator, GeneratorSettings
 from fairlora_cls.models.taps import TapSettings, tap_layers
 from fairlora_cls.models.zero_shot import load_label_word_classifier
 from fairlora_cls.objectives.mutual_information import (
@@ -25,7 +27,7 @@ from fairlora_cls.objectives.mutual_information import (
     AttributeDependence,
     value_frequencies,
 )
-from fairlora_cls.objectives.objectives import Objective, build_objective
+from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
 from fairlora_cls.shared_parts import SharedParts
 
@@ -108,19 +110,55 @@ def build_classifier(
         precision=recipe.training.precision,
         label_words=words,
         rescaling=model.rescaling,
+        train_projector=model.train_projector,
     )
     dtype = DTYPES[recipe.training.precision]
     if words is not None:
         found = load_label_word_classifier(model.backbone, dtype, model.max_pixels, words)
         found.backbone = replace(found.backbone, rescaling=model.rescaling)
         return found, settings
-    backbone = shared.lend_backbone(
-        (model.backbone, dtype, model.max_pixels),
-        lambda: load_backbone(model.backbone, dtype, model.max_pixels),
+    backbone, network, taps = _build_network(recipe, shared, language_head=False)
+    classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
+    return classifier, settings
+
+
+def build_generator(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[Generator, GeneratorSettings]:
+    """The generator that a recipe describes, untrained; its initial weights follow from the seed."""
+    model = recipe.model
+    backbone, network, taps = _build_network(recipe, shared, language_head=True)
+    settings = GeneratorSettings(
+        backbone=model.backbone,
+        prompt=recipe.data.prompt,
+        maximum_pixels=model.max_pixels,
+        precision=recipe.training.precision,
+        train_projector=model.train_projector,
+        trained=OBJECTIVES[recipe.objective.method].trains,
+        rescaling=model.rescaling,
     )
+    return Generator(backbone, network, taps), settings
+
+
+def _build_network(
+    recipe: Recipe, shared: SharedParts, *, language_head: bool
+) -> tuple[Backbone, torch.nn.Module, list[TapSettings]]:
+    """The backbone with LoRA on it, and where the recipe's dependences tap it."""
+    model = recipe.model
+    load = partial(
+        load_backbone,
+        model.backbone,
+        DTYPES[recipe.training.precision],
+        model.max_pixels,
+        language_head=language_head,
+        train_projector=model.train_projector,
+    )
+    backbone = shared.lend_backbone((load.args, tuple(load.keywords.items())), load)
     backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
-    network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
+    network = backbone.model
+    if OBJECTIVES[recipe.objective.method].trains or not language_head:
+        network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
     if recipe.training.gradient_checkpointing:
         backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
     taps = [
@@ -132,8 +170,7 @@ def build_classifier(
         )
         for section in dependence_sections(recipe).values()
     ]
-    classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
-    return classifier, settings
+    return backbone, network, taps
 
 
 def build_run_objective(
@@ -157,6 +194,7 @@ def build_run_objective(
             else None,
             classifier_weight=dependence.scale * dependence.classifier_weight,
             trains=dependence.training == "joint",
+            warmup_steps=dependence.warmup_steps,
         )
         for tap, (key, dependence) in enumerate(dependence_sections(recipe).items())
         for attribute, weight in dependence.weights.items()

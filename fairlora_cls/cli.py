@@ -6,6 +6,7 @@ import csv
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,6 +29,7 @@ from fairlora_cls.terminal import (
 
 if TYPE_CHECKING:
     from fairlora_cls.recipe import Recipe
+    from fairlora_cls.training.loop import Display
 
 app = typer.Typer(
     name="fairlora-cls",
@@ -197,13 +199,13 @@ def evaluate(
 ) -> None:
     """Predict and report again, on another split or other data (--set data.… changes the source)."""
     with exit_codes(debug):
-        from fairlora_cls import run
+        from fairlora_cls import saved_run
         from fairlora_cls.recipe import data_section
 
         values = _data_values(data, allow_urls)
         section = data_section(run_folder / "recipe.yaml", values, settings or ())
         with open_display() as display:
-            outcome = run.evaluate(
+            outcome = saved_run.evaluate(
                 run_folder,
                 display,
                 split=split,
@@ -226,35 +228,57 @@ def predict(
         Path | None, typer.Option(help="A CSV whose column 'image' names files, relative to it.")
     ] = None,
     column: Annotated[str, typer.Option(help="That column, if it is named otherwise.")] = "image",
+    question: Annotated[
+        str | None, typer.Option(help="What a generative run is asked (default: its own prompt).")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="CSV file to write (default: the terminal).")
     ] = None,
     allow_urls: AllowUrls = False,
     debug: Debug = False,
 ) -> None:
-    """Class probabilities of images as CSV; needs no labels and no attributes."""
+    """Class probabilities of images, or what a generative run writes of them, as CSV; needs no labels."""
     with exit_codes(debug):
         if bool(images) == (table is not None):
             raise InputError("Give image files or --table CSV, one of the two.")
-        from fairlora_cls import run
+        from fairlora_cls import saved_run
         from fairlora_cls.files import write_text
 
         found = (
-            run.images_of_table(table, column, allow_urls=allow_urls)
+            saved_run.images_of_table(table, column, allow_urls=allow_urls)
             if table
             else [(str(path), path) for path in images]
         )
         with open_display() as display:
-            classes, probabilities = run.predict(run_folder, [path for _, path in found], display)
-        rows = [
-            [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
-            for (name, _), row in zip(found, probabilities, strict=True)
-        ]
-        text = _csv_text([["id", "prediction", *(f"prob_{c}" for c in classes)], *rows])
+            rows = _answer_rows(run_folder, found, question, display)
+        text = _csv_text(rows)
         if output:
             write_text(output, text)
         else:
             sys.stdout.write(text)
+
+
+def _answer_rows(
+    run_folder: Path, found: Sequence[tuple[str, Path]], question: str | None, display: Display
+) -> list[list[str]]:
+    """The table that `predict` gives, with its header."""
+    from fairlora_cls import saved_run
+    from fairlora_cls.run_folder import recipe_of
+
+    names, images = [name for name, _ in found], [path for _, path in found]
+    if recipe_of(run_folder).task == "generate":
+        texts = saved_run.answer(run_folder, images, question, display)
+        return [["id", "text"], *([name, text] for name, text in zip(names, texts, strict=True))]
+    if question is not None:
+        raise InputError(
+            f"--question is for generative runs; '{run_folder}' classifies by the question it was trained on."
+        )
+    classes, probabilities = saved_run.predict(run_folder, images, display)
+    rows = [
+        [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
+        for name, row in zip(names, probabilities, strict=True)
+    ]
+    return [["id", "prediction", *(f"prob_{c}" for c in classes)], *rows]
 
 
 for verb in (ablate, report, compare, postprocess):

@@ -1,4 +1,4 @@
-"""A classifier on its device, its batches and visual features: what every verb that predicts needs.
+"""A model on its device, its batches and visual features: what every verb that predicts needs.
 
 N examples of a split, K classes.
 """
@@ -7,43 +7,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.batching import Batch, ImageFeatures
 from fairlora_cls.data.digests import content_digests
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.images import UnreadableImageError, find_unreadable
-from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.prediction import (
-    collect_predictions,
-    predict_outputs,
-    read_logits,
-    read_states,
-)
-from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.prediction import predict_outputs, read_states
 from fairlora_cls.files import cache_folder
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.training.loop import Display
 
+BatchMaker = Callable[[Sequence[int]], Batch]  # places in a split → what the model reads of them
 PREDICTION_BATCH = 16  # examples in one forward pass without gradients
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A classifier on its device, and how a split's examples become its batches."""
+    """A model on its device."""
 
-    classifier: torch.nn.Module
+    model: torch.nn.Module
     forward: Callable[[Batch], Outputs]  # under accelerate's autocast
-    encode_prompt: PromptEncoder
     accelerator: Any
 
 
@@ -68,33 +60,14 @@ def start_accelerator(precision: str, trackers: Sequence[str], folder: Path) -> 
     )
 
 
-def build_engine(classifier: torch.nn.Module, prompt: str, accelerator: Any) -> Engine:
-    backbone = classifier.backbone
-    encoder = PromptEncoder(
-        render_prompt(backbone.processor, prompt),
-        backbone.processor.tokenizer,
-        backbone.visual_tokens,
-        backbone.positions,
-    )
+def build_engine(model: torch.nn.Module, accelerator: Any) -> Engine:
     # evaluation_mode: autocast only. Gradients are summed by hand, over the whole effective batch.
-    forward = accelerator.prepare_model(classifier, evaluation_mode=True)
-    return Engine(classifier, forward, encoder, accelerator)
-
-
-def make_batch(
-    indices: Sequence[int], features: ImageFeatures, encode_prompt: PromptEncoder
-) -> Batch:
-    return collate(indices, features(indices), encode_prompt)
+    forward = accelerator.prepare_model(model, evaluation_mode=True)
+    return Engine(model, forward, accelerator)
 
 
 def live_features(backbone: Backbone, paths: Sequence[Path]) -> LiveFeatures:
-    return LiveFeatures(
-        paths,
-        backbone.encode_images,
-        backbone.minimum_pixels,
-        backbone.maximum_pixels,
-        backbone.rescaling,
-    )
+    return LiveFeatures(paths, backbone.encode_images, backbone.fit_image, backbone.rescaling)
 
 
 def prepare_features(
@@ -149,8 +122,7 @@ def _cached_entries(
             folder,
             share,
             backbone.encode_images,
-            backbone.minimum_pixels,
-            backbone.maximum_pixels,
+            backbone.fit_image,
             lambda count: display.advance(count * accelerator.num_processes),
             backbone.rescaling,
         )
@@ -168,20 +140,21 @@ def raise_unreadable(problems: Sequence[UnreadableImageError]) -> None:
     raise InputError(f"{len(problems)} images cannot be read. The first: {problems[0]}")
 
 
-def predict_logits(
+def predict_split(
     engine: Engine,
-    features: ImageFeatures,
+    make_batch: BatchMaker,
+    read: Callable[[Outputs], torch.Tensor],
     example_count: int,
-    class_count: int,
-    advance: Callable[[int], None],
+    output_shape: tuple[int, ...],
+    advance: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Logits (N, K) float32 of a whole split."""
+    """What `read` takes from the model's outputs over a whole split, (N, *output_shape) float32."""
     return predict_outputs(
         engine.forward,
-        partial(make_batch, features=features, encode_prompt=engine.encode_prompt),
-        read_logits,
+        make_batch,
+        read,
         example_count,
-        (class_count,),
+        output_shape,
         PREDICTION_BATCH,
         engine.accelerator,
         advance,
@@ -190,7 +163,7 @@ def predict_logits(
 
 def predict_states(
     engine: Engine,
-    features: ImageFeatures,
+    make_batch: BatchMaker,
     example_count: int,
     display: Display,
     draws: np.ndarray | None = None,
@@ -201,33 +174,12 @@ def predict_states(
     """
 
     def make(indices: Sequence[int]) -> Batch:
-        batch = make_batch(indices, features, engine.encode_prompt)
+        batch = make_batch(indices)
         if draws is None:
             return batch
         return replace(batch, draws=torch.from_numpy(draws[list(indices)]).float())
 
     display.stage("Hidden states", example_count)
-    classifier = engine.classifier
-    return predict_outputs(
-        engine.forward,
-        make,
-        read_states,
-        example_count,
-        (1 + len(classifier.taps.settings), classifier.backbone.hidden_size),
-        PREDICTION_BATCH,
-        engine.accelerator,
-        display.advance,
-    )
-
-
-def predict_split(
-    engine: Engine,
-    examples: Sequence[Example],
-    features: ImageFeatures,
-    classes: tuple[str, ...],
-    attributes: Sequence[str],
-    display: Display,
-) -> Predictions:
-    display.stage("Predicting", len(examples))
-    logits = predict_logits(engine, features, len(examples), len(classes), display.advance)
-    return collect_predictions(examples, logits, classes, attributes)
+    model = engine.model
+    shape = (1 + len(model.taps.settings), model.backbone.hidden_size)
+    return predict_split(engine, make, read_states, example_count, shape, display.advance)

@@ -23,7 +23,7 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
     lines = [
         f"# {recipe.name}",
         "",
-        f"A classifier of {', '.join(state['classes'])} on `{recipe.model.backbone}`, "
+        f"{_what_it_does(recipe, state)} on `{recipe.model.backbone}`, "
         f"method `{recipe.objective.method}`: {OBJECTIVES[recipe.objective.method].summary}.",
         "Research software: not a medical device, not for diagnosis.",
         "",
@@ -52,18 +52,10 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
     lines += [
         "",
         f"## Test ({numbers['n']} examples)",
-        f"Accuracy {percent(overall['accuracy']['value'])}, AUROC {percent(overall['auroc']['value'])}. "
+        f"{_headline(recipe, overall)} "
         "Intervals, groups and what chance alone would give: [report](report/report.md).",
-        "",
-        "| attribute | largest accuracy gap | equalized odds difference |",
-        "|---|---|---|",
+        *_gap_lines(recipe, numbers["attributes"]),
     ]
-    for name, attribute in numbers["attributes"].items():
-        gaps = attribute["gaps"]
-        lines.append(
-            f"| {name.replace('|', chr(92) + '|')} | {percent(gaps['max_acc_gap']['value'])} "
-            f"| {percent(gaps['equalized_odds_difference']['value'])} |"
-        )
     if numbers["warnings"]:
         lines += ["", "## Warnings", *(f"- {warning}" for warning in numbers["warnings"])]
     lines += [
@@ -76,6 +68,36 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
         "",
     ]
     return "\n".join(lines)
+
+
+def _what_it_does(recipe: Recipe, state: Mapping[str, Any]) -> str:
+    if recipe.task == "generate":
+        return f"A writer of texts about images (data.questions: {recipe.data.questions})"
+    return f"A classifier of {', '.join(state['classes'])}"
+
+
+def _headline(recipe: Recipe, overall: Mapping[str, Any]) -> str:
+    """The first metrics of the report in a sentence."""
+    if recipe.task == "generate":
+        found = [name for name in overall if overall[name]["value"] is not None][:4]
+        return ", ".join(f"{name} {overall[name]['value']:.3f}" for name in found) + "."
+    accuracy, auroc = (percent(overall[name]["value"]) for name in ("accuracy", "auroc"))
+    return f"Accuracy {accuracy}, AUROC {auroc}."
+
+
+def _gap_lines(recipe: Recipe, attributes: Mapping[str, Any]) -> list[str]:
+    """A table of the attributes' gaps: of a classifier the two best known, of texts the first two."""
+    if not attributes:
+        return []
+    gaps = {"max_acc_gap": "largest accuracy gap", "equalized_odds_difference": None}
+    if recipe.task == "generate":
+        gaps = dict.fromkeys(list(next(iter(attributes.values()))["gaps"])[:2])
+    titles = [title or name.replace("_", " ") for name, title in gaps.items()]
+    lines = ["", f"| attribute | {' | '.join(titles)} |", "|---" * (1 + len(gaps)) + "|"]
+    for name, attribute in attributes.items():
+        values = [percent(attribute["gaps"][gap]["value"]) for gap in gaps]
+        lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(values)} |")
+    return lines
 
 
 def _auroc(probe: Mapping[str, Any]) -> str:

@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.assembly import dependence_sections
-from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import encode_recorded
-from fairlora_cls.engine import Engine, predict_states
+from fairlora_cls.engine import BatchMaker, Engine, predict_states
 from fairlora_cls.evaluation.probe import probe_attribute
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.training.loop import Display
@@ -26,18 +25,19 @@ def probe_run(
     recipe: Recipe,
     engine: Engine,
     splits: Splits,
-    features: Mapping[str, ImageFeatures],
+    batch_makers: Mapping[str, BatchMaker],
     display: Display,
 ) -> dict[str, Any]:
     """Attribute → state → {"before", "after"} → AUROC, interval and count.
 
-    The states are `head_input` (what the head reads, so what decides the prediction) and each
-    tapped state under the name of its dependence. "Before" is the model without its adapter.
+    The states are `head_input` (what the head reads, so what decides the prediction; of a generator
+    the state that decides an answer's first word) and each tapped state under the name of its
+    dependence. "Before" is the model without its adapter and with its first projector.
     """
-    engine.classifier.eval()
-    with engine.classifier.network.disable_adapter():
-        before = _held_out_states(engine, splits, features, display)
-    after = _held_out_states(engine, splits, features, display)
+    engine.model.eval()
+    with engine.model.untrained():
+        before = _held_out_states(engine, splits, batch_makers, display)
+    after = _held_out_states(engine, splits, batch_makers, display)
     if not engine.accelerator.is_main_process:
         return {}
     units = [e.unit for name in HELD_OUT for e in splits.split(name)]
@@ -69,11 +69,11 @@ def probe_run(
 
 
 def _held_out_states(
-    engine: Engine, splits: Splits, features: Mapping[str, ImageFeatures], display: Display
+    engine: Engine, splits: Splits, batch_makers: Mapping[str, BatchMaker], display: Display
 ) -> np.ndarray:
     """(N, 1 + S, D) float32."""
     found = [
-        predict_states(engine, features[name], len(splits.split(name)), display)
+        predict_states(engine, batch_makers[name], len(splits.split(name)), display)
         for name in HELD_OUT
     ]
     return np.concatenate(found)

@@ -70,6 +70,7 @@ class DataSection(Section):
     merge_groups_below: Annotated[int, Field(ge=0)] = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
+    questions: str = "report"  # a row of QUESTIONS: what a generative run asks of an image
 
     @property
     def place(self) -> Path | None:
@@ -94,9 +95,10 @@ class LoraSection(Section):
 
 class ModelSection(Section):
     backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
-    max_pixels: Positive = 200704  # px² of a resized image; 784 px² are one visual token
+    max_pixels: Positive = 200704  # px² of a resized image, where the backbone follows a budget
     rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
+    train_projector: bool | None = None  # tower → language; null: with task generate only
     lora: LoraSection = LoraSection()
 
     @field_validator("rescaling", mode="before")
@@ -120,6 +122,7 @@ class DependenceSection(Section):
     class_weighting: Literal["frequency", "none"] | None = None  # of the classifier's loss
     classifier_weight: NotNegative = 1.0  # of the classifier's loss in the total
     scale: NotNegative = 1.0  # multiplies every λ_a and the classifier's loss
+    warmup_steps: Annotated[int, Field(ge=0)] = 0  # optimizer steps over which λ_a rises from 0
     learning_rate: Rate | None = None  # of the classifiers, at its peak; null: head_learning_rate
     tap: Tap = "middle"  # layers, counted from 1
     tokens: Literal["image", "text", "all"] = "image"
@@ -188,12 +191,22 @@ class TrainingSection(Section):
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False  # less memory for 20–33 % more time
     sampler: Literal["shuffle", "stratified", "balanced"] | None = None  # null: the method's own
-    select_by: Literal[
-        "auroc", "accuracy", "loss", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc"
-    ] = "auroc"  # on validation, each epoch
+    select_by: (
+        Literal[
+            "auroc", "accuracy", "loss", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc"
+        ]
+        | None
+    ) = None  # on validation, each epoch; null: auroc, of a generative run loss
     gap_bound: Annotated[float, Field(ge=0, le=1)] = 0.05  # largest MaxAccGap of bounded_…
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
+
+
+class GenerationSection(Section):
+    """How a generative run decodes: greedily."""
+
+    max_new_tokens: Positive = 256  # of one answer
+    batch_size: Positive = 16  # questions decoded together
 
 
 class ReportSection(Section):
@@ -203,6 +216,7 @@ class ReportSection(Section):
         None  # what a fresh probe reads of each attribute, before and after; null: with a tap
     )
     threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
+    text_metrics: list[str] = ["bleu_1", "bleu_4", "rouge_l", "exact_match"]  # of a generative run
 
     @field_validator("threshold")
     @classmethod
@@ -217,11 +231,13 @@ class Recipe(Section):
     """One run, whole."""
 
     name: str = Field("", pattern=r"^[\w.-]*$")
+    task: Literal["classify", "generate"] = "classify"
     seed: Annotated[int, Field(ge=0)] = 42
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     objective: ObjectiveSection = ObjectiveSection()
     training: TrainingSection = TrainingSection()
+    generation: GenerationSection = GenerationSection()
     report: ReportSection = ReportSection()
 
 
@@ -285,6 +301,8 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     layers = merge(layers, BACKBONE_DEFAULTS.get(str(backbone), {}))
     if source in DATASETS:
         layers = merge(layers, {"data": DATASETS[source].defaults})
+        if given.get("task") == "generate":
+            layers = merge(layers, DATASETS[source].generate)
         if "sensitive" not in data:
             layers = merge(layers, {"objective": {"protect": DATASETS[source].protect}})
     objective = given.get("objective") if isinstance(given.get("objective"), dict) else {}
@@ -314,7 +332,15 @@ def _settle(recipe: Recipe) -> Recipe:
     training = recipe.training
     head_rate = training.head_learning_rate or training.learning_rate
     sampler = training.sampler or preset.sampler or "shuffle"
-    training = training.model_copy(update={"head_learning_rate": head_rate, "sampler": sampler})
+    generates = recipe.task == "generate"
+    select_by = training.select_by or ("loss" if generates else "auroc")
+    training = training.model_copy(
+        update={"head_learning_rate": head_rate, "sampler": sampler, "select_by": select_by}
+    )
+    model = recipe.model
+    if model.train_projector is None:
+        trains = generates and preset.trains
+        model = model.model_copy(update={"train_projector": trains})
     objective = recipe.objective
     protect = recipe.data.sensitive if objective.protect is None else objective.protect
     sections = {"protect": list(protect)}
@@ -330,9 +356,16 @@ def _settle(recipe: Recipe) -> Recipe:
     report = recipe.report
     if report.probes is None:
         report = report.model_copy(update={"probes": bool(settled)})
-    name = recipe.name or f"{recipe.data.source}-{objective.method}"
+    verb = "-report" if generates else ""
+    name = recipe.name or f"{recipe.data.source}{verb}-{objective.method}"
     return recipe.model_copy(
-        update={"training": training, "objective": objective, "report": report, "name": name}
+        update={
+            "model": model,
+            "training": training,
+            "objective": objective,
+            "report": report,
+            "name": name,
+        }
     )
 
 
@@ -372,6 +405,8 @@ def _cross_checks(recipe: Recipe) -> list[str]:
             problems.append(
                 f"objective.penalties: there is no penalty '{name}'{nearest(name, PENALTIES)}"
             )
+    if recipe.task == "generate":
+        problems += _generation_checks(recipe)
     preset = OBJECTIVES[objective.method]
     protected = sensitive if objective.protect is None else objective.protect
     needs = [f"the method '{objective.method}'"] if _needs_groups(preset) else []
@@ -393,6 +428,48 @@ def _cross_checks(recipe: Recipe) -> list[str]:
     if needs and not protected:
         problems.append(
             f"data.sensitive: {needs[0]} needs a sensitive attribute; name at least one column, or use vanilla"
+        )
+    return problems
+
+
+def _generation_checks(recipe: Recipe) -> list[str]:
+    """What a generative run cannot do, because it has no classes."""
+    from fairlora_cls.data.questions import QUESTIONS
+    from fairlora_cls.objectives.objectives import OBJECTIVES
+    from fairlora_cls.objectives.penalties import PENALTIES
+
+    def reads_classes(penalty: str | None) -> bool:
+        return penalty in PENALTIES and PENALTIES[penalty].needs_classes
+
+    problems = []
+    possible = [name for name, preset in OBJECTIVES.items() if not reads_classes(preset.penalty)]
+    method = recipe.objective.method
+    if method not in possible:
+        problems.append(
+            f"objective.method: '{method}' reads class probabilities, which a text does not have; "
+            f"with task generate there is: {', '.join(possible)}"
+        )
+    for name in recipe.objective.penalties:
+        if reads_classes(name):
+            problems.append(
+                f"objective.penalties: '{name}' reads class probabilities, which a text does not have"
+            )
+    if recipe.data.questions not in QUESTIONS:
+        problems.append(
+            f"data.questions: there are no questions '{recipe.data.questions}'"
+            f"{nearest(recipe.data.questions, QUESTIONS)}"
+        )
+    if recipe.training.select_by not in (None, "loss"):
+        problems.append(
+            f"training.select_by: {recipe.training.select_by} needs classes; a generative run selects by loss"
+        )
+    if recipe.model.pooling != "last":
+        problems.append(
+            f"model.pooling: {recipe.model.pooling} is a classifier's; a generative run has no pooled head"
+        )
+    if recipe.report.threshold != "argmax":
+        problems.append(
+            f"report.threshold: {recipe.report.threshold} is a classifier's; texts have no threshold"
         )
     return problems
 

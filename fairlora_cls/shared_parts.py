@@ -39,15 +39,20 @@ class SharedParts:
         self._lent = (key, backbone, {id(p) for p in backbone.model.parameters()})
         return backbone
 
-    def give_back(self, classifier: nn.Module) -> None:
-        """Take LoRA off the borrowed backbone and keep it, unless its own weights were trained."""
+    def give_back(self, model: nn.Module) -> None:
+        """Take LoRA off the borrowed backbone, put its first projector back and keep it, unless
+        others of its own weights were trained."""
         lent, self._lent = self._lent, None
-        if lent is None or classifier.backbone.model is not lent[1].model:
+        if lent is None or model.backbone.model is not lent[1].model:
             return
         key, backbone, own = lent
-        if any(p.requires_grad for p in classifier.parameters() if id(p) in own):
+        if any(p.requires_grad for p in model.parameters() if id(p) in own):
             return
-        classifier.network.unload()
+        model.taps.remove()
+        if model.network is not backbone.model:
+            model.network.unload()
+        if backbone.train_projector:
+            backbone.projector.load_state_dict(model.initial_projector)
         backbone.model.gradient_checkpointing_disable()
         backbone.model.eval()
         self._idle = (key, backbone)

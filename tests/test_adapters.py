@@ -11,7 +11,7 @@ from fairlora_cls.models.adapters import (
     restore_trainable_state,
     trainable_state,
 )
-from fairlora_cls.models.backbones import wrap_qwen2_5_vl
+from fairlora_cls.models.backbones import BACKBONES, wrap_model
 
 # facts/backbones.md: hidden, MLP, layers, heads, key-value heads, vocabulary, tied, vision MLP,
 # all parameters, and LoRA parameters at rank 32 on q, k, v, o.
@@ -49,7 +49,8 @@ def meta_backbone(name):
         tie_word_embeddings=tied,
     )
     with torch.device("meta"):
-        return wrap_qwen2_5_vl(name, Qwen2_5_VLModel(config), None, 200704)
+        model = Qwen2_5_VLModel(config)
+    return wrap_model(name, BACKBONES["qwen2_5_vl"], model, None, 200704)
 
 
 @pytest.mark.parametrize("name", list(SHAPES))

@@ -148,8 +148,6 @@ def test_settings_round_trip_and_missing_folder(classifier, tmp_path):
 
 def test_label_words_are_scored_by_their_likelihood():
     """Against one stock forward per class and example over prompt and words."""
-    from fairlora_cls.data.prompts import expand_image
-
     words = ("no", "yes, it is", "0.45")
     found = load_label_word_classifier("miniature", torch.float32, 31360, words)
     images = [noise(112, 112), noise(56, 84, seed=1)]
@@ -158,7 +156,7 @@ def test_label_words_are_scored_by_their_likelihood():
     tokenizer = found.backbone.processor.tokenizer
     for row, (features, grid) in enumerate(found.backbone.encode_images(images)):
         prompt = encoder(found.backbone).prompt
-        text = expand_image(prompt, len(features))
+        text = prompt.replace("<|image_pad|>", "<|image_pad|>" * len(features))
         start = len(tokenizer(text)["input_ids"])
         for column, word in enumerate(words):
             ids = torch.tensor(tokenizer(text)["input_ids"] + tokenizer(word)["input_ids"])

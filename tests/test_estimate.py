@@ -48,13 +48,13 @@ def folder_7b(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def skeleton_7b(folder_7b):
-    skeleton, findings = build_skeleton(str(folder_7b), LoraSettings(), 200704)
+    skeleton, findings = build_skeleton(str(folder_7b), LoraSettings(), 200704, "percentile")
     assert [f.code for f in findings] == ["processor-unknown"]
     return skeleton
 
 
 def test_counts_of_the_7b_model(skeleton_7b):
-    found = estimate_run(skeleton_7b.network, skeleton_7b.config, PLAN, head_numbers=7170)
+    found = estimate_run(skeleton_7b.network, skeleton_7b.backbone, PLAN, head_numbers=7170)
     # 8,292,166,656 with the language head of 152,064 × 3,584.
     assert found.parameters == 8_292_166_656 - 152_064 * 3584
     assert found.trained == 20_185_088 + 7170
@@ -73,7 +73,7 @@ def test_checkpointing_saves_memory(skeleton_7b):
 
     def activations(plan):
         return estimate_run(
-            skeleton_7b.network, skeleton_7b.config, plan, head_numbers=0
+            skeleton_7b.network, skeleton_7b.backbone, plan, head_numbers=0
         ).activation_bytes
 
     whole = activations(PLAN)
@@ -95,6 +95,8 @@ def test_too_large_is_said():
 
 
 def test_a_wrong_lora_target_is_an_error(folder_7b):
-    skeleton, findings = build_skeleton(str(folder_7b), LoraSettings(targets=["q_prj"]), 200704)
+    skeleton, findings = build_skeleton(
+        str(folder_7b), LoraSettings(targets=["q_prj"]), 200704, "percentile"
+    )
     assert skeleton is None
     assert "did you mean 'q_proj'" in findings[-1].message

@@ -48,10 +48,23 @@ def test_ham10000_codes_become_names(tmp_path):
     splits = load_splits("ham10000", ham_folder(tmp_path, rows), {"task": "diagnosis"})
     found = {e.id: (splits.classes[e.label], dict(e.attributes)) for e in splits.everything()}
     assert found == {
-        "I": ("bcc", {"sex": None, "age_group": None, "age": None}),
-        "J": ("nv", {"sex": "female", "age_group": "(65,∞)", "age": "85"}),
-        "K": ("df", {"sex": None, "age_group": "(0,44]", "age": "40"}),
+        "I": ("bcc", {"sex": None, "age_group": None, "age": None, "localization": "back"}),
+        "J": ("nv", {"sex": "female", "age_group": "(65,∞)", "age": "85", "localization": "back"}),
+        "K": ("df", {"sex": None, "age_group": "(0,44]", "age": "40", "localization": "back"}),
     }
+    assert splits.attributes == ("sex", "age_group", "age", "localization")
+
+
+def test_ham10000_without_localizations_and_with_unknown_ones(tmp_path):
+    folder = ham_folder(tmp_path, ROWS)
+    table = folder / "HAM10000_metadata.csv"
+    table.write_text(table.read_text().replace(",back", ",unknown"))
+    splits = load_splits("ham10000", folder, {})
+    assert {e.attributes["localization"] for e in splits.everything()} == {None}
+    table.write_text(table.read_text().replace(",unknown", "").replace(",localization", ""))
+    splits = load_splits("ham10000", folder, {})
+    assert splits.attributes == ("sex", "age_group", "age")
+    assert all("localization" not in e.attributes for e in splits.everything())
 
 
 @pytest.mark.parametrize(
@@ -121,18 +134,27 @@ def test_real_ham10000():
     assert abs(len(splits.test) / 10015 - 0.1) < 0.01
 
 
-def test_ham10000_questions_become_text(tmp_path):
+def test_questions_of_fairllava(tmp_path):
+    """Its own questions come with the examples; an image may be there more than once."""
     folder = ham_folder(tmp_path, ROWS)
-    entry = {"img_path": "x/I3.jpg", "image_id": "I3", "label": "mel"}
-    pairs = [{"Q": "What is it?", "A": "Melanoma."}, {"Q": "Where?", "A": "Back."}]
+    pairs = [{"Q": "What is it?", "A": "Melanoma."}, {"Q": "Where? ", "A": "Back."}]
+    entries = [
+        {"img_path": f"x/I{i}.jpg", "image_id": f"I{i}", "label": "mel", "new_QA": pairs[:1]}
+        for i in range(30)
+    ]
+    entries.append({**entries[3], "new_QA": pairs[1:]})
+    entries.append({**entries[3], "image_id": "I31", "new_QA": []})
     file = tmp_path / "qa.json"
-    file.write_text(json.dumps([{**entry, "new_QA": pairs}]))
+    file.write_text(json.dumps(entries))
     splits = load_splits("ham10000", folder, {"questions": str(file)})
-    texts = {e.id: e.text for e in splits.everything()}
-    assert texts["I3"] == (
-        "Question: What is it?\nAnswer: Melanoma.\nQuestion: Where?\nAnswer: Back."
-    )
-    assert texts["I4"] is None
-    file.write_text(json.dumps([entry]))
+    asked = {e.id: e.conversation for e in splits.everything()}
+    assert set(asked) == {f"I{i}" for i in range(30)}
+    assert asked["I3"] == (("What is it?", "Melanoma."), ("Where?", "Back."))
+    assert asked["I4"] == (("What is it?", "Melanoma."),)
+    assert all(e.text is None for e in splits.everything())
+    file.write_text(json.dumps([{"image_id": "I3", "label": "mel"}]))
     with pytest.raises(InputError, match="entry 1 lacks the image_id or new_QA"):
+        load_splits("ham10000", folder, {"questions": str(file)})
+    file.write_text(json.dumps([{**entries[0], "image_id": "J"}]))
+    with pytest.raises(InputError, match=r"qa\.json' .* has no image of .*metadata"):
         load_splits("ham10000", folder, {"questions": str(file)})

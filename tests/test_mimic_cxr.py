@@ -142,8 +142,8 @@ def write_annotations(folder, **extra):
             {
                 "id": f"{s}_{t}",
                 "image": f"mimic/p{s[:2]}/p{s}/s{t}/{d}.jpg",
-                "generate_method": "gpt4",
-                "reason": "Cough.",
+                "generate_method": "rule-based" if split == "test" else "gpt4",
+                "reason": "Cough.\nFever.",
                 "view": view,
                 "chexpert_labels": {"Pleural Effusion": float(label or "nan")},
                 "conversations": [
@@ -166,7 +166,40 @@ def test_llava_rad_annotations_with_mimic_iv(root, tmp_path):
     assert [e.id for e in splits.train] == ["02aa", "2a28", "8a10"]
     assert splits.train[0].image.parts[-4:] == ("p10", "p10000032", "s50414267", "02aa.jpg")
     assert splits.train[0].text == "The lungs are clear."
+    question = (
+        "Provide a description of the findings in the radiology image "
+        "given the following indication: Cough. Fever."
+    )
+    assert splits.train[0].conversation == ((question, "The lungs are clear."),)
     assert splits.train[0].attributes["race"] == "White"
+
+
+def test_annotations_without_a_reason_or_findings_and_rewritten_test_findings(tmp_path):
+    """LLaVA-Rad's own rules: no empty findings; of the test split rule-based ones only."""
+    people = {"gender": "F", "anchor_age": 70, "race_major": "WHITE"}
+    write_annotations(tmp_path, reason=float("nan"), **people)
+    splits = load_mimic_cxr(tmp_path, annotations=str(tmp_path), uncertain="positive")
+    question = "Provide a description of the findings in the radiology image."
+    assert {e.conversation for e in splits.everything()} == {((question, "The lungs are clear."),)}
+    names = [e.id for e in splits.train]
+
+    train = tmp_path / "chat_train_MIMIC_CXR_all_gpt4extract_rulebased_v1.json"
+    entries = json.loads(train.read_text())
+    entries[0]["conversations"][1]["value"] = float("nan")
+    train.write_text(json.dumps(entries))
+    test = tmp_path / "chat_test_MIMIC_CXR_all_gpt4extract_rulebased_v1.json"
+    kept = json.loads(test.read_text())
+    rewritten = [{**e, "generate_method": "gpt4", "image": "mimic/other.jpg"} for e in kept]
+    test.write_text(json.dumps([*rewritten, *kept]))
+    splits = load_mimic_cxr(tmp_path, annotations=str(tmp_path), uncertain="positive")
+    assert [e.id for e in splits.train] == names[1:]
+    assert [e.id for e in splits.test] == ["6ad0"]
+
+    # A row is named as the file counts, whatever was left out before it.
+    entries[2]["race_major"] = "PURPLE"
+    train.write_text(json.dumps(entries))
+    with pytest.raises(InputError, match="row 3 has race_major 'PURPLE'"):
+        load_mimic_cxr(tmp_path, annotations=str(tmp_path))
 
 
 def test_demographics_that_fairllava_added(tmp_path):

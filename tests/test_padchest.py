@@ -91,12 +91,39 @@ def test_other_findings_views_and_exclusions(tmp_path):
 
 def test_translated_reports(tmp_path):
     write(tmp_path, ROWS)
-    entries = [{"ImageID": f"{i:04}_a.png", "FINDINGS": f"Report {i}."} for i in range(40)]
+    entries = [
+        {
+            "ImageID": f"{i:04}_a.png",
+            "image": f"{i:04}_a.png",
+            "FINDINGS": f"Report {i}.",
+            "INDICATION": "Cough.\nFever." if i % 2 else None,
+            "gender": "F",
+            "SexEncoded": 1,
+            "Age": 60,
+            "anchor_age_group": 1,
+            "conversations": [
+                {"from": "human", "value": "<image>\nDescribe."},
+                {"from": "gpt", "value": f"Report {i}."},
+            ],
+        }
+        for i in range(40)
+    ]
+    entries += [
+        {"ImageID": f"{i:04}_a.png", "FINDINGS": blank}
+        for i, blank in enumerate([None, "", " ", float("nan")], 40)
+    ]
     (tmp_path / "train.json").write_text(json.dumps(entries))
     splits = load_padchest(tmp_path, annotations=[str(tmp_path / "train.json")])
-    texts = {e.id: e.text for e in splits.everything()}
-    assert len(texts) == 40
-    assert texts["0007_a.png"] == "Report 7."
+    found = {e.id: e for e in splits.everything()}
+    assert set(found) == {f"{i:04}_a.png" for i in range(40)}  # none without findings
+    assert found["0007_a.png"].text == "Report 7."
+    question = "Provide a description of the findings in the radiology image"
+    given = f"{question} given the following indication: Cough. Fever."
+    assert found["0007_a.png"].conversation == ((given, "Report 7."),)
+    assert found["0008_a.png"].conversation == ((f"{question}.", "Report 8."),)
+    (tmp_path / "blank.json").write_text(json.dumps(entries[40:]))
+    with pytest.raises(InputError, match=r"No image .*, and FINDINGS in data\.options"):
+        load_padchest(tmp_path, annotations=[str(tmp_path / "blank.json")])
     (tmp_path / "bad.json").write_text('[{"image": "x"}]')
     with pytest.raises(InputError, match="entry 1 has no ImageID"):
         load_padchest(tmp_path, annotations=[str(tmp_path / "bad.json")])

@@ -1,5 +1,6 @@
 """Parts of a table join into one data set, each row at its place."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -35,3 +36,23 @@ def test_attributes_are_what_has_no_other_use():
     other = Columns("image", "dx", "id", "split", "patient", None, None)
     with pytest.raises(InputError, match=r"no column 'dx'.*data\.options\.label_column"):
         name_attributes(parts, other, None)
+
+
+def test_questions_and_answers_of_a_table():
+    asked = {"q": ["What is it?", " "], "a": ["A mole.", None]}
+    parts = [part(home, ["a", "b"], **asked) for home in ("train", "validation", "test")]
+    images = [[Path(h) / n for n in "ab"] for h in ("x", "y", "z")]
+    columns = replace(COLUMNS, question="q", answer="a")
+    splits = build_splits(parts, images, columns, [], **OPTIONS)
+    assert [e.conversation for e in splits.train] == [(("What is it?", "A mole."),), ()]
+    assert name_attributes(parts, columns, None) == ()
+    with pytest.raises(InputError, match=r"no column 'r'.*data\.options\.answer_column"):
+        name_attributes(parts, replace(columns, answer="r"), None)
+    with pytest.raises(InputError, match="belong together"):
+        build_splits(parts, images, replace(columns, answer=None), [], **OPTIONS)
+    for wrong, words in (("q", "row 3 has 'a' but no 'q'"), ("a", "row 3 has 'q' but no 'a'")):
+        half = {"q": ["What?", "What?"], "a": ["It.", "It."]}
+        half[wrong] = [half[wrong][0], None]
+        parts = [part(home, ["a", "b"], **half) for home in ("train", "validation", "test")]
+        with pytest.raises(InputError, match=words):
+            build_splits(parts, images, columns, [], **OPTIONS)

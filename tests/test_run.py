@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairlora_cls import run
+from fairlora_cls import run, saved_run
 from fairlora_cls.assembly import encode_run_groups
 from fairlora_cls.errors import InputError
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
@@ -100,7 +100,7 @@ def test_the_model_card_tells_the_essentials(small_run):
 
 def test_evaluate_repeats_the_test_predictions(small_run, tmp_path, display):
     folder, outcome = small_run
-    again = run.evaluate(folder, display, output=tmp_path / "e")
+    again = saved_run.evaluate(folder, display, output=tmp_path / "e")
     assert (tmp_path / "e" / "predictions.csv").read_bytes() == (
         folder / "predictions" / "test.csv"
     ).read_bytes()
@@ -109,7 +109,9 @@ def test_evaluate_repeats_the_test_predictions(small_run, tmp_path, display):
 
 def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):
     folder, _ = small_run
-    run.evaluate(folder, display, split="validation", output=tmp_path / "e", use_vision_cache=False)
+    saved_run.evaluate(
+        folder, display, split="validation", output=tmp_path / "e", use_vision_cache=False
+    )
     cached = np.loadtxt(
         folder / "predictions" / "validation.csv", delimiter=",", skiprows=1, usecols=4
     )
@@ -120,11 +122,11 @@ def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):
 def test_evaluate_refuses_other_classes_and_wrong_names(small_run, cohort, tmp_path, display):
     folder, _ = small_run
     with pytest.raises(InputError, match="no split 'tset'"):
-        run.evaluate(folder, display, split="tset")
+        saved_run.evaluate(folder, display, split="tset")
     with pytest.raises(InputError, match="trained on no, yes"):
-        run.evaluate(folder, display, data={"options": {"classes": ["yes", "no"]}})
+        saved_run.evaluate(folder, display, data={"options": {"classes": ["yes", "no"]}})
     with pytest.raises(InputError, match="not a run folder"):
-        run.evaluate(tmp_path, display)
+        saved_run.evaluate(tmp_path, display)
 
 
 def test_predict_gives_the_test_probabilities(small_run, cohort, display):
@@ -134,7 +136,7 @@ def test_predict_gives_the_test_probabilities(small_run, cohort, display):
     with (cohort / "table.csv").open() as file:
         images = {r["id"]: cohort / r["image"] for r in csv.DictReader(file)}
     chosen = list(expected)[:3]
-    classes, probabilities = run.predict(folder, [images[i] for i in chosen], display)
+    classes, probabilities = saved_run.predict(folder, [images[i] for i in chosen], display)
     assert classes == ("no", "yes")
     assert probabilities[:, 1] == pytest.approx([expected[i] for i in chosen], abs=1e-4)
 
@@ -165,7 +167,7 @@ def test_zero_shot(cohort, tmp_path, display, kind):
     outcome = run.train(chosen, tmp_path / "r", display)
     assert outcome.state["status"] == "complete"
     assert not (tmp_path / "r" / "log.jsonl").exists()
-    again = run.evaluate(tmp_path / "r", display, output=tmp_path / "e")
+    again = saved_run.evaluate(tmp_path / "r", display, output=tmp_path / "e")
     assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
     with pytest.raises(InputError, match="3 entries for 2 classes"):
         run.train(
@@ -330,5 +332,5 @@ def test_rare_values_are_merged_in_the_run_and_in_its_evaluation(cohort, tmp_pat
     found = outcome.report.to_dict()
     assert list(found["attributes"]["age_group"]["groups"]) == ["Other"]
     assert "each with fewer than 48 training examples" in " ".join(found["warnings"])
-    again = run.evaluate(tmp_path / "run", display, output=tmp_path / "e").report.to_dict()
+    again = saved_run.evaluate(tmp_path / "run", display, output=tmp_path / "e").report.to_dict()
     assert list(again["attributes"]["age_group"]["groups"]) == ["Other"]

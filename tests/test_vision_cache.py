@@ -1,15 +1,17 @@
 """Features once per image: never stale, never broken, the same as live ones."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from fairlora_cls.data import vision_cache
-from fairlora_cls.data.images import UnreadableImageError, content_digest
+from fairlora_cls.data.images import UnreadableImageError, content_digest, fit_to_budget
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 
-BUDGET = (3136, 31360)
+fit = partial(fit_to_budget, minimum_pixels=3136, maximum_pixels=31360)
 
 
 @pytest.fixture
@@ -26,14 +28,14 @@ def images(tmp_path):
 
 def filled(folder, paths, encode):
     pairs = [(content_digest(p), p) for p in paths]
-    fill_cache(folder, pairs, encode, *BUDGET, lambda count: None)
+    fill_cache(folder, pairs, encode, fit, lambda count: None)
     return open_cache(folder, [d for d, _ in pairs])
 
 
 def test_cached_features_equal_live_ones(tmp_path, images, backbone):
     entries = filled(tmp_path / "c", images, backbone.encode_images)
     cached = CachedFeatures([entries[content_digest(p)] for p in images])
-    live = LiveFeatures(images, backbone.encode_images, *BUDGET)
+    live = LiveFeatures(images, backbone.encode_images, fit)
     for (a, grid), (b, other) in zip(cached(range(5)), live(range(5)), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
         assert grid.tolist() == other.tolist()
@@ -41,8 +43,8 @@ def test_cached_features_equal_live_ones(tmp_path, images, backbone):
 
 
 def test_features_of_an_image_do_not_depend_on_its_company(images, backbone):
-    together = LiveFeatures(images, backbone.encode_images, *BUDGET)(range(5))
-    alone = LiveFeatures(images, backbone.encode_images, *BUDGET)([3])[0]
+    together = LiveFeatures(images, backbone.encode_images, fit)(range(5))
+    alone = LiveFeatures(images, backbone.encode_images, fit)([3])[0]
     torch.testing.assert_close(together[3][0], alone[0], rtol=1e-4, atol=1e-5)
 
 
@@ -116,7 +118,7 @@ def test_unreadable_images_get_no_entry(tmp_path, images, backbone):
     entries = filled(tmp_path / "c", images, backbone.encode_images)
     assert len(entries) == 4
     with pytest.raises(UnreadableImageError, match=r"2\.png"):
-        LiveFeatures(images, backbone.encode_images, *BUDGET)([1, 2])
+        LiveFeatures(images, backbone.encode_images, fit)([1, 2])
 
 
 def test_two_fillers_at_once_do_no_harm(tmp_path, images, backbone):

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from fairlora_cls.checking.findings import CheckTable, Finding
+from fairlora_cls.models.backbones import Backbone
 
-PATCHES_PER_TOKEN = 4  # the merger joins 2 × 2 patches
 MEASURE_SECONDS = 0.15
 SIDE_LIMIT = 4096  # of the matrices measured
 EFFICIENCY = 0.4  # of the speed of plain matrix products, what a whole run reaches
@@ -38,6 +38,9 @@ class Plan:
     visual_tokens: float  # V, mean
     checkpointing: bool
     precision: torch.dtype
+    answers: float = 0.0  # tokens of an example that a language head reads, mean
+    most_answers: int = 0  # tokens of the example with most
+    texts: int = 0  # that are decoded
 
 
 @dataclass(frozen=True)
@@ -61,23 +64,28 @@ class Estimate:
         return self.weights_bytes + self.training_bytes + self.activation_bytes
 
 
-def estimate_run(network: Any, config: Any, plan: Plan, head_numbers: int) -> Estimate:
-    """Estimate from a network on the meta device; `head_numbers` are the linear head's."""
+def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int) -> Estimate:
+    """Estimate from a network on the meta device; `head_numbers` are those trained beside it: the
+    linear head's, the projector's."""
     shapes = [(n, p.numel(), p.requires_grad) for n, p in network.named_parameters()]
     parameters = sum(count for _, count, trained in shapes if not trained)
     trained = sum(count for _, count, is_trained in shapes if is_trained) + head_numbers
     size = torch.finfo(plan.precision).bits // 8
-    text = config.text_config
-    language = language_flops(text, _linear_numbers(network, "language_model"), plan.tokens)
-    vision = vision_flops(
-        config.vision_config, _linear_numbers(network, "visual"), plan.visual_tokens
-    )
+    text = backbone.config.text_config
+    language_numbers, vision_numbers = _linear_numbers(network)
+    word_numbers = text.hidden_size * text.vocab_size if plan.answers else 0
+    if not text.tie_word_embeddings:
+        parameters += word_numbers
+    language = language_flops(text, language_numbers, plan.tokens)
+    language += 2 * plan.answers * word_numbers
+    vision = vision_flops(backbone, vision_numbers, plan.visual_tokens)
     rows = int(plan.micro_batch * plan.tokens)
     device, memory = this_device()
     speed = measure_speed(rows, text.hidden_size, text.intermediate_size, plan.precision, device)
     training = plan.epochs * plan.train * plan.passes
     predicted = plan.epochs * plan.validation + plan.validation + plan.test
-    work = (training + predicted) * language + plan.new_images * vision
+    decoded = plan.texts * plan.answers * 2 * (language_numbers + word_numbers)
+    work = (training + predicted) * language + decoded + plan.new_images * vision
     return Estimate(
         parameters=parameters,
         trained=trained,
@@ -93,11 +101,17 @@ def estimate_run(network: Any, config: Any, plan: Plan, head_numbers: int) -> Es
     )
 
 
-def _linear_numbers(network: Any, part: str) -> int:
-    """Weights of the part's linear layers: each costs 2 operations a token."""
-    return sum(p.numel() for n, p in network.named_parameters() if part in n and p.ndim >= 2) - sum(
-        p.numel() for n, p in network.named_parameters() if part in n and "embed_tokens" in n
-    )
+def _linear_numbers(network: Any) -> tuple[int, int]:
+    """Weights of the linear layers of language model and vision tower: 2 operations a token each."""
+    language = vision = 0
+    for name, parameter in network.named_parameters():
+        if parameter.ndim < 2 or "embed" in name.rsplit(".", 2)[-2]:
+            continue
+        if "language_model" in name:
+            language += parameter.numel()
+        else:
+            vision += parameter.numel()
+    return language, vision
 
 
 def language_flops(text: Any, numbers: int, tokens: float) -> float:
@@ -107,28 +121,29 @@ def language_flops(text: Any, numbers: int, tokens: float) -> float:
     return 2 * tokens * numbers + attention
 
 
-def vision_flops(vision: Any, numbers: int, tokens: float) -> float:
-    """The tower's: weights over all patches, attention within windows and, in some layers, over all."""
-    patches = tokens * PATCHES_PER_TOKEN
-    window = min(patches, (vision.window_size / vision.patch_size) ** 2)
-    whole = len(vision.fullatt_block_indexes)
-    seen = whole * patches + (vision.depth - whole) * window
+def vision_flops(backbone: Backbone, numbers: int, tokens: float) -> float:
+    """The tower's: weights over all patches, attention over the keys that each patch sees."""
+    vision = backbone.config.vision_config
+    patches, seen = backbone.architecture.patches(vision, round(tokens))
     return 2 * patches * numbers + 4 * patches * seen * vision.hidden_size
 
 
 def activation_bytes(text: Any, plan: Plan, size: int) -> int:
     """What the backward pass of one micro-batch needs: B·T·L·(size·(8·D + 4·M) + 16·D) bytes.
 
-    Per layer and token the inputs of the linear layers and of the products (8·D + 4·M numbers of
+    A language head's logits are B·(answer tokens)·vocabulary numbers, in `size` bytes and twice in
+    float32. Per layer and token the inputs of the linear layers and of the products (8·D + 4·M numbers of
     `size` bytes) and the float32 copies in which norms compute (4·D numbers). Gradient
     checkpointing keeps one D per layer, and one layer's activations.
     """
     hidden, wide, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
     layer = size * (8 * hidden + 4 * wide) + 16 * hidden
     rows = plan.micro_batch * plan.most_tokens if plan.epochs else 0
+    answers = plan.micro_batch * plan.most_answers if plan.epochs else 0
+    words = answers * text.vocab_size * (size + 8)
     if plan.checkpointing:
-        return rows * (layers * size * hidden + layer)
-    return rows * layers * layer
+        return rows * (layers * size * hidden + layer) + words
+    return rows * layers * layer + words
 
 
 def this_device() -> tuple[str, int]:

@@ -5,7 +5,7 @@ T tokens, V visual tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,37 +16,36 @@ from PIL import Image
 from fairlora_cls.checking.findings import CheckTable, Finding, counted
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.checking.images import LARGEST_RATIO
-from fairlora_cls.data.images import Rescaling, fit_to_budget, read_image
-from fairlora_cls.data.prompts import expand_image, render_prompt
+from fairlora_cls.data.images import Rescaling, read_image
+from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import (
-    BACKBONES,
-    MERGED_PIXEL,
-    MINIMUM_PIXELS,
-    wrap_qwen2_5_vl,
-)
+from fairlora_cls.models.backbones import Backbone, find_architecture, wrap_model
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """A backbone without weights: its network on the meta device, and its processor if it is here."""
+    """A backbone without weights, and LoRA on it."""
 
-    name: str
-    network: Any  # PeftModel on the meta device
-    config: Any
-    processor: Any | None
+    backbone: Backbone  # on the meta device; its processor is None where that is not here
+    network: Any  # PeftModel around it
 
 
 def build_skeleton(
-    name: str, lora: LoraSettings, maximum_pixels: int
+    name: str,
+    lora: LoraSettings,
+    maximum_pixels: int,
+    rescaling: Rescaling,
+    *,
+    train_projector: bool = False,
 ) -> tuple[Skeleton | None, list[Finding]]:
     """The backbone from files on this machine alone; nothing is downloaded.
 
     No Skeleton, and a finding that says why, where the configuration is not here or cannot be used.
     """
-    from transformers import AutoConfig, AutoModel, AutoProcessor
+    import transformers
+    from transformers import AutoConfig
 
     folder = miniature.FOLDER if name == "miniature" else Path(name).expanduser()
     source = str(folder) if folder.is_dir() else name
@@ -61,17 +60,13 @@ def build_skeleton(
                 "tokens, memory and time cannot be known here; training would have to download it.",
             )
         ]
-    if config.model_type not in BACKBONES:
-        return None, [
-            Finding(
-                "error",
-                "model-unsupported",
-                f"model.backbone: '{name}' is a {config.model_type} model; there is: "
-                f"{', '.join(BACKBONES)}.",
-            )
-        ]
     try:
-        processor = AutoProcessor.from_pretrained(source, local_files_only=True)
+        architecture = find_architecture(name, config)
+    except InputError as error:
+        return None, [Finding("error", "model-unsupported", f"model.backbone: {error}")]
+    try:
+        loader = getattr(transformers, architecture.processor_class)
+        processor = loader.from_pretrained(source, local_files_only=True)
         findings = []
     except (OSError, ValueError, KeyError):
         processor = None
@@ -85,21 +80,27 @@ def build_skeleton(
         ]
     try:
         with torch.device("meta"):
-            model = AutoModel.from_config(config)
-            backbone = wrap_qwen2_5_vl(name, model, processor, maximum_pixels)
+            model = getattr(transformers, architecture.model_class)(config)
+            backbone = wrap_model(
+                name,
+                architecture,
+                model,
+                processor,
+                maximum_pixels,
+                train_projector=train_projector,
+            )
+            backbone = replace(backbone, rescaling=rescaling)
             network = attach_lora(backbone, lora)
     except InputError as error:
         return None, [*findings, Finding("error", "model", str(error))]
-    return Skeleton(name, network, config, processor), findings
+    return Skeleton(backbone, network), findings
 
 
-def visual_tokens(facts: ImageFacts, maximum_pixels: int) -> tuple[np.ndarray, np.ndarray]:
+def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:
     """V of each readable image (N,), and whether its sides shrink below 70 % to fit (N,).
 
     Images too long for the model have 0.
     """
-    from qwen_vl_utils.vision_process import smart_resize
-
     readable = facts.take(facts.readable)
     sizes = np.stack([readable.height, readable.width], axis=1)
     distinct, places = np.unique(sizes, axis=0, return_inverse=True)
@@ -107,11 +108,10 @@ def visual_tokens(facts: ImageFacts, maximum_pixels: int) -> tuple[np.ndarray, n
     for i, (height, width) in enumerate(distinct.tolist()):
         if max(height, width) > LARGEST_RATIO * min(height, width):
             continue
-        rows, columns = smart_resize(
-            height, width, MERGED_PIXEL, min_pixels=MINIMUM_PIXELS, max_pixels=maximum_pixels
-        )
-        tokens[i] = rows * columns // MERGED_PIXEL**2
-        shrunk[i] = rows * columns < 0.5 * height * width
+        grid = backbone.grid_of_size((width, height))
+        fitted_width, fitted_height = backbone.fitted_size(grid)
+        tokens[i] = backbone.visual_tokens(grid)
+        shrunk[i] = fitted_width * fitted_height < 0.5 * height * width
     return tokens[places.reshape(-1)], shrunk[places.reshape(-1)]
 
 
@@ -123,44 +123,41 @@ class FirstExample:
     image: Image.Image  # after the resize
     stored: tuple[int, int]  # (width, height) of the file, upright
     text: str  # the chat template's text, one placeholder for all visual tokens
+    placeholder: str
     visual_tokens: int
+    image_token: int  # id of a visual token
     token_ids: tuple[int, ...]  # (T,)
     tokens: tuple[str, ...]  # (T,) as the tokenizer spells them
 
 
-def decode_example(
-    example_id: str,
-    path: Path,
-    prompt: str,
-    processor: Any,
-    maximum_pixels: int,
-    rescaling: Rescaling,
-) -> FirstExample:
-    """Read, resize, render and tokenise one example by the functions that training uses."""
-    image = read_image(path, rescaling)
-    resized = fit_to_budget(image, MINIMUM_PIXELS, maximum_pixels)
-    count = resized.width * resized.height // MERGED_PIXEL**2
-    text = render_prompt(processor, prompt)
-    ids = processor.tokenizer(expand_image(text, count))["input_ids"]
+def decode_example(example_id: str, path: Path, text: str, backbone: Backbone) -> FirstExample:
+    """Read, resize and tokenise one example by the functions that training uses; `text` is the chat
+    template's."""
+    image = read_image(path, backbone.rescaling)
+    grid = backbone.grid_of_size(image.size)
+    ids = backbone.encode_text(text, grid).tolist()
     return FirstExample(
         id=example_id,
-        image=resized,
+        image=backbone.fit_image(image),
         stored=image.size,
         text=text,
-        visual_tokens=count,
+        placeholder=backbone.image_placeholder,
+        visual_tokens=backbone.visual_tokens(grid),
+        image_token=backbone.image_token,
         token_ids=tuple(ids),
-        tokens=tuple(processor.tokenizer.decode([i]) for i in ids),
+        tokens=tuple(backbone.processor.tokenizer.decode([i]) for i in ids),
     )
 
 
-def prompt_tokens(prompt: str, processor: Any) -> int:
+def prompt_tokens(prompt: str, backbone: Backbone) -> int:
     """Tokens of the prompt besides the visual ones."""
-    ids = processor.tokenizer(render_prompt(processor, prompt))["input_ids"]
-    return len(ids) - 1
+    grid = backbone.grid_of_size((1, 1))
+    ids = backbone.encode_text(render_prompt(backbone.processor, prompt), grid)
+    return len(ids) - backbone.visual_tokens(grid)
 
 
 def find_token_problems(
-    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, maximum_pixels: int
+    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, backbone: Backbone
 ) -> list[Finding]:
     """Whether sequences fit the model, and how many images lose detail to the pixel budget."""
     found = []
@@ -172,7 +169,7 @@ def find_token_problems(
                 "error",
                 "too-many-tokens",
                 f"{counted(over, 'sequence')} are longer than the model's {longest:,} positions (up "
-                f"to {most:,}); lower model.max_pixels.",
+                f"to {most:,}); lower model.max_pixels, or shorten the prompt.",
             )
         )
     else:
@@ -185,12 +182,19 @@ def find_token_problems(
             )
         )
     if shrunk.any():
+        if backbone.architecture.follows_budget:
+            cause = f"model.max_pixels ({backbone.maximum_pixels:,} px²); raise it if"
+        else:
+            width, height = backbone.fitted_size(backbone.grid_of_size((1, 1)))
+            cause = (
+                f"the only size that this backbone sees ({width} × {height} px); take another if"
+            )
         found.append(
             Finding(
                 "note",
                 "shrunk-images",
                 f"{int(shrunk.sum()):,} of {len(shrunk):,} images lose more than half of their pixels "
-                f"to model.max_pixels ({maximum_pixels:,} px²); raise it if the finding is small.",
+                f"to {cause} the finding is small.",
             )
         )
     return found

@@ -19,7 +19,6 @@ from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding
 from fairlora_cls.checking.model import FirstExample
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
-from fairlora_cls.data.prompts import IMAGE_PLACEHOLDER
 from fairlora_cls.evaluation.page_style import STYLE
 
 STRIP = 6  # images of a group and label on the contact sheet
@@ -128,7 +127,7 @@ def _finding(finding: Finding) -> str:
 
 def _first_example(first: FirstExample) -> str:
     shown = escape(
-        first.text.replace(IMAGE_PLACEHOLDER, f"{IMAGE_PLACEHOLDER} × {first.visual_tokens}", 1)
+        first.text.replace(first.placeholder, f"{first.placeholder} × {first.visual_tokens}", 1)
     )
     width, height = first.image.size
     return f"""<section>
@@ -147,7 +146,7 @@ width="{width}" height="{height}"></div>
 def _tokens(first: FirstExample) -> str:
     shown, repeated = [], 0
     for number, token in zip(first.token_ids, first.tokens, strict=True):
-        if token == IMAGE_PLACEHOLDER:
+        if number == first.image_token:
             repeated += 1
             if repeated > 1:
                 continue

@@ -1,18 +1,16 @@
 """Which examples share an optimizer step, and how they become tensors.
 
-B examples, T tokens, V visual tokens, D hidden size.
+B examples, T tokens, V visual tokens, P rows of positions, F numbers of a row of image features.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-
-from fairlora_cls.data.prompts import expand_image
 
 
 @dataclass(frozen=True)
@@ -21,11 +19,12 @@ class Batch:
 
     indices: torch.Tensor  # (B,) int64, places in the split
     input_ids: torch.Tensor  # (B, T) int64
-    position_ids: torch.Tensor  # (3, B, T) int64
+    position_ids: torch.Tensor  # (P, B, T) int64
     lengths: torch.Tensor  # (B,) int64, real tokens
-    image_features: torch.Tensor  # (ΣV, D), in reading order
+    image_features: torch.Tensor  # (ΣV, F), in reading order
     attention_mask: torch.Tensor | None = None  # (B, T); None where right padding makes it needless
     draws: torch.Tensor | None = None  # (B,) float in [0, 1), decide a random token of each example
+    answers: torch.Tensor | None = None  # (B, T) bool, the tokens that a generator is taught
 
     def to(self, device: torch.device) -> Batch:
         moved = {
@@ -40,15 +39,16 @@ class ImageFeatures(Protocol):
     """Where a split's visual features come from: the cache on disk, or the tower itself."""
 
     def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Features (V, D) and grid (3,) of each example asked for."""
+        """Features (V, F) and grid (3,) of each example asked for."""
 
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """Token ids (T,) and rotary positions (3, T) of the prompt around one image."""
+    """Token ids (T,) and positions (P, T) of the text around one image."""
 
     input_ids: torch.Tensor
     position_ids: torch.Tensor
+    answers: torch.Tensor | None = None  # (T,) bool, the tokens that a generator is taught
 
 
 class PromptEncoder:
@@ -57,21 +57,18 @@ class PromptEncoder:
     def __init__(
         self,
         prompt: str,
-        tokenizer: Any,
-        visual_tokens: Callable[[torch.Tensor], int],
+        encode_text: Callable[[str, torch.Tensor], torch.Tensor],
         positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ):
         self.prompt = prompt
-        self.tokenizer = tokenizer
-        self.visual_tokens = visual_tokens
+        self.encode_text = encode_text
         self.positions = positions
         self.known: dict[tuple[int, ...], EncodedPrompt] = {}
 
     def __call__(self, grid: torch.Tensor) -> EncodedPrompt:
         key = tuple(grid.tolist())
         if key not in self.known:
-            text = expand_image(self.prompt, self.visual_tokens(grid))
-            ids = torch.tensor(self.tokenizer(text)["input_ids"], dtype=torch.int64)
+            ids = self.encode_text(self.prompt, grid)
             self.known[key] = EncodedPrompt(ids, self.positions(ids, grid))
         return self.known[key]
 
@@ -87,19 +84,39 @@ def collate(
 
     Right padding needs no attention mask: causal attention never looks to the right, and padding
     is never pooled. Left padding (as generation wants it) gets one. Padding ids are 0, an ordinary
-    token that nothing reads.
+    token that nothing reads; their positions go on counting, because transformers takes positions
+    that start anew for another sequence in the same row and builds a mask against it.
     """
     prompts = [encode_prompt(grid) for _, grid in features]
+    return pad(indices, features, prompts, padding_side=padding_side)
+
+
+def pad(
+    indices: Sequence[int],
+    features: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    prompts: Sequence[EncodedPrompt],
+    *,
+    padding_side: str = "right",
+) -> Batch:
+    """Encoded examples and their visual features as one Batch; see `collate`."""
     lengths = [len(p.input_ids) for p in prompts]
     longest = max(lengths)
     input_ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
-    position_ids = torch.zeros(3, len(prompts), longest, dtype=torch.int64)
+    rows = len(prompts[0].position_ids)
+    position_ids = torch.zeros(rows, len(prompts), longest, dtype=torch.int64)
     mask = torch.zeros(len(prompts), longest, dtype=torch.int64)
+    taught = any(p.answers is not None for p in prompts)
+    answers = torch.zeros(len(prompts), longest, dtype=torch.bool) if taught else None
     for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
         place = slice(0, length) if padding_side == "right" else slice(longest - length, longest)
         input_ids[row, place] = prompt.input_ids
         position_ids[:, row, place] = prompt.position_ids
+        if padding_side == "right":
+            beyond = torch.arange(1, longest - length + 1)
+            position_ids[:, row, length:] = prompt.position_ids[:, -1:] + beyond
         mask[row, place] = 1
+        if answers is not None:
+            answers[row, place] = prompt.answers
     return Batch(
         indices=torch.tensor(list(indices), dtype=torch.int64),
         input_ids=input_ids,
@@ -107,6 +124,7 @@ def collate(
         lengths=torch.tensor(lengths, dtype=torch.int64),
         image_features=torch.cat([f for f, _ in features]),
         attention_mask=mask if padding_side == "left" and min(lengths) < longest else None,
+        answers=answers,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -35,7 +35,13 @@ class Dataset:
     protect: Sequence[str] | None = (
         None  # what the loss protects unless the user names data.sensitive
     )
+    generate: Mapping[str, Any] = field(default_factory=dict)  # of the recipe, for task: generate
 
+
+CHEST_REPORTS = {
+    "data": {"prompt": "Describe the findings of this chest radiograph."},
+    "report": {"text_metrics": ["bleu_1", "bleu_4", "rouge_l", "exact_match", "findings"]},
+}
 
 DATASETS: dict[str, Dataset] = {
     "simulated-fundus": Dataset(
@@ -72,11 +78,16 @@ DATASETS: dict[str, Dataset] = {
             "prompt": "Is this chest radiograph abnormal?",
         },
         protect=["sex"],
+        generate=CHEST_REPORTS,
     ),
     "ham10000": Dataset(
         load_ham10000,
         needs_path=True,
         defaults={"sensitive": ["sex", "age_group"], "prompt": "Is this lesion malignant?"},
+        generate={
+            "data": {"questions": "ham10000"},
+            "report": {"text_metrics": ["diagnosis", "exact_match", "bleu_1", "rouge_l"]},
+        },
     ),
     "mimic-cxr": Dataset(
         load_mimic_cxr,
@@ -85,6 +96,7 @@ DATASETS: dict[str, Dataset] = {
             "sensitive": ["race", "sex", "age_group"],
             "prompt": "Does the chest X-ray show a pleural effusion?",
         },
+        generate=CHEST_REPORTS,
     ),
     "padchest": Dataset(
         load_padchest,
@@ -93,6 +105,7 @@ DATASETS: dict[str, Dataset] = {
             "sensitive": ["sex", "age_group"],
             "prompt": "Does the chest X-ray show a pleural effusion?",
         },
+        generate=CHEST_REPORTS,
     ),
     "table": Dataset(load_table, needs_path=True, defaults={}),
     "datasets": Dataset(load_saved_dataset, needs_path=True, defaults={}),

@@ -26,6 +26,7 @@ class Example:
     attributes: Mapping[str, str | None]  # group names; None where not recorded
     unit: str  # patient, lesion …: examples of one unit stay in one split
     text: str | None = None  # report or findings, where the data set has them
+    conversation: tuple[tuple[str, str], ...] = ()  # questions and answers that the data set brings
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ class Splits:
 
 
 def validate_splits(splits: Splits) -> None:
-    """Refuse a data set that no honest run can be made of.
+    """Refuse a data set that no honest classifier can be made of.
 
-    Raises InputError for: fewer than two classes, no class of three examples, an empty split, a
-    doubled id, a unit in two splits, a class without a training example.
+    Raises InputError for: fewer than two classes, no class of three examples, a class without a
+    training example, and what `validate_structure` refuses.
     """
     if len(splits.classes) < 2:
         raise InputError(
@@ -67,6 +68,20 @@ def validate_splits(splits: Splits) -> None:
             f"No class of '{splits.source}' has more than {max(sizes.values())} examples; training, "
             "validation and test need at least one each."
         )
+    validate_structure(splits)
+    present = {example.label for example in splits.train}
+    absent = [c for k, c in enumerate(splits.classes) if k not in present]
+    if absent:
+        raise InputError(
+            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
+        )
+
+
+def validate_structure(splits: Splits) -> None:
+    """Refuse splits that no honest run can be made of, whatever its task.
+
+    Raises InputError for an empty split, a doubled id, and a unit in two splits.
+    """
     for name in SPLIT_NAMES:
         if not splits.split(name):
             raise InputError(
@@ -85,12 +100,6 @@ def validate_splits(splits: Splits) -> None:
                     f"Patient or lesion '{example.unit}' is in both {home[example.unit]} and {name}; "
                     "put all of its images into one split."
                 )
-    present = {example.label for example in splits.train}
-    absent = [c for k, c in enumerate(splits.classes) if k not in present]
-    if absent:
-        raise InputError(
-            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
-        )
 
 
 def limit_splits(splits: Splits, limit: int | None) -> Splits:
@@ -122,14 +131,15 @@ def _first(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
 
 
 def fingerprint(splits: Splits) -> str:
-    """A hash of ids, labels, attributes, texts and splits: the same data, the same fingerprint."""
+    """A hash of all that is known of every example, and of the splits: the same data, the same hash."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update("\x1f".join(splits.classes).encode())
     for name in SPLIT_NAMES:
         for e in splits.split(name):
             attributes = "\x1f".join(f"{k}={v}" for k, v in sorted(e.attributes.items()))
             text = "" if e.text is None else f"\x1e{e.text}"
+            turns = "".join(f"\x1d{question}\x1f{answer}" for question, answer in e.conversation)
             digest.update(
-                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}\n".encode()
+                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}{turns}\n".encode()
             )
     return digest.hexdigest()

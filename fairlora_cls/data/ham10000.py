@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.codes import age_bands, decode_column, read_ages
+from fairlora_cls.data.codes import age_bands, decode_column, decode_free, read_ages
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, split_examples
@@ -25,6 +25,8 @@ from fairlora_cls.errors import InputError, nearest
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 MALIGNANT = ("mel", "bcc", "akiec")
+BINARY = ("benign", "malignant")
+ATTRIBUTES = ("sex", "age_group", "age", "localization")
 SEXES = {"male": "male", "female": "female", "unknown": None}
 METADATA = ("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab")
 FOLDERS = (
@@ -60,10 +62,11 @@ def load_ham10000(
     """HAM10000 dermoscopy (Tschandl et al. 2018) in its own layout, split 80/10/10 by lesion.
 
     `task`: `malignant` (mel, bcc, akiec against the rest) or `diagnosis` (7 classes). Attributes:
-    sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise), age (years). The split keeps
-    the classes, and the groups of the attributes `stratify`, in proportion. `questions`: FairLLaVA's
-    JSON file of questions and answers, which become the examples' text, a pair of lines each.
-    Raises InputError for a missing folder or image, an unknown diagnosis or sex.
+    sex, age_group (FairLLaVA's bands unless `age_cuts`, in years, says otherwise), age (years),
+    localization where the table has it. The split keeps the classes, and the groups of the
+    attributes `stratify`, in proportion. `questions`: FairLLaVA's JSON file of questions and
+    answers; only its images are kept. Raises InputError for a missing folder or image, an unknown
+    diagnosis or sex.
     """
     if task not in ("malignant", "diagnosis"):
         raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
@@ -77,11 +80,14 @@ def load_ham10000(
     years = read_ages(frame["age"], file)
     bands = age_bands(years, age_cuts)
     images = _images(path)
-    texts = _read_questions(Path(questions).expanduser()) if questions else {}
-    classes = DIAGNOSES if task == "diagnosis" else ("benign", "malignant")
+    sites = decode_free(frame["localization"], ("unknown",)) if "localization" in frame else None
+    pairs = _read_questions(Path(questions).expanduser()) if questions else None
+    classes = DIAGNOSES if task == "diagnosis" else BINARY
     examples = []
     rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, years, bands, strict=True)
     for row, (image, lesion, diagnosis, sex, age, band) in enumerate(rows):
+        if pairs is not None and image not in pairs:
+            continue
         if image not in images:
             raise InputError(
                 f"{row_of(file, row)} names image '{image}', which is in none of its image folders "
@@ -89,25 +95,38 @@ def load_ham10000(
             )
         name = diagnosis if task == "diagnosis" else classes[diagnosis in MALIGNANT]
         attributes = {"sex": sex, "age_group": band, "age": None if age != age else f"{age:g}"}
+        if sites is not None:
+            attributes["localization"] = sites[row]
         examples.append(
-            Example(image, images[image], classes.index(name), attributes, lesion, texts.get(image))
+            Example(
+                image,
+                images[image],
+                classes.index(name),
+                attributes,
+                lesion,
+                conversation=pairs[image] if pairs else (),
+            )
         )
+    if not examples:
+        raise InputError(f"'{questions}' (data.options.questions) has no image of '{file}'.")
     homes = split_examples(examples, classes, stratify, seed)
-    return gather_splits(str(path), classes, ("sex", "age_group", "age"), examples, homes)
+    shown = ATTRIBUTES if sites is not None else ATTRIBUTES[:-1]
+    return gather_splits(str(path), classes, shown, examples, homes)
 
 
-def _read_questions(file: Path) -> dict[str, str]:
-    """Image id → `Question: …` and `Answer: …` lines."""
-    texts: dict[str, str] = {}
+def _read_questions(file: Path) -> dict[str, tuple[tuple[str, str], ...]]:
+    """Image id → its questions and answers, in the file's order; an image may be there repeatedly."""
+    found: dict[str, tuple[tuple[str, str], ...]] = {}
     for place, entry in enumerate(read_json_list(file), 1):
         try:
-            pairs = [f"Question: {qa['Q']}\nAnswer: {qa['A']}" for qa in entry["new_QA"]]
-            texts[str(entry["image_id"])] = "\n".join(pairs)
+            pairs = tuple((str(qa["Q"]).strip(), str(qa["A"]).strip()) for qa in entry["new_QA"])
+            image = str(entry["image_id"])
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"'{file}' entry {place} lacks the image_id or new_QA of FairLLaVA's questions."
             ) from error
-    return texts
+        found[image] = found.get(image, ()) + pairs
+    return {image: pairs for image, pairs in found.items() if pairs}
 
 
 def _images(path: Path) -> dict[str, Path]:

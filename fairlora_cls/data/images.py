@@ -153,11 +153,24 @@ def check_rescaling(value: Any) -> Rescaling:
     return low, high
 
 
-def fit_to_budget(image: Image.Image, minimum_pixels: int, maximum_pixels: int) -> Image.Image:
-    """Resize by qwen-vl-utils: sides to multiples of 28 px, area between the two budgets (px²)."""
-    from qwen_vl_utils import fetch_image
+def fitted_size(
+    size: tuple[int, int], minimum_pixels: int, maximum_pixels: int, multiple: int = 28
+) -> tuple[int, int]:
+    """(width, height) by qwen-vl-utils: multiples of `multiple` px, area within the budgets (px²)."""
+    from qwen_vl_utils.vision_process import smart_resize
 
-    return fetch_image({"image": image, "min_pixels": minimum_pixels, "max_pixels": maximum_pixels})
+    width, height = size
+    rows, columns = smart_resize(
+        height, width, multiple, min_pixels=minimum_pixels, max_pixels=maximum_pixels
+    )
+    return columns, rows
+
+
+def fit_to_budget(
+    image: Image.Image, minimum_pixels: int, maximum_pixels: int, multiple: int = 28
+) -> Image.Image:
+    """Resize as qwen-vl-utils does, to `fitted_size`."""
+    return image.resize(fitted_size(image.size, minimum_pixels, maximum_pixels, multiple))
 
 
 def find_unreadable(paths: Sequence[Path]) -> list[UnreadableImageError]:

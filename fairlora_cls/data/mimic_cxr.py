@@ -18,6 +18,7 @@ from fairlora_cls.data.demographics import SEX, decode_races, load_mimic_iv
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.splitting import SPLIT_ALIASES, gather_splits, read_split_names
 from fairlora_cls.data.tables import (
     find_table,
@@ -40,8 +41,9 @@ ATTRIBUTES = ("sex", "race", "age_group")
 FRONTAL = ("PA", "AP")
 ROW = (  # of an annotation, as text
     *("dicom_id", "subject_id", "study_id", "image", "ViewPosition", "finding", "text"),
-    *("gender", "anchor_age", "race_major"),
+    *("reason", "gender", "anchor_age", "race_major"),
 )
+RULE_BASED = "rule-based"  # how findings of the test split must have been cut out of the report
 
 
 def load_mimic_cxr(
@@ -62,9 +64,9 @@ def load_mimic_cxr(
     Attributes from MIMIC-IV's patients and admissions in the folder `mimic_iv` (default: looked
     for in `path`): sex; race, the most frequent over a patient's admissions; age_group of
     anchor_age, banded at `age_cuts` (years). `annotations`: a folder of LLaVA-Rad's
-    chat_{train,dev,test}_….json, which then say which images there are, their labels and, as the
-    examples' text, their findings; demographics that FairLLaVA wrote into them are used. Raises
-    InputError naming file, row and value.
+    chat_{train,dev,test}_….json, which then say which images there are, their labels, their findings
+    (the examples' text) and the question that LLaVA-Rad asks for them; demographics that FairLLaVA
+    wrote into them are used. Raises InputError naming file, row and value.
     """
     if finding not in FINDINGS:
         raise InputError(f"data.options.finding is '{finding}'{nearest(finding, FINDINGS)}")
@@ -84,13 +86,19 @@ def load_mimic_cxr(
     images = resolve_images(path / "files", frame["image"], folder=path)
     rows = zip(
         frame["dicom_id"], images, frame["label"], frame["subject_id"], frame["text"],
-        *columns.values(), strict=True,
+        frame["reason"], *columns.values(), strict=True,
     )  # fmt: skip
     examples = [
         Example(
-            name, image, int(label), dict(zip(columns, values, strict=True)), f"p{subject}", text
+            name,
+            image,
+            int(label),
+            dict(zip(columns, values, strict=True)),
+            f"p{subject}",
+            text,
+            findings_conversation(reason, text) if text else (),
         )
-        for name, image, label, subject, text, *values in rows
+        for name, image, label, subject, text, reason, *values in rows
     ]
     return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, list(frame["home"]))
 
@@ -124,7 +132,7 @@ def _read_tables(path: Path, rule: Rule) -> pd.DataFrame:
         raise InputError(f"No image of '{path}' is in both the -chexpert and the -split table.")
     subject, study = frame["subject_id"], frame["study_id"]
     folder = "files/p" + subject.str[:2] + "/p" + subject + "/s" + study
-    return frame.assign(image=folder + "/" + frame["dicom_id"] + ".jpg", text=None)
+    return frame.assign(image=folder + "/" + frame["dicom_id"] + ".jpg", text=None, reason=None)
 
 
 def _read(path: Path, part: str, columns: list[str]) -> tuple[pd.DataFrame, Path]:
@@ -138,7 +146,11 @@ def _read(path: Path, part: str, columns: list[str]) -> tuple[pd.DataFrame, Path
 
 
 def _read_annotations(folder: Path, rule: Rule) -> pd.DataFrame:
-    """LLaVA-Rad's files as one row per image, decoded. They hold bare NaN, as Python writes it."""
+    """LLaVA-Rad's files as one row per image, decoded. They hold bare NaN, as Python writes it.
+
+    As LLaVA-Rad itself does: no entry without findings, and of the test split only those whose
+    findings were cut out of the report by rules, not rewritten by a language model.
+    """
     frames = []
     for split, name in ANNOTATIONS.items():
         file = first_file(folder, [name])
@@ -148,16 +160,20 @@ def _read_annotations(folder: Path, rule: Rule) -> pd.DataFrame:
             )
         entries = read_json_list(file)
         rows = [_annotation_row(entry, rule.finding, file, i) for i, entry in enumerate(entries)]
+        kept = [
+            row["text"] is not None
+            and (split != "test" or entry.get("generate_method", RULE_BASED) == RULE_BASED)
+            for entry, row in zip(entries, rows, strict=True)
+        ]
         frame = pd.DataFrame(rows, columns=ROW, dtype=object)
-        frames.append(
-            frame.assign(
-                home=SPLIT_ALIASES[split],
-                label=rule.label(frame.rename(columns={"finding": rule.finding}), file),
-                sex=decode_column(frame["gender"], SEX, file),
-                race=decode_races(frame["race_major"], file),
-                age=read_ages(frame["anchor_age"], file),
-            )
+        decoded = frame.assign(
+            home=SPLIT_ALIASES[split],
+            label=rule.label(frame.rename(columns={"finding": rule.finding}), file),
+            sex=decode_column(frame["gender"], SEX, file),
+            race=decode_races(frame["race_major"], file),
+            age=read_ages(frame["anchor_age"], file),
         )
+        frames.append(decoded[kept])
     return pd.concat(frames, ignore_index=True)
 
 
@@ -167,7 +183,7 @@ def _annotation_row(
     try:
         subject, study = str(entry["id"]).split("_")[:2]
         image = str(entry["image"])
-        answer = str(entry["conversations"][-1]["value"])
+        answer = _text(entry["conversations"][-1]["value"])
         label = entry["chexpert_labels"].get(finding)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -181,8 +197,8 @@ def _annotation_row(
         "image": f"files/{image.removeprefix('mimic/').removeprefix('files/')}",
         "ViewPosition": _text(entry.get("view")),
         "finding": _text(label),
-        "text": answer.replace("<image>", "").strip() or None,
-        **{key: _text(entry.get(key)) for key in ("gender", "anchor_age", "race_major")},
+        "text": (answer or "").replace("<image>", "").strip() or None,
+        **{key: _text(entry.get(key)) for key in ("reason", "gender", "anchor_age", "race_major")},
     }
 
 

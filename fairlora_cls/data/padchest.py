@@ -14,6 +14,7 @@ import pandas as pd
 from fairlora_cls.data.codes import OLDEST, age_bands, decode_column, decode_free
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
+from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.splitting import gather_splits, split_examples
 from fairlora_cls.data.tables import (
     find_table,
@@ -51,8 +52,8 @@ def load_padchest(
     `finding`: a label of the column Labels; classes no and yes. Images without labels, or labelled
     `exclude`, are left out. `views`: Projections kept ([] keeps all). Attributes: sex; age_group of
     study year − year of birth, banded at `age_cuts` (years). The examples' text is the Spanish
-    report; `annotations`, FairLLaVA's JSON files with translated FINDINGS, replace it and keep
-    only their images. `stratify`: attributes that, with the label, every split keeps in
+    report; `annotations`, FairLLaVA's JSON files with translated FINDINGS, replace it, bring the
+    question asked for them, and keep only the images that have some. `stratify`: attributes that, with the label, every split keeps in
     proportion. Raises InputError naming file, row and value; Labels are parsed, never evaluated.
     """
     file = find_table(path, [LABELS])
@@ -78,7 +79,7 @@ def load_padchest(
         labels, sexes, bands, texts, strict=True,
     )  # fmt: skip
     for row, (name, patient, view, own, sex, band, text) in enumerate(rows):
-        left_out = own is None or EXCLUDED in own or (translated and name not in translated)
+        left_out = own is None or EXCLUDED in own or (annotations and name not in translated)
         if left_out or (shown and view.strip().lower() not in shown):
             continue
         if name not in images:
@@ -86,12 +87,18 @@ def load_padchest(
                 f"{row_of(file, row)} names image '{name}', which is neither in '{path}' nor in a folder of it."
             )
         attributes = {"sex": sex, "age_group": band}
-        words = translated.get(name, text)
+        indication, words = translated.get(name, (None, text))
+        conversation = findings_conversation(indication, words) if annotations else ()
         examples.append(
-            Example(name, images[name], int(finding in own), attributes, patient, words)
+            Example(
+                name, images[name], int(finding in own), attributes, patient, words, conversation
+            )
         )
     if not examples:
-        raise InputError(f"No image of '{file}' has labels and one of the views {list(views)}.")
+        found = ", and FINDINGS in data.options.annotations" if annotations else ""
+        raise InputError(
+            f"No image of '{file}' has labels and one of the views {list(views)}{found}."
+        )
     homes = split_examples(examples, ("no", "yes"), stratify, seed)
     return gather_splits(str(path), ("no", "yes"), ("sex", "age_group"), examples, homes)
 
@@ -135,13 +142,20 @@ def _index_images(path: Path) -> dict[str, Path]:
     return {f.name: f for folder in folders for f in folder.iterdir() if f.suffix == ".png"}
 
 
-def _read_translations(files: Sequence[str]) -> dict[str, str | None]:
-    """ImageID → FINDINGS of FairLLaVA's JSON files."""
-    texts: dict[str, str | None] = {}
+def _read_translations(files: Sequence[str]) -> dict[str, tuple[str | None, str]]:
+    """ImageID → INDICATION and FINDINGS of FairLLaVA's JSON files; not those without findings."""
+    texts: dict[str, tuple[str | None, str]] = {}
     for name in files:
         file = Path(name).expanduser()
         for place, entry in enumerate(read_json_list(file), 1):
             if "ImageID" not in entry:
                 raise InputError(f"'{file}' entry {place} has no ImageID.")
-            texts[str(entry["ImageID"])] = entry.get("FINDINGS") or None
+            findings, indication = (_words(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
+            if findings:
+                texts[str(entry["ImageID"])] = (indication, findings)
     return texts
+
+
+def _words(value: object) -> str | None:
+    """A text of the JSON; None where it is blank, null or the bare NaN that Python writes."""
+    return value.strip() or None if isinstance(value, str) else None

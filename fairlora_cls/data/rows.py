@@ -29,6 +29,8 @@ class Columns:
     unit: str
     text: str | None
     age: str | None
+    question: str | None = None
+    answer: str | None = None
 
     @property
     def all(self) -> set[str]:
@@ -51,7 +53,7 @@ def name_attributes(
     if attributes is None:
         attributes = [c for c in parts[0].frame.columns if c not in columns.all]
     for part in parts:
-        for use in ("image", "label", "text", "age"):
+        for use in ("image", "label", "text", "age", "question", "answer"):
             named = [name for name in [getattr(columns, use)] if name]
             require_columns(part.frame, named, part.file, f"{use}_column")
         require_columns(part.frame, attributes, part.file, "attributes")
@@ -85,10 +87,11 @@ def build_splits(
             words = ("unknown", *(word.lower() for word in missing_values))
             known["age_group"] = age_bands(read_ages(frame[columns.age], file, words), age_cuts)
         texts = decode_free(frame[columns.text]) if columns.text else [None] * len(frame)
+        pairs = _read_pairs(part, columns)
         examples += [
-            Example(name, image, label, dict(zip(known, values, strict=True)), unit, text)
-            for name, image, label, unit, text, *values in zip(
-                ids, files, labels, units, texts, *known.values(), strict=True
+            Example(name, image, label, dict(zip(known, values, strict=True)), unit, text, own)
+            for name, image, label, unit, text, own, *values in zip(
+                ids, files, labels, units, texts, pairs, *known.values(), strict=True
             )
         ]
         if part.home:
@@ -127,6 +130,25 @@ def _read_labels(column: pd.Series, classes: tuple[str, ...], file: Path) -> lis
         )
     index = {name: k for k, name in enumerate(classes)}
     return [index[label] for label in labels]
+
+
+def _read_pairs(part: Part, columns: Columns) -> list[tuple[tuple[str, str], ...]]:
+    """Each row's question and answer, () where both are blank. Raises InputError for a half pair."""
+    if not columns.question or not columns.answer:
+        if columns.question or columns.answer:
+            raise InputError(
+                "data.options.question_column and answer_column belong together; name both or none."
+            )
+        return [()] * len(part.frame)
+    asked = decode_free(part.frame[columns.question])
+    answered = decode_free(part.frame[columns.answer])
+    pairs = []
+    for row, pair in enumerate(zip(asked, answered, strict=True)):
+        if (pair[0] is None) != (pair[1] is None):
+            there, lacks = (columns.question, columns.answer)[:: 1 if pair[0] else -1]
+            raise InputError(f"{row_of(part.file, row)} has '{there}' but no '{lacks}'.")
+        pairs.append((pair,) if pair[0] else ())
+    return pairs
 
 
 def _read_ids(part: Part, columns: Columns) -> pd.Series:

@@ -35,6 +35,8 @@ def load_saved_dataset(
     split_column: str = "split",
     unit_column: str = "patient",
     text_column: str | None = None,
+    question_column: str | None = None,
+    answer_column: str | None = None,
     age_column: str | None = None,
     age_cuts: Sequence[float] = AGE_CUTS,
     attributes: Sequence[str] | None = None,
@@ -53,7 +55,15 @@ def load_saved_dataset(
     InputError without the library, for a folder that is none of its, and as `table` does.
     """
     columns = Columns(
-        image_column, label_column, id_column, split_column, unit_column, text_column, age_column
+        image=image_column,
+        label=label_column,
+        id=id_column,
+        split=split_column,
+        unit=unit_column,
+        text=text_column,
+        age=age_column,
+        question=question_column,
+        answer=answer_column,
     )
     library = _import_library(path)
     loaded = _load(path, library)

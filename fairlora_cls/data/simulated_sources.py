@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from fairlora_cls.data import simulated_chest as chest
 from fairlora_cls.data import simulated_dermoscopy as dermoscopy
-from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
@@ -66,20 +68,27 @@ def load_simulated_chest(
 ) -> Splits:
     """The simulated chest cohort, drawn into `path` or the cache if new; its findings are the text.
 
-    `task`: `abnormal` (any finding), `cardiomegaly`, `effusion` or `pneumothorax`, each no or yes.
+    They also answer the question that the real data sets bring (`findings_conversation`). `task`: `abnormal` (any finding), `cardiomegaly`, `effusion` or `pneumothorax`, each no or yes.
     `train`, `validation` and `test` are numbers of radiographs; `seed` draws another cohort of the
     same mechanism (simulated_chest.py). Raises InputError for another task.
     """
     if task not in chest.TASKS:
         raise InputError(f"data.options.task is '{task}'{nearest(task, chest.TASKS)}")
     folder = _drawn("chest", chest.write_chest_cohort, path, (train, validation, test), seed)
-    return load_table(
+    splits = load_table(
         folder,
         label_column=task,
         text_column="findings",
         attributes=chest.ATTRIBUTES,
         classes=chest.CLASSES,
     )
+    asked = {
+        name: tuple(
+            replace(e, conversation=findings_conversation(None, e.text)) for e in splits.split(name)
+        )
+        for name in SPLIT_NAMES
+    }
+    return replace(splits, **asked)
 
 
 def _drawn(

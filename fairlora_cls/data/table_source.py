@@ -36,6 +36,8 @@ def load_table(
     split_column: str = "split",
     unit_column: str = "patient",
     text_column: str | None = None,
+    question_column: str | None = None,
+    answer_column: str | None = None,
     age_column: str | None = None,
     age_cuts: Sequence[float] = AGE_CUTS,
     attributes: Sequence[str] | None = None,
@@ -65,7 +67,15 @@ def load_table(
     if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
         image_column = IMAGEFOLDER_COLUMN
     columns = Columns(
-        image_column, label_column, id_column, split_column, unit_column, text_column, age_column
+        image=image_column,
+        label=label_column,
+        id=id_column,
+        split=split_column,
+        unit=unit_column,
+        text=text_column,
+        age=age_column,
+        question=question_column,
+        answer=answer_column,
     )
     attributes = name_attributes(parts, columns, attributes)
     paths = [

@@ -1,9 +1,9 @@
 """What the frozen vision tower says of each image, computed once and reused by every run.
 
-V visual tokens, D hidden size.
+V visual tokens, F numbers of a row of features.
 
 A cache is a folder of shards, one per few hundred images, each a safetensors file (memory-mapped
-on reading): a tensor `features` (ΣV, D) and, in its header, for every image its content digest,
+on reading): a tensor `features` (ΣV, F) and, in its header, for every image its content digest,
 rows, grid and CRC-32. A shard is written to a temporary name and renamed, so processes and runs
 may fill one cache at once and a killed one loses at most a shard. The folder's name is the
 fingerprint of tower, processor, pixel budget and numeric type: stale features cannot be served.
@@ -25,7 +25,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fairlora_cls.data.images import Rescaling, UnreadableImageError, fit_to_budget, read_image
+from fairlora_cls.data.images import Rescaling, UnreadableImageError, read_image
 from fairlora_cls.files import write_atomically
 
 SHARD_BYTES = 256 * 2**20  # a shard is closed at this size …
@@ -33,6 +33,7 @@ SHARD_IMAGES = 512  # … or at this many images
 ENCODE_IMAGES = 16  # images that pass through the tower at once
 
 ImageEncoder = Callable[[Sequence[Image.Image]], list[tuple[torch.Tensor, torch.Tensor]]]
+ImageFitter = Callable[[Image.Image], Image.Image]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _open_shard(path: Path) -> dict[str, Entry]:
 
 
 def write_shard(folder: Path, items: Sequence[tuple[str, torch.Tensor, torch.Tensor]]) -> None:
-    """Write (digest, features (V, D), grid (3,)) of some images as one new shard."""
+    """Write (digest, features (V, F), grid (3,)) of some images as one new shard."""
     listing, start = [], 0
     for digest, features, grid in items:
         stop = start + len(features)
@@ -106,8 +107,7 @@ def write_shard(folder: Path, items: Sequence[tuple[str, torch.Tensor, torch.Ten
 def encode_files(
     paths: Sequence[Path],
     encode: ImageEncoder,
-    minimum_pixels: int,
-    maximum_pixels: int,
+    fit: ImageFitter,
     rescaling: Rescaling = "percentile",
 ) -> Iterator[tuple[int, tuple[torch.Tensor, torch.Tensor] | UnreadableImageError]]:
     """Yield (place in `paths`, (features on the CPU, grid) or why the file cannot be read).
@@ -117,7 +117,7 @@ def encode_files(
 
     def load(path: Path) -> Image.Image | UnreadableImageError:
         try:
-            return fit_to_budget(read_image(path, rescaling), minimum_pixels, maximum_pixels)
+            return fit(read_image(path, rescaling))
         except UnreadableImageError as error:
             return error
 
@@ -144,8 +144,7 @@ def fill_cache(
     folder: Path,
     images: Sequence[tuple[str, Path]],
     encode: ImageEncoder,
-    minimum_pixels: int,
-    maximum_pixels: int,
+    fit: ImageFitter,
     advance: Callable[[int], None],
     rescaling: Rescaling = "percentile",
 ) -> None:
@@ -155,9 +154,7 @@ def fill_cache(
     """
     pending: list[tuple[str, torch.Tensor, torch.Tensor]] = []
     size = 0
-    for place, result in encode_files(
-        [p for _, p in images], encode, minimum_pixels, maximum_pixels, rescaling
-    ):
+    for place, result in encode_files([p for _, p in images], encode, fit, rescaling):
         advance(1)
         if isinstance(result, UnreadableImageError):
             continue
@@ -172,7 +169,7 @@ def fill_cache(
 
 
 class CachedFeatures:
-    """Features of a split from the cache: index → (features (V, D), grid (3,))."""
+    """Features of a split from the cache: index → (features (V, F), grid (3,))."""
 
     def __init__(self, entries: Sequence[Entry]):
         self.entries = entries
@@ -188,13 +185,12 @@ class LiveFeatures:
         self,
         paths: Sequence[Path],
         encode: ImageEncoder,
-        minimum_pixels: int,
-        maximum_pixels: int,
+        fit: ImageFitter,
         rescaling: Rescaling = "percentile",
     ):
         self.paths = paths
         self.encode = encode
-        self.reading = (minimum_pixels, maximum_pixels, rescaling)
+        self.reading = (fit, rescaling)
 
     def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
         found = []

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import write_atomically
 from fairlora_cls.models.backbones import Backbone
+
+PROJECTOR_FILE = "projector.safetensors"
 
 
 @dataclass(frozen=True)
@@ -47,11 +52,52 @@ def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
     return get_peft_model(backbone.model, config)
 
 
+def save_adapter(backbone: Backbone, network: Any, name: str, folder: Path) -> None:
+    """Write LoRA matrices (PEFT layout, `name` as the base model), a trained projector and the
+    processor into `folder`."""
+    network.peft_config["default"].base_model_name_or_path = name
+    network.save_pretrained(str(folder), save_embedding_layers=False)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card; the run has its own
+    if backbone.train_projector:
+        save_tensors(backbone.projector.state_dict(), folder / PROJECTOR_FILE)
+    backbone.processor.save_pretrained(str(folder))
+
+
 def load_adapter(backbone: Backbone, folder: Path) -> Any:
-    """The PeftModel with the LoRA matrices saved in `folder` (PEFT layout), for inference."""
+    """The PeftModel with the LoRA matrices saved in `folder`, for inference; a projector that was
+    trained with them is put into the backbone."""
     from peft import PeftModel
 
+    if backbone.train_projector:
+        backbone.projector.load_state_dict(load_file(folder / PROJECTOR_FILE))
     return PeftModel.from_pretrained(backbone.model, str(folder))
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
+    """Write named tensors as safetensors, whole or not at all."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, lambda temporary: save_file(plain, str(temporary)))
+
+
+@contextmanager
+def untrained(
+    backbone: Backbone, network: Any, projector: Mapping[str, torch.Tensor]
+) -> Iterator[None]:
+    """Inside, the backbone is as it was before training; `projector` holds its initial tensors."""
+    trained = projector_tensors(backbone)
+    backbone.projector.load_state_dict(projector, strict=backbone.train_projector)
+    try:
+        with network.disable_adapter():
+            yield
+    finally:
+        backbone.projector.load_state_dict(trained, strict=backbone.train_projector)
+
+
+def projector_tensors(backbone: Backbone) -> dict[str, torch.Tensor]:
+    """A copy of the projector's tensors where training changes them, else nothing."""
+    if not backbone.train_projector:
+        return {}
+    return {n: t.detach().clone() for n, t in backbone.projector.state_dict().items()}
 
 
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:

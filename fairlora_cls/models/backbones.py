@@ -1,6 +1,7 @@
-"""One function per architecture → Backbone, and the table BACKBONES.
+"""A vision-language model ready to be adapted, and the table BACKBONES: one row per architecture.
 
-B examples, T tokens, V visual tokens, D hidden size.
+B examples, T tokens, V visual tokens, P rows of positions, D hidden size, F numbers of a row of
+image features.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,98 +22,191 @@ from torch import nn
 from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
+from fairlora_cls.models.architecture import Architecture
+from fairlora_cls.models.gemma3 import GEMMA3
+from fairlora_cls.models.llava import LLAVA
+from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL
+from fairlora_cls.models.qwen3_vl import QWEN3_VL
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # by precision
-MERGED_PIXEL = 28  # one visual token covers 28×28 px (patch 14, merge 2)
-MINIMUM_PIXELS = 4 * MERGED_PIXEL**2
+
+BACKBONES: dict[str, Architecture] = {  # by the `model_type` of a configuration
+    "qwen2_5_vl": QWEN2_5_VL,
+    "llava": LLAVA,
+    "qwen3_vl": QWEN3_VL,
+    "gemma3": GEMMA3,
+}
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """A vision-language model without its language head, and the processor that feeds it."""
+    """A frozen vision-language model, the processor that feeds it, and what its family does.
+
+    `model` holds vision tower and language layers, and the projector between them unless that is
+    trained. Then the projector stands beside the model, in float32 with gradients, image features
+    are those from before it, and `hidden_states` applies it. Whoever trains registers `projector`
+    and `language_head`, which also stands beside, as modules of their own.
+    """
 
     name: str  # as the recipe names it
+    architecture: Architecture
     model: Any  # a stock transformers model: vision tower + language layers
     processor: Any
-    maximum_pixels: int  # px² of a resized image
-    minimum_pixels: int
-    lora_pattern: str  # regular expression; {targets} is replaced by the alternatives
-    hidden_size: int  # D
+    projector: nn.Module
+    maximum_pixels: int  # px² of a resized image, where the architecture follows a budget
     rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
+    language_head: nn.Module | None = None  # (B, T, D) → (B, T, vocabulary)
+    train_projector: bool = False
+
+    @property
+    def config(self) -> Any:
+        return self.model.config
+
+    @property
+    def hidden_size(self) -> int:
+        """D of the language layers."""
+        return self.config.text_config.hidden_size
+
+    @property
+    def minimum_pixels(self) -> int:
+        """px² of the smallest resized image; 0 where the architecture follows no budget."""
+        return self.architecture.minimum_pixels(self.config)
 
     @property
     def image_token(self) -> int:
-        return self.model.config.image_token_id
+        """The id that stands at every visual token."""
+        return self.config.image_token_id
+
+    @property
+    def image_placeholder(self) -> str:
+        """What the chat template writes for an image."""
+        return self.architecture.placeholder(self.processor)
+
+    @property
+    def language_model(self) -> Any:
+        return self.model.language_model
 
     @property
     def language_layers(self) -> nn.ModuleList:
         """The language model's layers, in order."""
-        return self.model.language_model.layers
+        return self.language_model.layers
+
+    @property
+    def lora_pattern(self) -> str:
+        """A regular expression for linear layers of the language model alone; {targets} is replaced."""
+        return r".*language_model.*\.({targets})"
+
+    def fit_image(self, image: Image.Image) -> Image.Image:
+        """The image as the tower sees it: resized, and cropped where the architecture crops."""
+        return self.architecture.fit_image(self.config, self.processor, image, self.maximum_pixels)
+
+    def grid_of_size(self, size: tuple[int, int]) -> torch.Tensor:
+        """The grid (3,) that an image of `size` (width, height) px will have."""
+        grid = self.architecture.grid_of_size(self.config, size, self.maximum_pixels)
+        return torch.tensor(grid, device="cpu")
+
+    def fitted_size(self, grid: torch.Tensor) -> tuple[int, int]:
+        """(width, height) in px of a fitted image with this grid."""
+        return self.architecture.fitted_size(self.config, grid.tolist())
 
     def encode_images(
         self, images: Sequence[Image.Image]
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """The frozen tower's features of each resized image: (V, D), and its grid (3,) in patches."""
-        inputs = self.processor.image_processor(
-            images=list(images), do_resize=False, return_tensors="pt"
-        )
-        device = self.model.visual.device
+        """The frozen tower's features of each fitted image: (V, F), and its grid (3,).
+
+        A row per visual token, in reading order; after the projector, or, where that is trained,
+        all that it takes of this token.
+        """
         with torch.no_grad():
-            outputs = self.model.get_image_features(
-                inputs["pixel_values"].to(device), inputs["image_grid_thw"].to(device)
-            )
-        return list(zip(outputs.pooler_output, inputs["image_grid_thw"], strict=True))
+            return self.architecture.encode(self.model, self.processor, images)
 
     def visual_tokens(self, grid: torch.Tensor) -> int:
-        """V for a grid of (frames, rows, columns) patches."""
-        return int(grid.prod()) // self.model.visual.spatial_merge_size**2
+        """V for a grid of (frames, rows, columns)."""
+        return self.architecture.visual_tokens(self.config, grid.tolist())
+
+    def encode_text(self, text: str, grid: torch.Tensor) -> torch.Tensor:
+        """Token ids (T,) of a chat template's text with one image of this grid, as the processor
+        makes them. Raises InputError where the words besides hold an image token."""
+        image = self.architecture.expanded(self.processor, self.visual_tokens(grid))
+        tokenizer = self.processor.tokenizer
+        # Some chat templates write the token that begins a text, others leave it to the tokenizer.
+        begun = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
+        expanded = text.replace(self.image_placeholder, image, 1)
+        ids = tokenizer(expanded, add_special_tokens=not begun)["input_ids"]
+        if ids.count(self.image_token) != self.visual_tokens(grid):
+            raise InputError(
+                f"The text must hold one image and no other image token of '{self.name}': {text!r}."
+            )
+        return torch.tensor(ids, dtype=torch.int64)
 
     def positions(self, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        """Rotary positions (3, T) of one example with one image (time, row, column)."""
-        token_types = (input_ids == self.image_token).to(torch.int32)
-        positions, _ = self.model.get_rope_index(
-            input_ids[None], mm_token_type_ids=token_types[None], image_grid_thw=grid[None]
-        )
-        return positions[:, 0]
+        """Positions (P, T) of one example with one image; P is 3 (time, row, column) for Qwen's
+        rotary positions, 1 elsewhere."""
+        return self.architecture.positions(self.model, input_ids, grid)
 
     def hidden_states(
         self,
         input_ids: torch.Tensor,
-        image_features: torch.Tensor,
+        image_features: torch.Tensor | None,
         position_ids: torch.Tensor,
         attention_mask: torch.Tensor | None = None,
+        cache: Any | None = None,
     ) -> torch.Tensor:
         """The last layer's normalised hidden states, (B, T, D).
 
-        `input_ids` (B, T), `image_features` (ΣV, D) in reading order, `position_ids` (3, B, T).
-        Without `attention_mask`, attention is causal only: exact for every token left of the
-        padding, and SDPA may take its fastest kernel.
+        `input_ids` (B, T), `image_features` (ΣV, F) in reading order, `position_ids` (P, B, T).
+        Without `attention_mask` no token sees what stands right of it (in Gemma 3: of its image),
+        which is exact for every token left of the padding, and SDPA may take its fastest kernel.
+
+        To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
+        with the same cache, no image features, and the mask over all tokens so far (B, past + T).
         """
-        language_model = self.model.language_model
-        embeddings = language_model.embed_tokens(input_ids)
-        is_image = (input_ids == self.image_token)[..., None]
-        embeddings = embeddings.masked_scatter(is_image, image_features.to(embeddings.dtype))
-        return language_model(
-            inputs_embeds=embeddings,
-            position_ids=position_ids,
-            attention_mask=attention_mask,
-            use_cache=False,
-        ).last_hidden_state
+        embed = self.language_model.get_input_embeddings()
+        is_image = input_ids == self.image_token
+        if image_features is None:
+            embeddings = embed(input_ids)
+        else:
+            if self.train_projector:
+                image_features = self.project(image_features)
+            # The image token need not be in the vocabulary.
+            embeddings = embed(input_ids.masked_fill(is_image, 0))
+            rows = image_features[:, : self.hidden_size].to(embeddings.dtype)
+            embeddings = embeddings.masked_scatter(is_image[..., None], rows)
+        arguments = {
+            "position_ids": position_ids if len(position_ids) > 1 else position_ids[0],
+            "attention_mask": attention_mask,
+            "past_key_values": cache,
+            "use_cache": cache is not None,
+        }
+        return self.architecture.read(self.model, embeddings, is_image, image_features, arguments)
+
+    def project(self, image_features: torch.Tensor) -> torch.Tensor:
+        """Features from before the projector (ΣV, F) → after it, as `encode_images` would give them."""
+        dtype = next(self.projector.parameters()).dtype
+        return self.architecture.project(self.projector, image_features.to(dtype))
 
     def vision_fingerprint(self) -> str:
         """A hash of all that decides the features of an image besides the image itself.
 
-        Weights and numeric type of the vision tower, the processor's settings, the pixel budget
-        and the rescaling of deep pixels: a changed one is another key in the vision cache.
+        Weights and numeric type of the vision tower and, unless it is trained, the projector, the
+        processor's settings, the pixel budget and the rescaling of deep pixels: a changed one is
+        another key in the vision cache.
         """
         digest = hashlib.blake2b(digest_size=16)
+        budget = (
+            [self.minimum_pixels, self.maximum_pixels] if self.architecture.follows_budget else []
+        )
         settings = {
             "processor": self.processor.image_processor.to_dict(),
-            "pixels": [self.minimum_pixels, self.maximum_pixels, self.rescaling],
-            "config": self.model.config.vision_config.to_dict(),
+            "pixels": [*budget, self.rescaling],
+            "config": self.config.vision_config.to_dict(),
+            "settings": {n: getattr(self.config, n) for n in self.architecture.vision_settings},
+            "before the projector": self.train_projector,
         }
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
-        for name, tensor in sorted(self.model.visual.state_dict().items()):
+        for name, tensor in sorted(self.model.state_dict().items()):
+            if name.startswith("language_model."):
+                continue
             flat = tensor.detach().cpu().contiguous().reshape(-1)
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
             if flat.numel():
@@ -120,46 +214,93 @@ class Backbone:
         return digest.hexdigest()
 
 
-def load_qwen2_5_vl(name: str, dtype: torch.dtype, maximum_pixels: int) -> Backbone:
-    """Qwen2.5-VL from a Hub name or a local folder, as `Qwen2_5_VLModel`, vision tower frozen.
+def load_backbone(
+    name: str,
+    dtype: torch.dtype,
+    maximum_pixels: int,
+    *,
+    language_head: bool = False,
+    train_projector: bool = False,
+) -> Backbone:
+    """The backbone that a recipe names, by the `model_type` its configuration states.
 
-    Raises InputError when it cannot be found or any weight is missing: transformers itself would
-    go on with random numbers in its place.
+    `name`: `miniature`, a local folder or a Hub name. With `language_head`, for words: the head is
+    loaded too. Raises InputError for an architecture that is not in BACKBONES, and where any weight
+    is missing: transformers itself would go on with random numbers in its place.
     """
-    from transformers import Qwen2_5_VLModel, Qwen2_5_VLProcessor
+    import transformers
 
-    model = load_stock_model(Qwen2_5_VLModel, name, dtype)
-    processor = _load_pretrained(Qwen2_5_VLProcessor, name)
-    return wrap_qwen2_5_vl(name, model, processor, maximum_pixels)
+    config = _load_pretrained(transformers.AutoConfig, name)
+    architecture = find_architecture(name, config)
+    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
+    refuse_variants(name, architecture, config, processor)  # before gigabytes are read
+    class_name = architecture.whole_class if language_head else architecture.model_class
+    found = load_stock_model(getattr(transformers, class_name), name, dtype)
+    return wrap_model(
+        name,
+        architecture,
+        found.model if language_head else found,
+        processor,
+        maximum_pixels,
+        language_head=found.lm_head if language_head else None,
+        train_projector=train_projector,
+    )
 
 
-def load_language_head(
-    name: str, dtype: torch.dtype, maximum_pixels: int
-) -> tuple[Backbone, nn.Module]:
-    """The backbone together with its language head, for label-word zero-shot only."""
-    from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2_5_VLProcessor
-
-    whole = load_stock_model(Qwen2_5_VLForConditionalGeneration, name, dtype).requires_grad_(False)
-    processor = _load_pretrained(Qwen2_5_VLProcessor, name)
-    return wrap_qwen2_5_vl(name, whole.model, processor, maximum_pixels), whole.lm_head
-
-
-def wrap_qwen2_5_vl(name: str, model: Any, processor: Any, maximum_pixels: int) -> Backbone:
-    """A Backbone around a `Qwen2_5_VLModel` in memory (or on the meta device, to count)."""
-    if maximum_pixels < MINIMUM_PIXELS:
+def find_architecture(name: str, config: Any) -> Architecture:
+    """The row of BACKBONES for a configuration. Raises InputError where there is none."""
+    if config.model_type not in BACKBONES:
         raise InputError(
-            f"model.max_pixels is {maximum_pixels}; at least {MINIMUM_PIXELS} px² (four visual tokens) are needed."
+            f"'{name}' is a {config.model_type} model; there is: {', '.join(BACKBONES)}."
+        )
+    return BACKBONES[config.model_type]
+
+
+def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    """Raise InputError for a variant of the architecture that is not served."""
+    if refusal := architecture.refusal(config, processor):
+        raise InputError(f"'{name}' {refusal}")
+
+
+def wrap_model(
+    name: str,
+    architecture: Architecture,
+    model: Any,
+    processor: Any,
+    maximum_pixels: int,
+    *,
+    language_head: nn.Module | None = None,
+    train_projector: bool = False,
+) -> Backbone:
+    """A Backbone around a stock model in memory (or on the meta device, to count), frozen in place.
+
+    With `train_projector` the projector leaves the model. Raises InputError for too few pixels, and
+    for a variant of the architecture that is not served.
+    """
+    refuse_variants(name, architecture, model.config, processor)
+    least = architecture.minimum_pixels(model.config)
+    if maximum_pixels < least:
+        raise InputError(
+            f"model.max_pixels is {maximum_pixels}; at least {least} px² (four visual tokens) are needed."
         )
     model.requires_grad_(False)
     model.eval()
+    if language_head is not None:
+        language_head.requires_grad_(False)
+    projector = architecture.projector(model)
+    if train_projector:
+        architecture.bypass_projector(model)
+        # bf16 would swallow most updates at usual learning rates.
+        projector.float().requires_grad_(True)
     return Backbone(
         name=name,
+        architecture=architecture,
         model=model,
         processor=processor,
+        projector=projector,
         maximum_pixels=maximum_pixels,
-        minimum_pixels=MINIMUM_PIXELS,
-        lora_pattern=r".*language_model.*\.({targets})",
-        hidden_size=model.config.text_config.hidden_size,
+        language_head=language_head,
+        train_projector=train_projector,
     )
 
 
@@ -171,7 +312,7 @@ def load_stock_model(model_class: Any, name: str, dtype: torch.dtype) -> Any:
     if missing:
         raise InputError(
             f"The checkpoint '{name}' lacks {len(missing)} weights that {model_class.__name__} needs "
-            f"(first: {missing[0]}); it would start from random numbers. Use a complete Qwen2.5-VL checkpoint."
+            f"(first: {missing[0]}); it would start from random numbers. Use a complete checkpoint."
         )
     return model
 
@@ -199,22 +340,3 @@ def _quiet_load_report() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
-
-
-BACKBONES: dict[str, Callable[[str, torch.dtype, int], Backbone]] = {
-    "qwen2_5_vl": load_qwen2_5_vl,
-}
-
-
-def load_backbone(name: str, dtype: torch.dtype, maximum_pixels: int) -> Backbone:
-    """The backbone that a recipe names, by the `model_type` its configuration states.
-
-    `name`: `miniature`, a local folder or a Hub name. Raises InputError for an architecture that
-    is not in BACKBONES.
-    """
-    from transformers import AutoConfig
-
-    architecture = _load_pretrained(AutoConfig, name).model_type
-    if architecture not in BACKBONES:
-        raise InputError(f"'{name}' is a {architecture} model; there is: {', '.join(BACKBONES)}.")
-    return BACKBONES[architecture](name, dtype, maximum_pixels)

@@ -6,19 +6,26 @@ B examples, T tokens, D hidden size, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json, write_atomically, write_folder_atomically, write_json
-from fairlora_cls.models.adapters import load_adapter
+from fairlora_cls.files import read_json, write_folder_atomically, write_json
+from fairlora_cls.models.adapters import (
+    load_adapter,
+    projector_tensors,
+    save_adapter,
+    save_tensors,
+    untrained,
+)
 from fairlora_cls.models.backbones import Backbone, load_backbone
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.models.taps import HiddenTaps, TapSettings
@@ -66,6 +73,7 @@ class ClassifierSettings:
     precision: str
     label_words: tuple[str, ...] | None = None  # zero-shot by likelihood: no adapter, no head
     rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
+    train_projector: bool = False  # the projector was trained, and is saved beside the adapter
 
 
 class Classifier(nn.Module):
@@ -82,11 +90,24 @@ class Classifier(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.network = network  # the PeftModel around backbone.model
+        if backbone.train_projector:
+            self.projector = backbone.projector
         self.head = nn.Linear(backbone.hidden_size, class_count, dtype=torch.float32)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.pool = POOLINGS[pooling]
         self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
+        self.initial_projector = projector_tensors(backbone)
+
+    def untrained(self) -> AbstractContextManager[None]:
+        """Inside, hidden states are those of the backbone before training."""
+        return untrained(self.backbone, self.network, self.initial_projector)
+
+    @property
+    def output_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What an objective may read of one example, and its shape."""
+        tapped = (len(self.taps.settings), self.backbone.hidden_size)
+        return {"logits": (self.head.out_features,), "hidden": tapped}
 
     def forward(self, batch: Batch) -> Outputs:
         """Logits, pooled and tapped states of one micro-batch."""
@@ -103,7 +124,7 @@ class Classifier(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             pooled = self.pool(hidden, first, last).float()
             tapped = self.taps.read(batch, real_tokens(hidden, first, last))
-            return Outputs(self.head(pooled), pooled, tapped)
+            return Outputs(self.head(pooled), pooled=pooled, hidden=tapped)
 
 
 def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder: Path) -> None:
@@ -111,19 +132,12 @@ def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder:
 
     def fill(temporary: Path) -> None:
         if settings.label_words is None:
-            classifier.network.peft_config["default"].base_model_name_or_path = settings.backbone
-            classifier.network.save_pretrained(str(temporary), save_embedding_layers=False)
-            (temporary / "README.md").unlink(
-                missing_ok=True
-            )  # PEFT's empty card; the run has its own
-            head = {
-                n: t.detach().cpu().contiguous() for n, t in classifier.head.state_dict().items()
-            }
-            write_atomically(
-                temporary / "head.safetensors", lambda path: save_file(head, str(path))
-            )
+            backbone, network = classifier.backbone, classifier.network
+            save_adapter(backbone, network, settings.backbone, temporary)
+            save_tensors(classifier.head.state_dict(), temporary / "head.safetensors")
+        else:
+            classifier.backbone.processor.save_pretrained(str(temporary))
         write_json(temporary / "classifier.json", asdict(settings))
-        classifier.backbone.processor.save_pretrained(str(temporary))
 
     write_folder_atomically(folder, fill)
 
@@ -149,7 +163,12 @@ def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dty
         )
         found.backbone = replace(found.backbone, rescaling=settings.rescaling)
         return found
-    backbone = load_backbone(settings.backbone, dtype, settings.maximum_pixels)
+    backbone = load_backbone(
+        settings.backbone,
+        dtype,
+        settings.maximum_pixels,
+        train_projector=settings.train_projector,
+    )
     backbone = replace(backbone, rescaling=settings.rescaling)
     network = load_adapter(backbone, folder)
     classifier = Classifier(backbone, network, len(settings.labels), settings.pooling)

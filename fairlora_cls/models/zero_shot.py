@@ -12,7 +12,7 @@ from torch import nn
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.errors import InputError
-from fairlora_cls.models.backbones import Backbone, load_language_head
+from fairlora_cls.models.backbones import Backbone, load_backbone
 from fairlora_cls.models.outputs import Outputs
 
 
@@ -22,11 +22,11 @@ class LabelWordClassifier(nn.Module):
     Longer words have lower likelihoods; choose words of similar length.
     """
 
-    def __init__(self, backbone: Backbone, language_head: nn.Module, words: Sequence[str]):
+    def __init__(self, backbone: Backbone, words: Sequence[str]):
         super().__init__()
         self.backbone = backbone
         self.network = backbone.model
-        self.language_head = language_head
+        self.language_head = backbone.language_head
         tokenizer = backbone.processor.tokenizer
         self.word_ids = [tokenizer(w, add_special_tokens=False)["input_ids"] for w in words]
         if any(not ids for ids in self.word_ids):
@@ -45,7 +45,7 @@ class LabelWordClassifier(nn.Module):
         input_ids = nn.functional.pad(batch.input_ids, (0, len(words)))
         input_ids[rows, places] = answer
         position_ids = nn.functional.pad(batch.position_ids, (0, len(words)))
-        last = batch.position_ids[:, rows, batch.lengths[:, None] - 1]  # (3, B, 1)
+        last = batch.position_ids[:, rows, batch.lengths[:, None] - 1]  # (P, B, 1)
         position_ids[:, rows, places] = last + 1 + offsets
         hidden = self.backbone.hidden_states(input_ids, batch.image_features, position_ids)
         logits = self.language_head(hidden[rows, places - 1]).float()  # (B, M, vocabulary)
@@ -56,5 +56,5 @@ def load_label_word_classifier(
     name: str, dtype: torch.dtype, maximum_pixels: int, words: Sequence[str]
 ) -> LabelWordClassifier:
     """A zero-shot classifier from a backbone's name. Raises InputError as `load_backbone` does."""
-    backbone, language_head = load_language_head(name, dtype, maximum_pixels)
-    return LabelWordClassifier(backbone, language_head, words).eval()
+    backbone = load_backbone(name, dtype, maximum_pixels, language_head=True)
+    return LabelWordClassifier(backbone, words).eval()

@@ -118,6 +118,9 @@ class AttributeDependence:
     class_weights: torch.Tensor | None = None  # (K,)
     classifier_weight: float = 1.0  # of the classifier's own loss
     trains: bool = True  # False: the classifier was trained before and stays as it is
+    warmup_steps: int = (
+        0  # optimizer steps over which λ_a rises from 0; the classifier trains from the start
+    )
 
     @property
     def value_count(self) -> int:
@@ -180,8 +183,9 @@ def measure_dependence(
     hidden: torch.Tensor,
     codes: torch.Tensor,
     marginal: torch.Tensor | None,
+    warmth: torch.Tensor | float = 1.0,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """λ_a·dependence + the classifier's own loss, and the numbers to log.
+    """warmth·λ_a·dependence + the classifier's own loss, and the numbers to log.
 
     `hidden` (B, S, D), `codes` (B,) with −1 where not recorded: those examples take no part. One
     backward gives the gradients of the alternating algorithm (FairLLaVA algorithm 1): the
@@ -198,7 +202,7 @@ def measure_dependence(
         f"{dependence.kind}/{name}": bound.detach(),
         f"{dependence.kind}_examples/{name}": recorded.sum().to(bound.dtype),
     }
-    total = dependence.weight * term
+    total = warmth * dependence.weight * term
     if dependence.trains:
         own = classifier_loss(
             classifier_logits(dependence, states.detach(), frozen=False),

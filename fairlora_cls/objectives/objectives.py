@@ -26,6 +26,7 @@ from fairlora_cls.objectives.penalties import PENALTIES, PenaltyKind
 from fairlora_cls.objectives.scores import ObjectiveOutput, Scores, State
 
 STATISTICS = ("effective_batch", "micro_batch", "running")
+STEPS = "steps"  # the state's count of optimizer steps, where a warm-up needs it
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ class Objective:
                 state[f"running/{penalty.term}"] = torch.zeros(2, penalty.group_count)
             for dependence in self.dependences:
                 state[_marginal_name(dependence)] = torch.zeros(dependence.value_count)
+        if any(dependence.warmup_steps for dependence in self.dependences):
+            state[STEPS] = torch.zeros(())
         return {name: tensor.to(device) for name, tensor in state.items()}
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
@@ -121,6 +124,14 @@ class Objective:
         NonFiniteScoresError.
         """
         scores.refuse_non_finite()
+        output = self._evaluate_step(scores, state, parts)
+        if STEPS not in output.state:
+            return output
+        return replace(output, state={**output.state, STEPS: output.state[STEPS] + 1})
+
+    def _evaluate_step(
+        self, scores: Scores, state: State, parts: Sequence[torch.Tensor]
+    ) -> ObjectiveOutput:
         if self.statistics != "micro_batch" or len(parts) <= 1:
             return self._evaluate(scores, state)
         shares = [len(places) / len(scores.labels) for places in parts]
@@ -178,7 +189,10 @@ class Objective:
                 counts = membership(codes, dependence.value_count).sum(dim=0)
                 state[key] = self.decay * state[key] + counts
                 marginal = state[key] / state[key].sum().clamp(min=1e-30)
-            value, numbers = measure_dependence(dependence, scores.hidden, codes, marginal)
+            warmth = 1.0
+            if dependence.warmup_steps:
+                warmth = ((state[STEPS] + 1) / dependence.warmup_steps).clamp(max=1)
+            value, numbers = measure_dependence(dependence, scores.hidden, codes, marginal, warmth)
             loss = loss + value
             terms |= numbers
         return ObjectiveOutput(loss, terms, state)

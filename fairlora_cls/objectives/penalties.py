@@ -80,6 +80,7 @@ class PenaltyKind:
     statistic: Callable[..., GroupStatistic]  # (Scores, codes (B,), G) → GroupStatistic
     spread: Callable[[GroupStatistic], torch.Tensor]
     least_groups: int = 2  # fewer present groups than this leave it 0
+    needs_classes: bool = True  # reads class probabilities, which a generator does not have
 
 
 PENALTIES: Mapping[str, PenaltyKind] = {
@@ -94,6 +95,7 @@ PENALTIES: Mapping[str, PenaltyKind] = {
         "mean cross-entropy + λ·variance of the groups' mean losses (FairLoRA, Sukumaran et al. 2024)",
         mean_loss,
         spread_variance,
+        needs_classes=False,
     ),
     "smooth_range": PenaltyKind(
         "smooth-range",

@@ -18,17 +18,24 @@ class NonFiniteScoresError(FloatingPointError):
 
 @dataclass(frozen=True)
 class Scores:
-    """What the model says of one optimizer step's examples, and what is known of them."""
+    """What the model says of one optimizer step's examples, and what is known of them.
 
-    logits: torch.Tensor  # (B, K) float32
+    A classifier gives `logits`, a generator `losses`.
+    """
+
+    logits: torch.Tensor | None  # (B, K) float32
     labels: torch.Tensor  # (B,) int64 in [0, K)
     groups: Mapping[str, torch.Tensor]  # protected attribute → (B,) int64 codes in [0, G)
     recorded: Mapping[str, torch.Tensor] = field(default_factory=dict)  # attribute whose dependence
     # is measured → (B,) int64 codes, −1 where the attribute is not recorded
     hidden: torch.Tensor | None = None  # (B, S, D) float32, tapped and pooled over tokens
+    losses: torch.Tensor | None = None  # (B,) float32, mean token loss of each text, nats
 
     def example_losses(self) -> torch.Tensor:
-        """Cross-entropy of each example, (B,), in nats (glaucoma paper eq. 3)."""
+        """Each example's loss, (B,), in nats: its cross-entropy (glaucoma paper eq. 3), or the
+        mean next-token loss of its answers (FairLLaVA eq. 4)."""
+        if self.losses is not None:
+            return self.losses
         return functional.cross_entropy(self.logits, self.labels, reduction="none")
 
     def true_class_probabilities(self) -> torch.Tensor:
@@ -38,21 +45,26 @@ class Scores:
 
     def part(self, places: torch.Tensor) -> Scores:
         """The examples at `places` (b,) only."""
+
+        def chosen(tensor: torch.Tensor | None) -> torch.Tensor | None:
+            return None if tensor is None else tensor[places]
+
         return Scores(
-            self.logits[places],
+            chosen(self.logits),
             self.labels[places],
             {name: codes[places] for name, codes in self.groups.items()},
             {name: codes[places] for name, codes in self.recorded.items()},
-            None if self.hidden is None else self.hidden[places],
+            chosen(self.hidden),
+            chosen(self.losses),
         )
 
     def refuse_non_finite(self) -> None:
         """Raises NonFiniteScoresError, saying where and how many."""
-        for name in ("logits", "hidden"):
+        names = {"logits": "logits", "losses": "token losses", "hidden": "tapped hidden states"}
+        for name, what in names.items():
             tensor = getattr(self, name)
             if tensor is not None and not torch.isfinite(tensor).all():
-                bad = int((~torch.isfinite(tensor)).flatten(1).any(dim=1).sum())
-                what = "logits" if name == "logits" else "tapped hidden states"
+                bad = int((~torch.isfinite(tensor)).reshape(len(tensor), -1).any(dim=1).sum())
                 raise NonFiniteScoresError(
                     f"the {what} of {bad} of {len(tensor)} examples are NaN or infinite"
                 )

@@ -1,6 +1,6 @@
 """The exact gradient of a whole effective batch, in micro-batches and over processes.
 
-B examples of one optimizer step, b of one micro-batch, K classes, S tapped states, D hidden size.
+B examples of one optimizer step, b of one micro-batch.
 Micro-batch j of a step belongs to process j mod P, and its dropout masks are drawn from
 (seed, step, j): they are the same in both passes, after a resume, and whatever the number of
 processes.
@@ -55,63 +55,67 @@ def backward_effective_batch(
     state: State,
     micro_batches: Sequence[MicroBatch],
     step: Step,
-    class_count: int,
-    hidden_shape: tuple[int, int] | None = None,
-) -> tuple[ObjectiveOutput, torch.Tensor]:
+    shapes: Mapping[str, tuple[int, ...]],
+) -> tuple[ObjectiveOutput, dict[str, torch.Tensor]]:
     """Add the gradient of objective(all B examples) to the parameters' `.grad`, this process's part.
 
-    `micro_batches` are this process's share of the step; `hidden_shape` (S, D) where the objective
-    reads tapped states. The caller sums the model's gradients over processes; those of the
-    objective's own parameters are whole already. Returns the objective's output and the logits
-    (B, K), both of the whole step and detached.
+    `micro_batches` are this process's share of the step; `shapes` says which of the model's outputs
+    the objective reads and how large they are for one example: `logits` (K,), `losses` (), `hidden`
+    (S, D). The caller sums the model's gradients over processes; those of the objective's own
+    parameters are whole already. Returns the objective's output and the model's (B, …), both of the
+    whole step and detached.
 
     A separable objective takes one pass. Otherwise: forward without graph, the objective and its
-    gradient with respect to every example's logits and tapped states, then forward and backward per
+    gradient with respect to every example's outputs, then forward and backward per
     micro-batch with those gradients (gradient caching, Gao et al. 2021). A process whose share is
     one micro-batch keeps its graph and needs no second forward.
     """
     separable = objective.is_separable
     keep_graph = separable or len(micro_batches) <= 1
     device, size = step.labels.device, len(step.labels)
-    logits = torch.zeros(size, class_count, device=device)
-    hidden = torch.zeros(size, *hidden_shape, device=device) if hidden_shape else None
+    outputs = {name: torch.zeros(size, *shape, device=device) for name, shape in shapes.items()}
     kept = None
     for micro in micro_batches:
         with torch.set_grad_enabled(keep_graph):
             own = _forward(forward, micro)
-        logits[micro.places] = own.logits.detach()
-        if hidden is not None:
-            hidden[micro.places] = own.hidden.detach()
+        for name, whole in outputs.items():
+            whole[micro.places] = getattr(own, name).detach()
         if separable:
             scores = Scores(
                 own.logits,
                 step.labels[micro.places],
                 {name: codes[micro.places] for name, codes in step.groups.items()},
+                losses=own.losses,
             )
             backward(objective.separable_share(scores, micro.places, step.labels, step.groups))
         kept = own
-    logits = sum_over_processes(logits).requires_grad_(not separable)
-    leaves = [logits]
-    if hidden is not None:
-        hidden = sum_over_processes(hidden).requires_grad_(not separable)
-        leaves.append(hidden)
+    for name, whole in outputs.items():
+        outputs[name] = sum_over_processes(whole).requires_grad_(not separable)
     with torch.set_grad_enabled(not separable):
-        scores = Scores(logits, step.labels, step.groups, step.recorded, hidden)
+        scores = Scores(
+            outputs.get("logits"),
+            step.labels,
+            step.groups,
+            step.recorded,
+            outputs.get("hidden"),
+            outputs.get("losses"),
+        )
         output = objective(scores, state, step.parts)
     if not separable:
         parameters = [p for _, p in objective.named_parameters()]
+        leaves = list(outputs.values())
         gradients = torch.autograd.grad(output.loss, [*leaves, *parameters], allow_unused=True)
         upstream = gradients[: len(leaves)]
         for micro in micro_batches:
             own = kept if keep_graph else _forward(forward, micro)
-            outputs = [own.logits, own.hidden][: len(leaves)]
-            backward(_with_gradients(outputs, [g[micro.places] for g in upstream]))
+            tensors = [getattr(own, name) for name in outputs]
+            backward(_with_gradients(tensors, [g[micro.places] for g in upstream]))
         if parameters:
             backward(_with_gradients(parameters, gradients[len(leaves) :]))
     detached = ObjectiveOutput(
         output.loss.detach(), output.terms, {n: t.detach() for n, t in output.state.items()}
     )
-    return detached, logits.detach()
+    return detached, {name: whole.detach() for name, whole in outputs.items()}
 
 
 def _with_gradients(

@@ -21,6 +21,7 @@ from fairlora_cls.data.batching import Batch, micro_batches
 from fairlora_cls.errors import RunError
 from fairlora_cls.models.adapters import restore_trainable_state, trainable_state
 from fairlora_cls.models.classifier import Classifier
+from fairlora_cls.models.generator import Generator
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.objectives.objectives import Objective
 from fairlora_cls.objectives.scores import NonFiniteScoresError
@@ -102,7 +103,7 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, schedul
 
 
 def fine_tune(
-    classifier: Classifier,
+    model: Classifier | Generator,
     forward: Callable[[Batch], Outputs],
     objective: Objective,
     plan_epoch: Callable[[int], Sequence[np.ndarray]],
@@ -118,13 +119,13 @@ def fine_tune(
 ) -> Progress:
     """Train, resuming from `folder/checkpoints` where there are any; end with the best epoch's weights.
 
-    `forward` is the classifier under accelerate's autocast. `plan_epoch` gives an epoch's
+    `forward` is the model under accelerate's autocast. `plan_epoch` gives an epoch's
     effective batches as arrays of indices into `labels` (N,) and the codes (N,) of each attribute
-    in `groups` (the protected ones) and `recorded` (−1 where not recorded). `validate` returns metrics with the key `score`: the epoch with the highest score
-    is kept, the earlier one on a tie. Raises RunError on a non-finite loss or gradient, before the
+    in `groups` (the protected ones) and `recorded` (−1 where not recorded). `validate` returns
+    metrics with the key `score`: the epoch with the highest score is kept, the earlier one on a tie. Raises RunError on a non-finite loss or gradient, before the
     weights take the step.
     """
-    parameters = {n: p for n, p in classifier.named_parameters() if p.requires_grad}
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     attribute_parameters = dict(objective.named_parameters())
     names = {id(p): n for n, p in (parameters | attribute_parameters).items()}
     trained = list(parameters.values())
@@ -135,16 +136,14 @@ def fine_tune(
         for codes in (groups, recorded)
     )
     state = objective.initial_state(accelerator.device)
-    hidden_shape = (
-        (len(classifier.taps.settings), classifier.backbone.hidden_size)
-        if objective.dependences
-        else None
-    )
+    shapes = dict(model.output_shapes)
+    if not objective.dependences:
+        shapes.pop("hidden", None)
     checkpoints = folder / "checkpoints"
     found = load_latest(checkpoints)
     progress = found.progress if found else Progress()
     if found:
-        restore_trainable_state(classifier, found.weights)
+        restore_trainable_state(model, found.weights)
         restore_optimizer(optimizer.optimizer, found.optimizer, names)
         state = restore_objective(objective, found.objective, accelerator.device)
         if accelerator.scaler is not None:
@@ -162,7 +161,7 @@ def fine_tune(
             save_checkpoint(
                 checkpoints,
                 Checkpoint(
-                    trainable_state(classifier),
+                    trainable_state(model),
                     optimizer_tensors(optimizer.optimizer, names),
                     objective_tensors(objective, state),
                     extra,
@@ -173,7 +172,7 @@ def fine_tune(
 
     first_step = 0
     for epoch, plan in enumerate(plans):
-        classifier.train()
+        model.train()
         for step, indices in enumerate(plan, start=first_step):
             if step < progress.step:
                 continue
@@ -188,10 +187,10 @@ def fine_tune(
                 settings,
                 make_batch,
                 accelerator,
-                draw_tokens=hidden_shape is not None,
+                draw_tokens="hidden" in shapes,
             )
             try:
-                output, logits = backward_effective_batch(
+                output, outputs = backward_effective_batch(
                     forward,
                     accelerator.backward,
                     lambda tensor: accelerator.reduce(tensor, "sum"),
@@ -204,8 +203,7 @@ def fine_tune(
                         {name: codes[chosen] for name, codes in recorded_tensors.items()},
                         parts,
                     ),
-                    classifier.head.out_features,
-                    hidden_shape,
+                    shapes,
                 )
             except NonFiniteScoresError as error:
                 raise _stopped(str(error), step, checkpoints) from error
@@ -218,10 +216,11 @@ def fine_tune(
                 accelerator.clip_grad_norm_(
                     list(attribute_parameters.values()), settings.gradient_clip
                 )
-            hits = (logits.argmax(1) == label_tensor[chosen]).float().mean()
-            numbers = _numbers(
-                {"loss": output.loss, "gradient_norm": norm, **output.terms, "accuracy": hits}
-            )
+            values = {"loss": output.loss, "gradient_norm": norm, **output.terms}
+            if "logits" in outputs:
+                hits = outputs["logits"].argmax(1) == label_tensor[chosen]
+                values["accuracy"] = hits.float().mean()
+            numbers = _numbers(values)
             _stop_unless_finite(numbers, step, checkpoints, accelerator.scaler is not None)
             optimizer.step()
             optimizer.zero_grad()
@@ -259,7 +258,7 @@ def fine_tune(
         if progress.best_score is None or metrics["score"] > progress.best_score:
             progress = replace(progress, best_epoch=epoch + 1, best_score=metrics["score"])
             if accelerator.is_main_process:
-                save_best(checkpoints, trainable_state(classifier), epoch + 1)
+                save_best(checkpoints, trainable_state(model), epoch + 1)
         log.write(
             json.dumps({"step": progress.step, "epoch": epoch + 1, "validation": metrics}) + "\n"
         )
@@ -268,8 +267,8 @@ def fine_tune(
         display.say(f"Epoch {epoch + 1} of {settings.epochs}: validation {shown}")
         checkpoint()
     log.close()
-    restore_trainable_state(classifier, load_best(checkpoints, progress.best_epoch))
-    classifier.eval()
+    restore_trainable_state(model, load_best(checkpoints, progress.best_epoch))
+    model.eval()
     return progress
 
 

@@ -1,0 +1,137 @@
+"""Qwen2.5-VL: images of any size within a pixel budget, rotary positions in time, row and column.
+
+B examples, T tokens, V visual tokens, D hidden size, C width of the vision tower.
+
+The vision tower works on patches of 14 × 14 px, in windows of 8 × 8 patches except in a few layers;
+the merger joins 2 × 2 patches to a visual token, so that one covers 28 × 28 px (Bai et al. 2025,
+arXiv 2502.13923). Depth and widths come from the configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import nn
+
+from fairlora_cls.data.images import fit_to_budget, fitted_size
+from fairlora_cls.models.architecture import Architecture, Grid
+
+PLACEHOLDER = "<|image_pad|>"
+LEAST_VISUAL_TOKENS = 4  # smaller images are enlarged to this, as by qwen-vl-utils
+
+
+class PatchGroups(nn.Module):
+    """In the merger's place: the patches of each visual token side by side, (ΣP, C) → (ΣV, k·C)."""
+
+    def __init__(self, merge: int):
+        super().__init__()
+        self.patches = merge**2
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        return patches.reshape(-1, self.patches * patches.shape[-1])
+
+
+def token_side(config: Any) -> int:
+    """Pixels on a side of the square that one visual token covers."""
+    return config.vision_config.patch_size * config.vision_config.spatial_merge_size
+
+
+def minimum_pixels(config: Any) -> int:
+    return LEAST_VISUAL_TOKENS * token_side(config) ** 2
+
+
+def fit_image(config: Any, processor: Any, image: Image.Image, maximum_pixels: int) -> Image.Image:
+    return fit_to_budget(image, minimum_pixels(config), maximum_pixels, token_side(config))
+
+
+def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
+    side = token_side(config)
+    width, height = fitted_size(size, minimum_pixels(config), maximum_pixels, side)
+    patch = config.vision_config.patch_size
+    return 1, height // patch, width // patch
+
+
+def size_of_grid(config: Any, grid: Sequence[int]) -> tuple[int, int]:
+    patch = config.vision_config.patch_size
+    return int(grid[2]) * patch, int(grid[1]) * patch
+
+
+def visual_tokens(config: Any, grid: Sequence[int]) -> int:
+    frames, rows, columns = (int(n) for n in grid)
+    return frames * rows * columns // config.vision_config.spatial_merge_size**2
+
+
+def positions(model: Any, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """Rotary positions (3, T): time, row, column."""
+    token_types = (input_ids == model.config.image_token_id).to(torch.int32)
+    found, _ = model.get_rope_index(
+        input_ids[None], mm_token_type_ids=token_types[None], image_grid_thw=grid[None]
+    )
+    return found[:, 0]
+
+
+def encode(
+    model: Any, processor: Any, images: Sequence[Image.Image]
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    inputs = processor.image_processor(images=list(images), do_resize=False, return_tensors="pt")
+    grids = inputs["image_grid_thw"]
+    outputs = model.get_image_features(
+        inputs["pixel_values"].to(model.device), grids.to(model.device)
+    )
+    return list(zip(outputs.pooler_output, grids, strict=True))
+
+
+def bypass_merger(model: Any) -> None:
+    # The stock forward brings the merger's output from window order to reading order, and so also
+    # the patches that are left as they are.
+    model.visual.merger = PatchGroups(model.visual.spatial_merge_size)
+
+
+def project(merger: nn.Module, features: torch.Tensor) -> torch.Tensor:
+    """(ΣV, k·C) → (ΣV, D)."""
+    return merger(features.reshape(-1, merger.ln_q.weight.shape[0]))
+
+
+def read(
+    model: Any,
+    embeddings: torch.Tensor,
+    is_image: torch.Tensor,
+    image_features: torch.Tensor | None,
+    arguments: dict[str, Any],
+) -> torch.Tensor:
+    return model.language_model(inputs_embeds=embeddings, **arguments).last_hidden_state
+
+
+def patches(vision: Any, visual_tokens: int) -> tuple[int, float]:
+    """Windows of `window_size` px in all layers but `fullatt_block_indexes`."""
+    count = visual_tokens * vision.spatial_merge_size**2
+    window = min(count, (vision.window_size / vision.patch_size) ** 2)
+    whole = len(vision.fullatt_block_indexes)
+    return count, whole * count + (vision.depth - whole) * window
+
+
+QWEN2_5_VL = Architecture(
+    model_class="Qwen2_5_VLModel",
+    whole_class="Qwen2_5_VLForConditionalGeneration",
+    processor_class="Qwen2_5_VLProcessor",
+    follows_budget=True,
+    vision_settings=(),
+    refusal=lambda config, processor: "",
+    minimum_pixels=minimum_pixels,
+    fit_image=fit_image,
+    grid_of_size=grid_of_size,
+    visual_tokens=visual_tokens,
+    fitted_size=size_of_grid,
+    placeholder=lambda processor: PLACEHOLDER,
+    expanded=lambda processor, count: PLACEHOLDER * count,
+    positions=positions,
+    encode=encode,
+    projector=lambda model: model.visual.merger,
+    bypass_projector=bypass_merger,
+    project=project,
+    read=read,
+    patches=patches,
+)

@@ -1,0 +1,62 @@
+"""recipe → the splits of a run, and what a reader of its report must know of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from fairlora_cls.assembly import RunGroups
+from fairlora_cls.data.batching import ImageFeatures
+from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.examples import Splits, limit_splits
+from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
+from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.shared_parts import SharedParts
+
+
+def load_run_data(recipe: Recipe, shared: SharedParts) -> tuple[Splits, tuple[str, ...]]:
+    """The splits that a recipe names, limited, with rare and missing groups treated, and notes."""
+    source, place, options = recipe.data.source, recipe.data.place, recipe.data.options
+    loaded = shared.once(
+        ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
+    )
+    splits = limit_splits(loaded, recipe.data.limit)
+    sensitive = single_attributes(recipe.data.sensitive)
+    splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
+    splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
+    return splits, (*missing_notes(recipe, touched), *merged)
+
+
+def predict_missing_groups(
+    recipe: Recipe, splits: Splits, features: ImageFeatures
+) -> tuple[Splits, tuple[str, ...]]:
+    return fill_missing_groups(
+        splits,
+        single_attributes(recipe.data.sensitive),
+        mean_visual_tokens(features, len(splits.train)),
+        recipe.data.predict_confidence,
+        recipe.seed,
+    )
+
+
+def missing_notes(recipe: Recipe, touched: int) -> tuple[str, ...]:
+    if not touched:
+        return ()
+    policy = recipe.data.missing_groups
+    treated = "left out" if policy == "drop" else "kept as the group Unknown"
+    return (
+        f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups).",
+    )
+
+
+def absent_notes(groups: RunGroups) -> tuple[str, ...]:
+    return tuple(
+        f"The group {name} ({attribute}) is absent from training; the objective never saw it."
+        for attribute, found in groups.protected.items()
+        for name in found.absent_from_training
+    )
+
+
+def skipped_note(dropped: Sequence[Path]) -> str:
+    return f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}."

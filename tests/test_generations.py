@@ -1,0 +1,92 @@
+"""Texts of a model as JSON lines."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.generations import (
+    Generations,
+    read_generations,
+    write_generations,
+)
+
+
+def two_texts(**changes):
+    values = {
+        "ids": ("a#report", "b#report"),
+        "units": ("p", "q"),
+        "questions": ("report", "report"),
+        "prompts": ("Write.", "Write."),
+        "references": ("No\u2028effusion.", "Effusion."),
+        "texts": ("", "Ergussß\nneu"),
+        "labels": ("no", None),
+        "complete": (True, False),
+        "attributes": {"sex": np.array(["Female", ""], dtype=object)},
+    }
+    return Generations(**(values | changes))
+
+
+def test_written_texts_are_read_back_equal(tmp_path):
+    texts = two_texts()
+    write_generations(texts, tmp_path / "test.jsonl")
+    again = read_generations(tmp_path / "test.jsonl")
+    assert again.attributes["sex"].tolist() == ["Female", ""]
+    for name in ("ids", "units", "questions", "prompts", "references", "texts", "labels"):
+        assert getattr(again, name) == getattr(texts, name)
+    assert again.complete == (True, False)
+
+
+def test_a_foreign_file_needs_three_keys_only(tmp_path):
+    path = tmp_path / "other.jsonl"
+    path.write_text(
+        json.dumps({"id": 7, "reference": "x", "text": "y", "attributes": {"sex": "F"}})
+        + "\n\n"
+        + json.dumps({"id": 8, "reference": "x", "text": "y"})
+    )
+    texts = read_generations(path)
+    assert texts.ids == ("7", "8") == texts.units
+    assert texts.questions == ("text", "text")
+    assert texts.labels == (None, None)
+    assert texts.complete == (True, True)
+    assert texts.group_names("sex").tolist() == ["F", "missing"]
+
+
+def test_intersections_join_names():
+    texts = two_texts(
+        attributes={
+            "sex": np.array(["F", "M"], dtype=object),
+            "race": np.array(["A", ""], dtype=object),
+        }
+    )
+    assert texts.group_names("sex×race").tolist() == ["F×A", "M×missing"]
+    with pytest.raises(InputError, match="no attribute 'rase'; did you mean 'race'"):
+        texts.group_names("rase")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no texts"),
+        ("{", "Line 1 of .* is not JSON"),
+        ("[1]", "Line 1 of .* must be an object"),
+        ('{"id": 1, "text": "a"}', "Line 1 of .* has no 'reference'"),
+        ('{"id": 1, "text": "a", "reference": "b", "attributes": [1]}', "attributes as an object"),
+        ('{"id": 1, "text": "a", "reference": "b"}\n' * 2, "'1' occurs more than once"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, content, message):
+    path = tmp_path / "x.jsonl"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_generations(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_generations(tmp_path / "absent.jsonl")
+
+
+def test_unequal_lengths_are_refused():
+    with pytest.raises(InputError, match="2 texts, but 1 of 'units'"):
+        two_texts(units=("p",))
+    with pytest.raises(InputError, match="no generated texts"):
+        two_texts(ids=())
