@@ -20,6 +20,7 @@ from fairlora_cls.ablations.statistics import (
     pareto_front,
     summarise_settings,
 )
+from fairlora_cls.ablations.wording import quantity_title
 
 ACCURACY, GAP = Quantity("", "accuracy"), Quantity("sex", "max_acc_gap")
 VALUES = {  # λ → seeds 1, 2, 3: accuracy, gap
@@ -135,17 +136,23 @@ def test_the_rules_of_selection():
     assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1)}, 0.05) is None
 
 
-def test_reports_of_texts_lead_with_the_metrics_that_they_have(plan):
+def test_reports_of_texts_lead_with_their_own_headline(plan):
     numbers = {
-        "": {"bleu_4": Measured(0.1), "rouge_l": Measured(0.2), "none": Measured(None)},
-        "sex": {"rouge_l_gap": Measured(0.05), "other_gap": Measured(0.1)},
+        "": {"bleu_4": Measured(0.1), "none": Measured(None), "rouge_l": Measured(0.2)},
+        "sex": {"bleu_4_gap": Measured(0.1), "rouge_l_gap": Measured(0.05)},
     }
-    results = [RunResult(plan.jobs[0], "complete", "", 1.0, numbers, 10)]
-    assert headline_quantities(results) == [
-        Quantity("", "bleu_4"),
+    result = RunResult(
+        plan.jobs[0], "complete", "", 1.0, numbers, 10, "rouge_l", {"rouge_l": "ROUGE-L"}
+    )
+    found = headline_quantities([result])
+    assert found == [
         Quantity("", "rouge_l"),
+        Quantity("", "bleu_4"),
         Quantity("sex", "rouge_l_gap"),
     ]
+    assert quantity_title(found[2]) == "ROUGE-L gap of sex"
+    assert quantity_title(found[1]) == "bleu 4"
+    assert quantity_title(GAP) == "MaxAccGap of sex"
 
 
 def test_the_table_has_a_row_per_run(plan):

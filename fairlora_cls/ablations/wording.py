@@ -31,8 +31,10 @@ RULES_IN_WORDS = {
 
 def quantity_title(quantity: Quantity) -> str:
     """'Accuracy', 'MaxAccGap of ethnicity'."""
-    name = title_of(quantity.name) if _is_known(quantity) else quantity.name.replace("_", " ")
-    name = SHORT_TITLES.get(quantity.name, name)
+    given = quantity.title or quantity.name.replace("_", " ")
+    name = SHORT_TITLES.get(quantity.name) or (
+        title_of(quantity.name) if _is_known(quantity) else given
+    )
     return f"{name} of {quantity.attribute}" if quantity.attribute else name
 
 
