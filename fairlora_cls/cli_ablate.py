@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.terminal import Debug, exit_codes, terminal
 
 if TYPE_CHECKING:
@@ -90,9 +90,11 @@ def ablate(
             f"{plan.name}: {len(plan.settings)} settings × {len(plan.seeds)} seeds → {plan.folder}",
             markup=False,
         )
-        outcome = run_ablation(
-            plan, _execution(plan, jobs, ray, skip_unreadable), overwrite=overwrite
-        )
+        execute = _execution(plan, jobs, ray, skip_unreadable)
+        try:
+            outcome = run_ablation(plan, execute, overwrite=overwrite)
+        except KeyboardInterrupt:
+            raise RunError("Interrupted. The same command goes on where it stood.") from None
         from fairlora_cls.terminal_grid import show_ablation
 
         show_ablation(outcome, str(plan.folder / "report.html"))

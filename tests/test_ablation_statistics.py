@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fairlora_cls.ablations.figures import numeric_axes
+from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.runs import (
     Measured,
@@ -16,11 +18,17 @@ from fairlora_cls.ablations.runs import (
 )
 from fairlora_cls.ablations.selection import Validation, _choose
 from fairlora_cls.ablations.statistics import (
+    Contrast,
+    SettingResult,
     contrast_settings,
     pareto_front,
     summarise_settings,
 )
-from fairlora_cls.ablations.wording import quantity_title
+from fairlora_cls.ablations.wording import (
+    describe_evidence,
+    describe_undecided,
+    quantity_title,
+)
 
 ACCURACY, GAP = Quantity("", "accuracy"), Quantity("sex", "max_acc_gap")
 VALUES = {  # λ → seeds 1, 2, 3: accuracy, gap
@@ -166,3 +174,41 @@ def test_the_table_has_a_row_per_run(plan):
     assert lines[1] == "gap_weight=0,0,1,complete,0.8,0.1,0.04,10.0,gap_weight-0/seed-1,"
     assert lines[2] == "gap_weight=1,1,1,failed,,,,,gap_weight-1/seed-1,the loss is nan"
     assert len(lines) == 10
+
+
+def test_the_words_keep_evidence_and_chance_apart():
+    decided = Contrast("b", GAP, (1, 2), -0.07, (-0.09, -0.05), 0.01, 0.02, 0.02, 0.04)
+    undecided = Contrast("c", GAP, (1, 2), -0.01, (-0.05, 0.03), 0.6, 0.02, 0.6, 0.6)
+    one_seed = Contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
+    undefined = Contrast("e", GAP, (1, 2), None, None, None, None, None)
+    contrasts = (decided, undecided, one_seed, undefined)
+    outcome = AblationOutcome("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
+    assert describe_evidence(outcome) == [
+        "b differs from a in MaxAccGap of sex: −7.0 points (95% t-interval −9.0 to −5.0 over 2 "
+        "seeds). Neither other seeds (p = 0.010) nor the choice of test images (p = 0.020) explains "
+        "it; p = 0.040 for all comparisons together.",
+        "d differs from a in Accuracy: +5.0 points (one seed: of these two models, not yet of the "
+        "settings). Asked was the choice of test images (p = 0.001) only, which hardly explains it; "
+        "p = 0.003 for all comparisons together.",
+    ]
+    assert describe_undecided(outcome) == [
+        "The data cannot decide whether c and a differ in MaxAccGap of sex: −1.0 points (95% "
+        "t-interval −5.0 to +3.0 over 2 seeds). Asked were other seeds (p = 0.60) and the choice of "
+        "test images (p = 0.020); p = 0.60 for all comparisons together.",
+        "e and a cannot be compared in MaxAccGap of sex: it is undefined in one of their runs, or "
+        "they have no seed in common.",
+    ]
+
+
+def test_axes_are_the_keys_with_numbers_and_lines_their_other_values(tmp_path):
+    file = tmp_path / "axes.yaml"
+    file.write_text(
+        "base: quickstart\ngrid: {objective.gap_weight: [1, 0], objective.method: [fr, hybrid]}"
+    )
+    plan = make_plan(str(file), tmp_path / "out")
+    settings = [SettingResult(s.name, s.values, (1,), {}) for s in plan.settings]
+    axes = numeric_axes(settings)
+    assert list(axes) == ["objective.gap_weight"]
+    lines = axes["objective.gap_weight"]
+    assert list(lines) == ["method fr", "method hybrid"]
+    assert [x for x, _ in lines["method fr"]] == [0.0, 1.0]

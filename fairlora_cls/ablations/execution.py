@@ -8,7 +8,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
@@ -168,7 +168,8 @@ class LocalWorker:
         if self.job:
             self.process.terminate()
         else:
-            self.pipe.send(None)
+            with suppress(BrokenPipeError):  # an interrupt has ended it already
+                self.pipe.send(None)
         self.process.join()
 
     def _start(self) -> None:

@@ -206,7 +206,7 @@ def _is_known(quantity: Quantity) -> bool:
 def _difference(found: Contrast) -> str:
     text = show_difference(found.quantity, found.mean)
     if found.interval is None:
-        return f"{text} (one seed)"
+        return f"{text} (one seed: of these two models, not yet of the settings)"
     limits = show_limits(found.quantity, found.interval)
     return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
 
@@ -221,8 +221,10 @@ def _why(found: Contrast) -> str:
     if not asked:
         return "It was not tested."
     corrected = f"p {_p(found.p_holm)} for all comparisons together"
-    if found.is_evidence:
+    if found.is_evidence and len(asked) > 1:
         return f"Neither {' nor '.join(asked)} explains it; {corrected}."
+    if found.is_evidence:
+        return f"Asked was {asked[0]} only, which hardly explains it; {corrected}."
     return f"Asked were {' and '.join(asked)}; {corrected}."
 
 
