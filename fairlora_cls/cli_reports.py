@@ -184,7 +184,9 @@ def report(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
+        typer.Argument(
+            metavar="RUN_OR_FILE...", help="Run folders, prediction tables, or files of texts."
+        ),
     ],
     attribute: Attributes = None,
     positive: Positive = None,
@@ -194,6 +196,7 @@ def compare(
     unit: Unit = None,
     seed: Seed = 42,
     threshold: Threshold = None,
+    text_metric: TextMetrics = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
     ] = None,
@@ -201,7 +204,7 @@ def compare(
 ) -> None:
     """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
     with exit_codes(debug):
-        from fairlora_cls.compared_runs import load_compared_runs
+        from fairlora_cls.compared_runs import load_compared_runs, texts_of
         from fairlora_cls.evaluation.comparison import compare_predictions
         from fairlora_cls.evaluation.comparison_files import (
             COMPARISON_FILES,
@@ -210,14 +213,18 @@ def compare(
         )
         from fairlora_cls.run_folder import claim_report_folder
 
-        texts = [path for path in runs if path.suffix.lower() == ".jsonl"]
-        if texts:
-            raise InputError(
-                f"'{texts[0]}' holds texts, and compare knows predictions of classes only; make a "
-                "report of each model's texts and compare their intervals."
-            )
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
+        if any(texts_of(path) for path in runs):
+            _require_absent(
+                "are for classes, and these are texts",
+                positive=positive,
+                unit=unit,
+                threshold=threshold,
+            )
+            _compare_texts(runs, attribute, text_metric, folder, bootstrap, seed)
+            return
+        _require_absent("are for texts, and these are classes", text_metric=text_metric)
         given = load_compared_runs(runs, positive, threshold, unit)
         found = compare_predictions(
             given.tables,
@@ -325,6 +332,40 @@ def _report_texts(
         found = add_sections(found, [counterfactual_section(gaps, given.source)])
     write_report(found, folder)
     show_report(file.stem, found, folder)
+
+
+def _compare_texts(
+    paths: list[Path],
+    attributes: list[str] | None,
+    metrics: list[str] | None,
+    folder: Path,
+    bootstrap: int,
+    seed: int,
+) -> None:
+    from fairlora_cls.compared_runs import load_compared_texts
+    from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
+    from fairlora_cls.evaluation.text_comparison_files import (
+        describe_text_comparison,
+        write_text_comparison,
+    )
+    from fairlora_cls.evaluation.text_scores import score_texts
+    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
+
+    tables, covered = load_compared_texts(paths)
+    tables = align_generations(tables)
+    own = needed_metrics(metrics or usual_metrics(next(iter(tables.values()))))
+    found = compare_texts(
+        tables,
+        {name: score_texts(table, own) for name, table in tables.items()},
+        attributes or covered,
+        headline=metrics[0] if metrics else None,
+        bootstrap=bootstrap,
+        seed=seed,
+    )
+    write_text_comparison(found, folder)
+    for text in describe_text_comparison(found):
+        terminal.print(text, markup=False)
+    terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
 
 
 def _features(path: Path, ids: tuple[str, ...]) -> Features:

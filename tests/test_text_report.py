@@ -441,6 +441,3 @@ def test_the_command_line_reports_texts_of_any_model(tmp_path):
     assert "2 of 90 texts have no radgraph score." in stored["warnings"]
     assert stored["counterfactual"]["attributes"]["sex"]["alike"] == "findings"
     assert "micro F1 of findings" in done.output
-    refused = CliRunner().invoke(app, ["compare", str(file), str(file)])
-    assert refused.exit_code == 2
-    assert "holds texts" in refused.output
