@@ -135,7 +135,7 @@ def test_the_command_line_compares_texts_with_texts(tmp_path):
     arguments += ["--text-metric", "exact_match", "--bootstrap", "50"]
     done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "c")])
     assert done.exit_code == 0, done.output
-    assert "exact match is 0.0% for b and 33.5% for a" in done.output.replace("\n", " ")
+    assert "Exact match is 0.0% for b and 33.5% for a" in done.output.replace("\n", " ")
     (tmp_path / "t.csv").write_text("id,label,prob_no,prob_yes\n1,no,0.9,0.1\n")
     mixed = CliRunner().invoke(app, ["compare", str(tmp_path / "a.jsonl"), str(tmp_path / "t.csv")])
     assert mixed.exit_code == 2

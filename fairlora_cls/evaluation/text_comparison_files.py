@@ -7,6 +7,7 @@ from fairlora_cls.evaluation.document import Document, Fact, Verdict
 from fairlora_cls.evaluation.markdown import render_markdown
 from fairlora_cls.evaluation.page import render_page
 from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.text_comparison import TextComparison, TextDifference, TextPair
 from fairlora_cls.evaluation.text_results import TextMetric
@@ -122,9 +123,9 @@ def _sentence(metric: TextMetric, pair: TextPair, found: TextDifference, attribu
     )
     form = format_distance if attribute else format_score
     if found.difference.value is None:
-        return f"{subject} is undefined for {pair.other} or {pair.reference}."
+        return f"{capitalised(subject)} is undefined for {pair.other} or {pair.reference}."
     text = (
-        f"{subject} is {form(metric, found.other)} for {pair.other} and "
+        f"{capitalised(subject)} is {form(metric, found.other)} for {pair.other} and "
         f"{form(metric, found.reference)} for {pair.reference}: a difference of "
         f"{format_signed(metric, found.difference.value)}"
     )

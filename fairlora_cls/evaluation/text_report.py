@@ -31,10 +31,11 @@ from fairlora_cls.evaluation.text_draws import ScoredTexts, scored_texts
 from fairlora_cls.evaluation.text_examples import text_examples
 from fairlora_cls.evaluation.text_findings import correct_shifts, finding_shifts
 from fairlora_cls.evaluation.text_results import QuestionResult, TextMetric, TextReport
-from fairlora_cls.evaluation.text_scores import TextScores, metric_row
+from fairlora_cls.evaluation.text_scores import TEXT_METRICS, TextScores, metric_row
 from fairlora_cls.evaluation.text_warnings import describe_text_warnings
 
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
+RATES = ("exact_match", "diagnosis")  # each text is right or wrong
 LEAST_SHARE = 0.1  # of the texts that the headline metric must be defined for
 FEWEST_ALIKE = 20  # images that are asked the same, for names to be dealt out among them alone
 MOST_QUESTIONS = 12  # reported one by one
@@ -153,7 +154,7 @@ def describe_metrics(scored: ScoredTexts) -> dict[str, TextMetric]:
     for name in scored.names:
         row, values = metric_row(name), scored.scores(name)
         values = values[~np.isnan(values)]
-        is_rate = len(values) > 0 and bool(np.isin(values, (0, 1)).all())
+        is_rate = name in RATES or (name not in TEXT_METRICS and np.isin(values, (0, 1)).all())
         found[name] = TextMetric(
             title=row.label,
             description=row.description,
