@@ -385,10 +385,12 @@ def test_pairs_are_matched_by_findings_and_question():
 
 def test_usual_metrics_leave_out_findings_of_texts_on_skin():
     skin = generations_of(
-        {"id": str(k), "reference": "a melanocytic nevus", "text": "nevus"} for k in range(5)
+        {"id": str(k), "reference": f"The lesion is a {name}.", "text": "nevus"}
+        for k, name in enumerate(("nevus", "melanoma", "keratosis"))
     )
     chest = generations_of(
-        {"id": str(k), "reference": "Large pleural effusion.", "text": "x"} for k in range(5)
+        {"id": str(k), "reference": f"There is {name}.", "text": "x"}
+        for k, name in enumerate(("a large effusion", "edema", "no pneumothorax"))
     )
     assert "findings" not in usual_metrics(skin)
     assert "findings" in usual_metrics(chest)
