@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -28,6 +29,7 @@ from fairlora_cls.objectives.mutual_information import (
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
+from fairlora_cls.shared_parts import SharedParts
 
 DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
 
@@ -86,7 +88,9 @@ def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
     return RunGroups(protected, recorded)
 
 
-def build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, ClassifierSettings]:
+def build_classifier(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[torch.nn.Module, ClassifierSettings]:
     """The classifier that a recipe describes, untrained; its initial weights follow from the seed."""
     model, objective = recipe.model, recipe.objective
     words = None
@@ -113,15 +117,17 @@ def build_classifier(recipe: Recipe, splits: Splits) -> tuple[torch.nn.Module, C
         found = load_label_word_classifier(model.backbone, dtype, model.max_pixels, words)
         found.backbone = replace(found.backbone, rescaling=model.rescaling)
         return found, settings
-    backbone, network, taps = _build_network(recipe, language_head=False)
+    backbone, network, taps = _build_network(recipe, shared, language_head=False)
     classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
     return classifier, settings
 
 
-def build_generator(recipe: Recipe) -> tuple[Generator, GeneratorSettings]:
+def build_generator(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[Generator, GeneratorSettings]:
     """The generator that a recipe describes, untrained; its initial weights follow from the seed."""
     model = recipe.model
-    backbone, network, taps = _build_network(recipe, language_head=True)
+    backbone, network, taps = _build_network(recipe, shared, language_head=True)
     settings = GeneratorSettings(
         backbone=model.backbone,
         prompt=recipe.data.prompt,
@@ -135,17 +141,19 @@ def build_generator(recipe: Recipe) -> tuple[Generator, GeneratorSettings]:
 
 
 def _build_network(
-    recipe: Recipe, *, language_head: bool
+    recipe: Recipe, shared: SharedParts, *, language_head: bool
 ) -> tuple[Backbone, torch.nn.Module, list[TapSettings]]:
     """The backbone with LoRA on it, and where the recipe's dependences tap it."""
     model = recipe.model
-    backbone = load_backbone(
+    load = partial(
+        load_backbone,
         model.backbone,
         DTYPES[recipe.training.precision],
         model.max_pixels,
         language_head=language_head,
         train_projector=model.train_projector,
     )
+    backbone = shared.lend_backbone((load.args, tuple(load.keywords.items())), load)
     backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
     network = backbone.model

@@ -104,7 +104,8 @@ def _validate(
     logits = predict_logits(engine, batch_makers["validation"], len(examples), len(splits.classes))
     labels = np.array([e.label for e in examples], dtype=np.int64)
     codes = groups.protected_codes("validation")
-    return validation_metrics(logits, labels, codes, recipe.training.select_by)
+    training = recipe.training
+    return validation_metrics(logits, labels, codes, training.select_by, training.gap_bound)
 
 
 def _predict(

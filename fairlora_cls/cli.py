@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from fairlora_cls import __version__
+from fairlora_cls.cli_ablate import Quick, ablate
 from fairlora_cls.cli_reports import compare, postprocess, report
 from fairlora_cls.errors import InputError
 from fairlora_cls.terminal import (
@@ -107,6 +108,7 @@ def train(
     no_vision_cache: NoCache = False,
     skip_unreadable: SkipUnreadable = False,
     allow_urls: AllowUrls = False,
+    quick: Quick = False,
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
@@ -114,6 +116,12 @@ def train(
         from fairlora_cls.recipe import build_recipe
 
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
+        if quick:
+            from fairlora_cls.quick import quick_values
+            from fairlora_cls.recipe import merge
+
+            named = _recipe_values(None, data, allow_urls, model, method, mutual_information)
+            values = merge(quick_values(values), named)
         chosen = build_recipe(values, settings or ())
         folder = output or Path("runs") / chosen.name
         if resume and overwrite:
@@ -273,7 +281,7 @@ def _answer_rows(
     return [["id", "prediction", *(f"prob_{c}" for c in classes)], *rows]
 
 
-for verb in (report, compare, postprocess):
+for verb in (ablate, report, compare, postprocess):
     app.command()(verb)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,7 +12,6 @@ from fairlora_cls.terminal import Debug, Threshold, exit_codes, open_display, sh
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.features import Features
-    from fairlora_cls.evaluation.prediction_table import Predictions
 
 Attributes = Annotated[
     list[str] | None,
@@ -28,6 +27,19 @@ Unit = Annotated[
         help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
     ),
 ]
+TextMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="For texts: a metric, such as rouge_l. Repeatable; the first one's gap is judged "
+        "(default: all that need no other package)."
+    ),
+]
+Scores = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="For texts: scores of other tools, with the columns id, metric, value."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
 Validation = Annotated[
     Path | None,
@@ -39,7 +51,11 @@ Validation = Annotated[
 
 def report(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS.csv", help="Predictions of any model.")
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="Predictions of any model: a .csv of classes, or a .jsonl of generated texts.",
+        ),
     ],
     attribute: Attributes = None,
     positive: Positive = None,
@@ -73,6 +89,11 @@ def report(
     minimum_similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
     ] = 0.7,
+    text_metric: TextMetrics = None,
+    scores: Scores = None,
+    excerpts: Annotated[
+        int, typer.Option(min=0, help="Texts shown: so many of the best, median and worst.")
+    ] = 2,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
     ] = None,
@@ -80,6 +101,33 @@ def report(
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with exit_codes(debug):
+        if predictions.suffix.lower() == ".jsonl":
+            _require_absent(
+                "are for classes, and these are texts",
+                positive=positive,
+                unit=unit,
+                suppress_below=suppress_below,
+                threshold=threshold,
+                validation=validation,
+            )
+            _report_texts(
+                predictions,
+                attribute,
+                text_metric,
+                scores,
+                features,
+                minimum_similarity,
+                output or Path("runs") / predictions.stem,
+                bootstrap=bootstrap,
+                minimum_group_size=minimum_group_size,
+                minimum_stratum_size=minimum_stratum_size,
+                excerpts=excerpts,
+                seed=seed,
+            )
+            return
+        _require_absent(
+            "are for texts (.jsonl), and these are classes", text_metric=text_metric, scores=scores
+        )
         from fairlora_cls.data.groups import single_attributes
         from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
@@ -108,7 +156,7 @@ def report(
             from fairlora_cls.evaluation.matching import counterfactual_gaps
             from fairlora_cls.evaluation.matching_section import counterfactual_section
 
-            given = _features(features, table)
+            given = _features(features, table.ids)
             gaps = counterfactual_gaps(
                 table,
                 given,
@@ -162,6 +210,12 @@ def compare(
         )
         from fairlora_cls.run_folder import claim_report_folder
 
+        texts = [path for path in runs if path.suffix.lower() == ".jsonl"]
+        if texts:
+            raise InputError(
+                f"'{texts[0]}' holds texts, and compare knows predictions of classes only; make a "
+                "report of each model's texts and compare their intervals."
+            )
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
         given = load_compared_runs(runs, positive, threshold, unit)
@@ -226,12 +280,59 @@ def postprocess(
         terminal.print(f"Wrote {target}", markup=False)
 
 
-def _features(path: Path, table: Predictions) -> Features:
+def _require_absent(why: str, **options: object) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise InputError(f"{', '.join(given)}: such options {why}; leave them out.")
+
+
+def _report_texts(
+    file: Path,
+    attributes: list[str] | None,
+    metrics: list[str] | None,
+    scores: Path | None,
+    features: Path | None,
+    minimum_similarity: float,
+    folder: Path,
+    **options: Any,
+) -> None:
+    """`options` are those of `text_report`."""
+    from fairlora_cls.evaluation.generations import read_generations
+    from fairlora_cls.evaluation.outside_scores import read_scores
+    from fairlora_cls.evaluation.report import write_report
+    from fairlora_cls.evaluation.text_report import example_ids, text_report
+    from fairlora_cls.evaluation.text_scores import score_texts
+    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
+    from fairlora_cls.run_folder import claim_report_folder
+
+    claim_report_folder(folder)
+    texts = read_generations(file)
+    outside = read_scores(scores, texts.ids) if scores else {}
+    own = [name for name in needed_metrics(metrics or usual_metrics(texts)) if name not in outside]
+    scored = score_texts(texts, own, outside)
+    found = text_report(
+        texts, scored, attributes, headline=metrics[0] if metrics else None, **options
+    )
+    if features:
+        from fairlora_cls.evaluation.matching_section import counterfactual_section
+        from fairlora_cls.evaluation.sections import add_sections
+        from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
+
+        given = _features(features, tuple(dict.fromkeys(example_ids(texts))))
+        gaps = counterfactual_text_gaps(
+            texts, scored, found, given, found.attributes, minimum_similarity=minimum_similarity
+        )
+        found = add_sections(found, [counterfactual_section(gaps, given.source)])
+    write_report(found, folder)
+    show_report(file.stem, found, folder)
+
+
+def _features(path: Path, ids: tuple[str, ...]) -> Features:
     if path.is_dir():
         from fairlora_cls.image_features import visual_features
 
         with open_display() as display:
-            return visual_features(path, table.ids, display)
+            return visual_features(path, ids, display)
     from fairlora_cls.evaluation.features import read_features
 
     return read_features(path)

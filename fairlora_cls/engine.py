@@ -23,6 +23,7 @@ from fairlora_cls.evaluation.prediction import predict_outputs, read_states
 from fairlora_cls.files import cache_folder
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
+from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.training.loop import Display
 
 BatchMaker = Callable[[Sequence[int]], Batch]  # places in a split → what the model reads of them
@@ -76,12 +77,16 @@ def prepare_features(
     skip_unreadable: bool,
     accelerator: Any,
     display: Display,
+    shared: SharedParts | None = None,
 ) -> tuple[Splits, list[Path], dict[str, ImageFeatures]]:
     """Features of every split, from the cache (filled here) or live; and the images left out."""
     paths = list(dict.fromkeys(e.image for e in splits.everything()))
     entries: dict[Path, Any] = {}
     if use_cache:
-        entries = _cached_entries(paths, backbone, accelerator, display)
+        key = ("features", backbone.vision_fingerprint(), tuple(paths))
+        entries = (shared or SharedParts()).once(
+            key, lambda: _cached_entries(paths, backbone, accelerator, display)
+        )
         problems = find_unreadable([p for p in paths if p not in entries])
     else:
         problems = find_unreadable(paths)

@@ -6,8 +6,8 @@ N examples of a split, M texts: one for each question about each example.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
 from fairlora_cls.data.examples import Example, Splits, validate_structure
-from fairlora_cls.data.questions import QUESTIONS, Turn, ask_all
+from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.evaluation.generations import (
     Generations,
@@ -43,8 +43,6 @@ from fairlora_cls.task import Task
 from fairlora_cls.training.loop import Display
 from fairlora_cls.unfinished_texts import discard_unfinished, keep_unfinished, read_unfinished
 
-QuestionMaker = Callable[[Example], Sequence[Turn]]
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -64,10 +62,15 @@ def read_losses(outputs: Outputs) -> torch.Tensor:
     return outputs.losses
 
 
-def question_maker(recipe: Recipe, splits: Splits, *, training: bool) -> QuestionMaker:
-    """Example → its questions and answers; in training the phrasing varies with the seed."""
-    make, seed = QUESTIONS[recipe.data.questions], recipe.seed if training else None
-    return lambda example: make(example, splits.classes, recipe.data.prompt, seed)
+def ask(recipe: Recipe, splits: Splits, split: str) -> list[tuple[Turn, ...]]:
+    """Questions and answers of each example of a split, N; their phrasing varies in training only."""
+    return ask_all(
+        splits.split(split),
+        recipe.data.questions,
+        splits.classes,
+        recipe.data.prompt,
+        recipe.seed if split == "train" else None,
+    )
 
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
@@ -86,13 +89,12 @@ def _batch_makers(
     encoder = conversation_encoder(engine.model.backbone)
 
     def maker(name: str, found: ImageFeatures) -> BatchMaker:
-        examples = splits.split(name)
-        turns = question_maker(recipe, splits, training=name == "train")
+        turns = ask(recipe, splits, name)
 
         def make(indices: Sequence[int]) -> Batch:
             images = found(indices)
             texts = [
-                encoder.conversation(turns(examples[i]), grid)
+                encoder.conversation(turns[i], grid)
                 for i, (_, grid) in zip(indices, images, strict=True)
             ]
             return pad(indices, images, texts)
@@ -130,11 +132,11 @@ def _predict(
 ) -> Generations:
     """Greedy texts of a split; goes on where a killed process of the same model stopped."""
     examples = splits.split(split)
-    make = question_maker(recipe, splits, training=False)
+    canonical = replace(splits, train=(), validation=(), test=examples)
     asked = [
-        Asked(f"{example.id}#{turn.name}", place, turn)
-        for place, example in enumerate(examples)
-        for turn in make(example)
+        Asked(f"{examples[place].id}#{turn.name}", place, turn)
+        for place, turns in enumerate(ask(recipe, canonical, "test"))
+        for turn in turns
     ]
     accelerator, section = engine.accelerator, recipe.generation
     stem = folder / "predictions" / split
@@ -246,7 +248,7 @@ def _report(
 
 GENERATE = Task(
     check=_check,
-    build=lambda recipe, splits: build_generator(recipe),
+    build=build_generator,
     save=save_generator,
     read_settings=read_generator_settings,
     load=load_generator,

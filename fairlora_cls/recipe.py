@@ -48,6 +48,10 @@ def _known_tap(tap: str | list[int]) -> str | list[int]:
 Tap = Annotated[str | list[int], AfterValidator(_known_tap)]
 
 
+# Rows of training.select_by that look at groups.
+GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
+
+
 class Section(BaseModel):
     """A part of the recipe: unknown keys are refused, values cannot change afterwards."""
 
@@ -91,7 +95,7 @@ class LoraSection(Section):
 
 class ModelSection(Section):
     backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
-    max_pixels: Positive = 200704  # px² of a resized image; 784 px² are one visual token
+    max_pixels: Positive = 200704  # px² of a resized image, where the backbone follows a budget
     rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
     train_projector: bool | None = None  # tower → language; null: with task generate only
@@ -187,9 +191,13 @@ class TrainingSection(Section):
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False  # less memory for 20–33 % more time
     sampler: Literal["shuffle", "stratified", "balanced"] | None = None  # null: the method's own
-    select_by: Literal["auroc", "accuracy", "loss"] | None = (
-        None  # on validation, each epoch; null: auroc, of a generative run loss
-    )
+    select_by: (
+        Literal[
+            "auroc", "accuracy", "loss", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc"
+        ]
+        | None
+    ) = None  # on validation, each epoch; null: auroc, of a generative run loss
+    gap_bound: Annotated[float, Field(ge=0, le=1)] = 0.05  # largest MaxAccGap of bounded_…
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
 
@@ -276,7 +284,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     from fairlora_cls.data.datasets import DATASETS, check_options
     from fairlora_cls.objectives.objectives import OBJECTIVES
 
-    given = merge(dict(values), _parse_overrides(overrides))
+    given = merge(dict(values), override_values(overrides))
     problems = []
     data = given.get("data") if isinstance(given.get("data"), dict) else {}
     source = data.get("source", DataSection().source)
@@ -406,6 +414,9 @@ def _cross_checks(recipe: Recipe) -> list[str]:
     needs += [f"training.sampler '{recipe.training.sampler}'"] * (
         recipe.training.sampler in ("stratified", "balanced")
     )
+    needs += [f"training.select_by '{recipe.training.select_by}'"] * (
+        recipe.training.select_by in GROUP_SELECTIONS
+    )
     for key in ("mutual_information", "adversary"):
         section = getattr(objective, key)
         if section is not None and not section.weights:
@@ -497,7 +508,8 @@ def recipe_to_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True, width=100)
 
 
-def _parse_overrides(overrides: Iterable[str]) -> dict[str, Any]:
+def override_values(overrides: Iterable[str]) -> dict[str, Any]:
+    """`key=value` texts as nested values. Raises InputError."""
     nested: dict[str, Any] = {}
     for text in overrides:
         key, separator, value = text.partition("=")
@@ -553,7 +565,7 @@ def data_section(
     `shortcuts` holds nested values such as {"data": {"source": …}}. Another source starts from
     that source's own defaults, with the run's question kept.
     """
-    changes = merge(shortcuts, _parse_overrides(overrides))
+    changes = merge(shortcuts, override_values(overrides))
     if not changes:
         return None
     if unknown := [key for key in changes if key != "data"]:

@@ -53,6 +53,7 @@ from fairlora_cls.run_folder import (
     update_state,
 )
 from fairlora_cls.run_state import append_to_log, initial_state, training_state
+from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.task import Outcome
 from fairlora_cls.tasks import TASKS
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
@@ -74,30 +75,33 @@ def train(
     overwrite: bool = False,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
+    shared: SharedParts | None = None,
 ) -> Outcome:
     """Run a whole recipe: train, predict validation and test, report, and write the run folder.
 
-    Every check that needs no training is made before `folder` is created or touched. Raises
+    Every check that needs no training is made before `folder` is created or touched. `shared`
+    holds what further runs of this process need not load again; it changes no result. Raises
     InputError for bad input and RunError for a run that failed.
     """
     task = TASKS[recipe.task]
+    shared = shared or SharedParts()
     going_on = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
     timings: dict[str, float] = {}
     accelerator = start_accelerator(recipe.training.precision, recipe.training.trackers, folder)
     if going_on and read_json(folder / "run.json")["status"] == "complete":
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
-        splits, notes = load_run_data(recipe)
+        splits, notes = load_run_data(recipe, shared)
         notes = (*notes, *task.check(recipe, splits))
         groups = encode_run_groups(recipe, splits)
         for finding in quick_check(splits, recipe.data.sensitive, skip_unreadable):
             display.say(f"! {finding.message}")
     with _timed(timings, "model"):
-        model, settings = task.build(recipe, splits)
+        model, settings = task.build(recipe, splits, shared)
         model.to(accelerator.device)
     with _timed(timings, "vision_features"):
         splits, dropped, features = prepare_features(
-            splits, model.backbone, use_vision_cache, skip_unreadable, accelerator, display
+            splits, model.backbone, use_vision_cache, skip_unreadable, accelerator, display, shared
         )
         if dropped:
             task.check(recipe, splits)
@@ -127,9 +131,11 @@ def train(
     accelerator.wait_for_everyone()
     engine = build_engine(model, accelerator)
     with hold_run_folder(folder) if accelerator.is_main_process else nullcontext():
-        return _carry_out(
+        outcome = _carry_out(
             recipe, engine, settings, splits, groups, features, folder, notes, timings, display
         )
+    shared.give_back(model)
+    return outcome
 
 
 def _carry_out(
@@ -151,6 +157,9 @@ def _carry_out(
     if OBJECTIVES[recipe.objective.method].trains:
         with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
             progress = _train(recipe, engine, splits, groups, batch_makers, folder, display)
+        if recipe.training.select_by.startswith("bounded_") and progress.best_score < 0:
+            notes = (*notes, _unbounded_note(recipe, progress))
+            display.say(f"! {notes[-1]}")
     if accelerator.is_main_process:
         task.save(engine.model, settings, folder / "adapter")
     with _timed(timings, "prediction"):
@@ -179,7 +188,7 @@ def _carry_out(
         folder,
         status="complete",
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(training_state(folder, progress, groups) if progress else {}),
+        **(training_state(folder, progress, groups, recipe.training) if progress else {}),
         **({"probes": probes} if probes else {}),
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
@@ -274,6 +283,17 @@ def _pretrain_attribute_classifiers(
         display.say(
             f"Attribute classifier of {dependence.attribute}: loss {loss:.3f} nats, now frozen"
         )
+
+
+def _unbounded_note(recipe: Recipe, progress: Progress) -> str:
+    return (
+        f"No epoch had a validation MaxAccGap within training.gap_bound {recipe.training.gap_bound}; "
+        f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken."
+    )
+
+
+def _skipped_note(dropped: Sequence[Path]) -> str:
+    return f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}."
 
 
 @contextmanager

@@ -12,13 +12,16 @@ from fairlora_cls.data.examples import Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.shared_parts import SharedParts
 
 
-def load_run_data(recipe: Recipe) -> tuple[Splits, tuple[str, ...]]:
+def load_run_data(recipe: Recipe, shared: SharedParts) -> tuple[Splits, tuple[str, ...]]:
     """The splits that a recipe names, limited, with rare and missing groups treated, and notes."""
-    splits = limit_splits(
-        load_splits(recipe.data.source, recipe.data.place, recipe.data.options), recipe.data.limit
+    source, place, options = recipe.data.source, recipe.data.place, recipe.data.options
+    loaded = shared.once(
+        ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
     )
+    splits = limit_splits(loaded, recipe.data.limit)
     sensitive = single_attributes(recipe.data.sensitive)
     splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)

@@ -17,7 +17,7 @@ import torch
 
 from fairlora_cls.assembly import RunGroups
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
-from fairlora_cls.recipe import Recipe
+from fairlora_cls.recipe import Recipe, TrainingSection
 from fairlora_cls.run_folder import installed_versions
 from fairlora_cls.training.checkpoints import Progress
 
@@ -49,16 +49,18 @@ def initial_state(
             attribute: dict(zip(found.names, found.counts, strict=True))
             for attribute, found in groups.protected.items()
         },
-        "selection_rule": f"highest validation {recipe.training.select_by}, earlier epoch on a tie"
-        if recipe.training.select_by != "loss"
-        else "lowest validation loss, earlier epoch on a tie",
+        "selection_rule": f"{_selection_rule(recipe.training)}, earlier epoch on a tie",
         "notes": list(notes),
     }
 
 
-def training_state(folder: Path, progress: Progress, groups: RunGroups) -> dict[str, Any]:
+def training_state(
+    folder: Path, progress: Progress, groups: RunGroups, training: TrainingSection
+) -> dict[str, Any]:
+    bounded = training.select_by.startswith("bounded_")
     return {
         "training": {
+            **({"gap_bound_met": progress.best_score >= 0} if bounded else {}),
             "steps": progress.step,
             "epochs": progress.epoch,
             "best_epoch": progress.best_epoch,
@@ -67,6 +69,16 @@ def training_state(folder: Path, progress: Progress, groups: RunGroups) -> dict[
             **_summarise_log(folder / "log.jsonl", groups),
         }
     }
+
+
+def _selection_rule(training: TrainingSection) -> str:
+    metric = training.select_by.removeprefix("bounded_")
+    if metric == training.select_by:
+        return f"{'lowest' if metric == 'loss' else 'highest'} validation {metric}"
+    return (
+        f"highest validation {metric} among the epochs whose largest validation MaxAccGap is at "
+        f"most {training.gap_bound}, or the smallest gap where no epoch is"
+    )
 
 
 def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from fairlora_cls.data.examples import Splits
 from fairlora_cls.engine import BatchMaker, Engine
 from fairlora_cls.evaluation.report import FairnessReport
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.training.loop import Display
 
 
@@ -37,8 +38,8 @@ class Task:
 
     # (recipe, splits) → notes for the report. Raises InputError for data that the task cannot use.
     check: Callable[[Recipe, Splits], tuple[str, ...]]
-    # (recipe, splits) → the untrained model and the settings that are saved with it.
-    build: Callable[[Recipe, Splits], tuple[torch.nn.Module, Any]]
+    # (recipe, splits, shared parts) → the untrained model and the settings that are saved with it.
+    build: Callable[[Recipe, Splits, SharedParts], tuple[torch.nn.Module, Any]]
     # (model, settings, folder): writes the trained model, whole or not at all.
     save: Callable[[Any, Any, Path], None]
     # (folder) → the settings saved there. Raises InputError where there are none.

@@ -115,6 +115,35 @@ def show_outcome(outcome: Outcome) -> None:
 
 def show_report(method: str, found: Any, folder: Path) -> None:
     numbers = found.to_dict()
+    table = _texts_table if numbers.get("task") == "generate" else _classes_table
+    terminal.print(table(method, numbers))
+    for warning in numbers["warnings"]:
+        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
+    terminal.print(f"Report: {folder / 'report.html'}", markup=False)
+
+
+def _texts_table(method: str, numbers: dict[str, Any]) -> Table:
+    """Every metric beside the constant answer, and its gap between the groups of each attribute."""
+    table = Table(title_justify="left")
+    for heading in (method, "mean", "constant", *numbers["attributes"]):
+        table.add_column(heading, justify="left" if heading == method else "right")
+    for name, metric in numbers["metrics"].items():
+        gaps = (found["gaps"][f"{name}_gap"] for found in numbers["attributes"].values())
+        table.add_row(
+            metric["title"],
+            _three(numbers["overall"][name]["value"]),
+            _three(numbers["constant"]["scores"].get(name, {}).get("value")),
+            *(_gap_beside_chance(gap) for gap in gaps),
+        )
+    table.caption = "attributes: gap between groups (by chance)" if numbers["attributes"] else None
+    return table
+
+
+def _gap_beside_chance(gap: dict[str, Any]) -> str:
+    return f"{_three(gap['value'])} ({_three(gap['null_mean'])})"
+
+
+def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
     overall = numbers["overall"]
     table = Table(title_justify="left")
     for heading in (
@@ -139,10 +168,7 @@ def show_report(method: str, found: Any, folder: Path) -> None:
             _three(odds.get("value")),
         )
         first = ["", "", ""]
-    terminal.print(table)
-    for warning in numbers["warnings"]:
-        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
-    terminal.print(f"Report: {folder / 'report.html'}", markup=False)
+    return table
 
 
 def show_check(report: Any, folder: Path) -> None:

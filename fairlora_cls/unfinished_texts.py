@@ -60,9 +60,8 @@ def keep_unfinished(stem: Path, fingerprint: str, process: int) -> Iterator[Writ
 
 
 def _whole_lines(path: Path) -> list[str]:
-    return (
-        path.read_bytes().rpartition(b"\n")[0].decode().split("\n") if path.stat().st_size else []
-    )
+    """Without what follows the last line's end: a line that was being written."""
+    return path.read_bytes().decode(errors="replace").split("\n")[:-1]
 
 
 def _parts(stem: Path) -> list[Path]:

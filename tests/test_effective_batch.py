@@ -19,6 +19,7 @@ from fairlora_cls.objectives.mutual_information import (
     value_frequencies,
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS, build_objective
+from fairlora_cls.objectives.penalties import PENALTIES
 from fairlora_cls.objectives.scores import Scores
 from fairlora_cls.training.effective_batch import (
     MicroBatch,
@@ -41,20 +42,34 @@ CASES = [
     ("group-dro", "released"),
     ("vanilla", "frozen"),
 ]
+# The generative task: what the objective sees is each text's loss.
+CASES += [
+    (*case, "texts")
+    for case in CASES
+    if not (kind := OBJECTIVES[case[0]].penalty) or not PENALTIES[kind].needs_classes
+]
 
 
 class Network(nn.Module):
-    """Two layers; the first one's output is tapped."""
+    """Two layers; the first one's output is tapped. For texts, it gives losses."""
 
-    def __init__(self, dropout: float):
+    def __init__(self, dropout: float, gives: str = "logits"):
         super().__init__()
+        self.gives = gives
         torch.manual_seed(0)
         self.inner = nn.Sequential(nn.Linear(5, WIDTH), nn.Tanh(), nn.Dropout(dropout))
         self.head = nn.Linear(WIDTH, 3)
 
     def forward(self, inputs):
         hidden = self.inner(inputs)
-        return Outputs(self.head(hidden), pooled=hidden, hidden=hidden[:, None])
+        out = self.head(hidden)
+        if self.gives == "texts":  # any losses will do
+            return Outputs(losses=out.square().mean(dim=1), hidden=hidden[:, None])
+        return Outputs(out, pooled=hidden, hidden=hidden[:, None])
+
+
+def network_of(case, dropout=0.0):
+    return Network(dropout, *case[2:])
 
 
 def objective_of(name, dependence, statistics="effective_batch"):
@@ -112,7 +127,10 @@ def gradients_of(model, objective, state, data, share, places, gather=alone):
         state,
         share,
         Step(labels, groups, recorded, places),
-        {"logits": (3,), **({"hidden": (1, WIDTH)} if objective.dependences else {})},
+        {
+            **({"losses": ()} if model.gives == "texts" else {"logits": (3,)}),
+            **({"hidden": (1, WIDTH)} if objective.dependences else {}),
+        },
     )
 
 
@@ -122,8 +140,8 @@ def all_parameters(model, objective):
 
 def train_steps(case, micro_batch, statistics="effective_batch", sizes=(8, 8, 8, 8)):
     """All parameters and the objective's memory after some steps."""
-    model = Network(0.0)
-    objective = objective_of(*case, statistics)
+    model = network_of(case)
+    objective = objective_of(*case[:2], statistics)
     state = objective.initial_state(torch.device("cpu"))
     parameters = all_parameters(model, objective)
     optimizer = torch.optim.AdamW(parameters, lr=1e-2)
@@ -165,10 +183,12 @@ def one_graph(model, objective, state, data, share, places):
         graphs.append(model(part.batch))
     _, labels, groups, recorded = data
     hidden = torch.cat([g.hidden for g in graphs])
-    scores = Scores(torch.cat([g.logits for g in graphs]), labels, groups, recorded, hidden)
+    name = "losses" if model.gives == "texts" else "logits"
+    found = {"logits": None, name: torch.cat([getattr(g, name) for g in graphs])}
+    scores = Scores(labels=labels, groups=groups, recorded=recorded, hidden=hidden, **found)
     output = objective(scores, state, places)
     output.loss.backward()
-    return output, scores.logits.detach()
+    return output, found
 
 
 @pytest.mark.parametrize("statistics", STATISTICS)
@@ -177,14 +197,15 @@ def test_with_dropout_two_passes_equal_one_graph_over_the_same_masks(case, stati
     data = step_data(0, 7)
     results = []
     for gradient in (gradients_of, one_graph):
-        model, objective = Network(0.5), objective_of(*case, statistics)
+        model, objective = network_of(case, 0.5), objective_of(*case[:2], statistics)
         state = objective.initial_state(torch.device("cpu"))
-        output, logits = gradient(model, objective, state, data, *cut(data[0], 0, 2))
+        output, outputs = gradient(model, objective, state, data, *cut(data[0], 0, 2))
         gradients = [p.grad for p in all_parameters(model, objective)]
-        results.append((output, logits, gradients))
-    (ours, our_logits, our_gradients), (graph, logits, gradients) = results
+        results.append((output, outputs, gradients))
+    (ours, our_outputs, our_gradients), (graph, outputs, gradients) = results
     assert ours.loss.item() == pytest.approx(graph.loss.item(), rel=1e-6)
-    torch.testing.assert_close(our_logits, logits)
+    for name in our_outputs.keys() & outputs.keys():
+        torch.testing.assert_close(our_outputs[name], outputs[name].detach())
     assert ours.terms.keys() == graph.terms.keys()
     assert ours.state.keys() == graph.state.keys()
     for key in ours.state:
@@ -210,7 +231,7 @@ def test_summed_micro_batch_penalties_would_be_something_else():
 def test_two_shares_sum_to_the_whole(case, statistics):
     """Two processes, played one after the other: every gathered tensor is the sum of their parts."""
     data = step_data(0)
-    model, objective = Network(0.5), objective_of(*case, statistics)
+    model, objective = network_of(case, 0.5), objective_of(*case[:2], statistics)
     state = objective.initial_state(torch.device("cpu"))
     share, places = cut(data[0], 0, 2)
 

@@ -62,6 +62,22 @@ def test_best_epoch_rule():
     assert validation_metrics(logits, labels, groups, "accuracy")["score"] == 0.75
 
 
+def test_best_epoch_rules_that_look_at_groups():
+    # Sex: accuracies 1/2 and 1; band: 2/3 and 1. AUROC 1, accuracy 3/4.
+    labels = np.array([0, 1, 0, 1])
+    groups = {"sex": np.array([0, 0, 1, 1]), "band": np.array([0, 0, 0, 1])}
+    logits = np.array([[2.0, 0.0], [1.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+
+    def score(select_by, gap_bound=1.0):
+        return validation_metrics(logits, labels, groups, select_by, gap_bound)["score"]
+
+    assert score("worst_group_accuracy") == 0.5
+    assert score("bounded_accuracy", 0.5) == 0.75
+    assert score("bounded_auroc", 0.5) == 1.0
+    assert score("bounded_accuracy", 0.49) == -0.5
+    assert score("bounded_auroc", 0.0) == -0.5
+
+
 def test_one_class_in_validation_falls_back_to_the_loss():
     found = validation_metrics(
         np.zeros((2, 2)), np.zeros(2, int), {"sex": np.zeros(2, int)}, "auroc"

@@ -67,7 +67,7 @@ def test_pairs_equal_plain_loops(threshold):
         assert matched.pairs == len(differences)
         assert matched.images == (groups == matched.group).sum()
         assert matched.difference == pytest.approx(np.mean(differences))
-        assert matched.difference == pytest.approx(matched.accuracy - matched.other_accuracy)
+        assert matched.difference == pytest.approx(matched.score - matched.other_score)
         assert matched.similarity == pytest.approx(np.mean(similarities))
         total += len(differences) * abs(np.mean(differences))
     assert result.weighted_gap == pytest.approx(total / result.pairs)

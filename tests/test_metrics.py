@@ -14,6 +14,7 @@ from fairlearn.metrics import (
 
 from fairlora_cls.evaluation.counted_draws import confusion_by_group
 from fairlora_cls.evaluation.metrics import (
+    BETTER,
     CALIBRATION_BINS,
     EQUITY_SCALED,
     GAPS,
@@ -332,12 +333,12 @@ def test_gaps_leave_out_undefined_groups_and_need_two(name):
     gap = GAPS[name]
     three = {metric: np.array([0.2, np.nan, 0.5]) for metric in METRICS}
     assert gap.values(three) == pytest.approx(0.4 if gap.kind == "ratio" else 0.3)
-    best, worst = extreme_groups(gap, three)
+    best, worst = extreme_groups(gap, three, BETTER)
     lower_is_better = METRICS[gap.metrics[0]].better == "lower"
     assert (best, worst) == ((0, 2) if lower_is_better else (2, 0))
     one = {metric: np.array([0.2, np.nan, np.nan]) for metric in METRICS}
     assert np.isnan(gap.values(one))
-    assert extreme_groups(gap, one) is None
+    assert extreme_groups(gap, one, BETTER) is None
     many = {metric: np.stack([three[metric], one[metric]]) for metric in METRICS}
     assert np.isnan(gap.values(many)).tolist() == [False, True]
 
@@ -350,7 +351,7 @@ def test_a_ratio_of_zeros_is_undefined():
 
 def test_the_decisive_rate_names_the_groups_of_equalized_odds():
     values = {"sensitivity": np.array([0.9, 0.8]), "fpr": np.array([0.6, 0.1])}
-    assert extreme_groups(GAPS["equalized_odds_difference"], values) == (1, 0)
+    assert extreme_groups(GAPS["equalized_odds_difference"], values, BETTER) == (1, 0)
 
 
 @pytest.mark.parametrize("name", METRICS)

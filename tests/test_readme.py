@@ -1,5 +1,6 @@
 """Every command of the README is run, and every recipe, in a quick form."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -62,6 +63,11 @@ def workplace(tmp_path_factory, cohort):
         for i in range(90):
             row = ("yes", "no")[i % 2], ("yes", "no")[i % 3 == 0]
             writer.writerow([i, *row, 0.3, 0.7, "FM"[i % 5 == 0], "ABC"[i % 3]])
+    with (folder / "texts.jsonl").open("w") as file:
+        for i in range(60):
+            row = {"id": i, "reference": "No effusion.", "text": ("No effusion.", "Clear.")[i % 2]}
+            row["attributes"] = {"sex": "FM"[i % 3 == 0], "race": "AB"[i % 2]}
+            file.write(f"{json.dumps(row)}\n")
     return folder
 
 

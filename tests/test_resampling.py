@@ -9,6 +9,7 @@ from fairlora_cls.evaluation.resampling import (
     bootstrap_blocks,
     dealt_codes,
     drawn_weights,
+    exchangeable_kinds,
     null_blocks,
 )
 from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, interval, null_gaps, p_value
@@ -35,7 +36,7 @@ def test_a_drawn_unit_brings_all_its_examples():
     units = ["a", "a", "b", "c", "c", "c", "d", "e"]
     predictions = table([0, 1] * 4, [0, 1] * 4, units)
     codes = np.array([0, 0, 0, 1, 1, 1, 1, 0])
-    blocks = bootstrap_blocks(predictions, codes, 2)
+    blocks = bootstrap_blocks(predictions.units, codes, 2)
     weights = blocks.to_examples(drawn_weights(blocks, 200, np.random.default_rng(0)))
     assert (weights[:, 0] == weights[:, 1]).all()
     assert (weights[:, 3] == weights[:, 4]).all()
@@ -46,7 +47,7 @@ def test_a_drawn_unit_brings_all_its_examples():
 def test_a_unit_of_two_groups_stays_whole_and_no_group_vanishes():
     predictions = table([0, 1, 0, 1], [0, 1, 1, 1], ["a", "a", "b", "b"])
     codes = np.array([0, 1, 0, 1])
-    blocks = bootstrap_blocks(predictions, codes, 2)
+    blocks = bootstrap_blocks(predictions.units, codes, 2)
     weights = blocks.to_examples(drawn_weights(blocks, 100, np.random.default_rng(0)))
     assert (weights[:, 0] == weights[:, 1]).all()
     for code in (0, 1):
@@ -58,7 +59,7 @@ def test_names_are_dealt_to_whole_units_of_the_same_labels():
     labels = [0, 1, 0, 1, 1, 1, 1, 1]
     predictions = table(labels, labels, units)
     codes = np.repeat([0, 1, 0, 1], 2)
-    blocks, own = null_blocks(predictions, codes, "label")
+    blocks, own = null_blocks(predictions.units, codes, exchangeable_kinds(predictions, "label"))
     dealt = blocks.to_examples(dealt_codes(blocks, own, 300, np.random.default_rng(0)))
     assert (dealt[:, ::2] == dealt[:, 1::2]).all()
     assert (dealt[:, :4].sum(axis=1) == 2).all()  # units with both labels swap among themselves

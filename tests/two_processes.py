@@ -14,8 +14,8 @@ from tests import test_effective_batch as single
 
 
 def train_steps(case, statistics, accelerator, steps=4):
-    model = single.Network(0.0)
-    objective = single.objective_of(*case, statistics)
+    model = single.network_of(case)
+    objective = single.objective_of(*case[:2], statistics)
     state = objective.initial_state(accelerator.device)
     parameters = single.all_parameters(model, objective)
     optimizer = torch.optim.AdamW(parameters, lr=1e-2)

@@ -37,6 +37,7 @@ from fairlora_cls.files import write_json, write_text
 from fairlora_cls.recipe import Recipe
 
 if TYPE_CHECKING:
+    from fairlora_cls.checking.texts import TextFacts
     from fairlora_cls.training.loop import Display
 
 FIRST_IMAGES = 3  # of each split, read by the quick form
@@ -230,36 +231,53 @@ def _everyone(splits: Splits) -> tuple[list[Example], list[str]]:
 
 def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> tuple[Any, Part]:
     """Tokens, memory, time and the first example, as far as configuration and processor are here."""
-    from fairlora_cls.checking import estimate, model
+    from fairlora_cls.checking import estimate, model, texts
+    from fairlora_cls.data.conversations import render_conversation
+    from fairlora_cls.data.prompts import render_prompt
     from fairlora_cls.models.adapters import LoraSettings
 
     pixels = recipe.model.max_pixels
     lora = LoraSettings(**recipe.model.lora.model_dump())
     skeleton, findings = model.build_skeleton(
-        recipe.model.backbone, lora, pixels, recipe.model.rescaling
+        recipe.model.backbone,
+        lora,
+        pixels,
+        recipe.model.rescaling,
+        train_projector=bool(recipe.model.train_projector),
     )
+    generates = recipe.task == "generate"
+    asked: dict[str, Any] = {}
+    if generates and splits is not None:
+        asked, silent = texts.ask_everyone(recipe, splits)
+        findings += silent
     if skeleton is None or splits is None or facts is None or not facts.readable.any():
         return None, Part(findings)
     backbone = skeleton.backbone
     tokens, shrunk = model.visual_tokens(facts, backbone)
-    first, words = None, None
-    if backbone.processor is not None:
+    first, words, answers, tables = None, None, None, []
+    if backbone.processor is not None and bool(asked) == generates:
+        text = render_prompt(backbone.processor, recipe.data.prompt)
         words = model.prompt_tokens(recipe.data.prompt, backbone)
+        if generates:
+            answers = texts.count_tokens(asked, backbone)
+            words = int(answers.words.max())
+            findings += texts.find_long_answers(answers, recipe.generation.max_new_tokens)
+            tables += texts.tabulate_texts(answers, asked)
+            turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
+            text = "".join(p.text for p in render_conversation(backbone.processor, turns))
         longest = backbone.config.text_config.max_position_embeddings
-        findings += model.find_token_problems(tokens, shrunk, words, longest, pixels)
+        findings += model.find_token_problems(tokens, shrunk, words, longest, backbone)
         example = next(
             (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
         )
-        first = model.decode_example(example.id, example.image, recipe.data.prompt, backbone)
-    plan = _plan(recipe, splits, tokens, words or 0)
-    found = estimate.estimate_run(
-        skeleton.network,
-        backbone,
-        plan,
-        backbone.hidden_size * len(splits.classes) + len(splits.classes),
-    )
+        first = model.decode_example(example.id, example.image, text, backbone)
+    plan = _plan(recipe, splits, tokens, words or 0, answers)
+    head_numbers = 0 if generates else (backbone.hidden_size + 1) * len(splits.classes)
+    if backbone.train_projector:
+        head_numbers += sum(p.numel() for p in backbone.projector.parameters())
+    found = estimate.estimate_run(skeleton.network, backbone, plan, head_numbers)
     findings += estimate.find_too_large(found)
-    tables = [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
+    tables += [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
     numbers = {**_token_facts(tokens), "estimate": {**vars(found), "bytes": found.needed_bytes}}
     return first, Part(findings, tables, numbers)
 
@@ -269,7 +287,9 @@ def _token_facts(tokens: np.ndarray) -> dict[str, Any]:
     return {"visual_tokens": {"least": low, "median": middle, "most": high}}
 
 
-def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any:
+def _plan(
+    recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int, answers: TextFacts | None
+) -> Any:
     from fairlora_cls.checking.estimate import Plan
     from fairlora_cls.models.backbones import DTYPES
     from fairlora_cls.objectives.objectives import OBJECTIVES, build_objective
@@ -301,4 +321,7 @@ def _plan(recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int) -> Any
         visual_tokens=mean,
         checkpointing=training.gradient_checkpointing,
         precision=DTYPES[training.precision],
+        answers=float(answers.answers.mean()) if answers else 0.0,
+        most_answers=int(answers.answers.max()) if answers else 0,
+        texts=answers.texts if answers else 0,
     )

@@ -38,6 +38,9 @@ class Plan:
     visual_tokens: float  # V, mean
     checkpointing: bool
     precision: torch.dtype
+    answers: float = 0.0  # tokens of an example that a language head reads, mean
+    most_answers: int = 0  # tokens of the example with most
+    texts: int = 0  # that are decoded
 
 
 @dataclass(frozen=True)
@@ -62,21 +65,27 @@ class Estimate:
 
 
 def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int) -> Estimate:
-    """Estimate from a network on the meta device; `head_numbers` are the linear head's."""
+    """Estimate from a network on the meta device; `head_numbers` are those trained beside it: the
+    linear head's, the projector's."""
     shapes = [(n, p.numel(), p.requires_grad) for n, p in network.named_parameters()]
     parameters = sum(count for _, count, trained in shapes if not trained)
     trained = sum(count for _, count, is_trained in shapes if is_trained) + head_numbers
     size = torch.finfo(plan.precision).bits // 8
     text = backbone.config.text_config
     language_numbers, vision_numbers = _linear_numbers(network)
+    word_numbers = text.hidden_size * text.vocab_size if plan.answers else 0
+    if not text.tie_word_embeddings:
+        parameters += word_numbers
     language = language_flops(text, language_numbers, plan.tokens)
+    language += 2 * plan.answers * word_numbers
     vision = vision_flops(backbone, vision_numbers, plan.visual_tokens)
     rows = int(plan.micro_batch * plan.tokens)
     device, memory = this_device()
     speed = measure_speed(rows, text.hidden_size, text.intermediate_size, plan.precision, device)
     training = plan.epochs * plan.train * plan.passes
     predicted = plan.epochs * plan.validation + plan.validation + plan.test
-    work = (training + predicted) * language + plan.new_images * vision
+    decoded = plan.texts * plan.answers * 2 * (language_numbers + word_numbers)
+    work = (training + predicted) * language + decoded + plan.new_images * vision
     return Estimate(
         parameters=parameters,
         trained=trained,
@@ -122,16 +131,19 @@ def vision_flops(backbone: Backbone, numbers: int, tokens: float) -> float:
 def activation_bytes(text: Any, plan: Plan, size: int) -> int:
     """What the backward pass of one micro-batch needs: B·T·L·(size·(8·D + 4·M) + 16·D) bytes.
 
-    Per layer and token the inputs of the linear layers and of the products (8·D + 4·M numbers of
+    A language head's logits are B·(answer tokens)·vocabulary numbers, in `size` bytes and twice in
+    float32. Per layer and token the inputs of the linear layers and of the products (8·D + 4·M numbers of
     `size` bytes) and the float32 copies in which norms compute (4·D numbers). Gradient
     checkpointing keeps one D per layer, and one layer's activations.
     """
     hidden, wide, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
     layer = size * (8 * hidden + 4 * wide) + 16 * hidden
     rows = plan.micro_batch * plan.most_tokens if plan.epochs else 0
+    answers = plan.micro_batch * plan.most_answers if plan.epochs else 0
+    words = answers * text.vocab_size * (size + 8)
     if plan.checkpointing:
-        return rows * (layers * size * hidden + layer)
-    return rows * layers * layer
+        return rows * (layers * size * hidden + layer) + words
+    return rows * layers * layer + words
 
 
 def this_device() -> tuple[str, int]:

@@ -33,7 +33,12 @@ class Skeleton:
 
 
 def build_skeleton(
-    name: str, lora: LoraSettings, maximum_pixels: int, rescaling: Rescaling
+    name: str,
+    lora: LoraSettings,
+    maximum_pixels: int,
+    rescaling: Rescaling,
+    *,
+    train_projector: bool = False,
 ) -> tuple[Skeleton | None, list[Finding]]:
     """The backbone from files on this machine alone; nothing is downloaded.
 
@@ -76,7 +81,14 @@ def build_skeleton(
     try:
         with torch.device("meta"):
             model = getattr(transformers, architecture.model_class)(config)
-            backbone = wrap_model(name, architecture, model, processor, maximum_pixels)
+            backbone = wrap_model(
+                name,
+                architecture,
+                model,
+                processor,
+                maximum_pixels,
+                train_projector=train_projector,
+            )
             backbone = replace(backbone, rescaling=rescaling)
             network = attach_lora(backbone, lora)
     except InputError as error:
@@ -118,11 +130,11 @@ class FirstExample:
     tokens: tuple[str, ...]  # (T,) as the tokenizer spells them
 
 
-def decode_example(example_id: str, path: Path, prompt: str, backbone: Backbone) -> FirstExample:
-    """Read, resize, render and tokenise one example by the functions that training uses."""
+def decode_example(example_id: str, path: Path, text: str, backbone: Backbone) -> FirstExample:
+    """Read, resize and tokenise one example by the functions that training uses; `text` is the chat
+    template's."""
     image = read_image(path, backbone.rescaling)
     grid = backbone.grid_of_size(image.size)
-    text = render_prompt(backbone.processor, prompt)
     ids = backbone.encode_text(text, grid).tolist()
     return FirstExample(
         id=example_id,
@@ -145,7 +157,7 @@ def prompt_tokens(prompt: str, backbone: Backbone) -> int:
 
 
 def find_token_problems(
-    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, maximum_pixels: int
+    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, backbone: Backbone
 ) -> list[Finding]:
     """Whether sequences fit the model, and how many images lose detail to the pixel budget."""
     found = []
@@ -157,7 +169,7 @@ def find_token_problems(
                 "error",
                 "too-many-tokens",
                 f"{counted(over, 'sequence')} are longer than the model's {longest:,} positions (up "
-                f"to {most:,}); lower model.max_pixels.",
+                f"to {most:,}); lower model.max_pixels, or shorten the prompt.",
             )
         )
     else:
@@ -170,12 +182,19 @@ def find_token_problems(
             )
         )
     if shrunk.any():
+        if backbone.architecture.follows_budget:
+            cause = f"model.max_pixels ({backbone.maximum_pixels:,} px²); raise it if"
+        else:
+            width, height = backbone.fitted_size(backbone.grid_of_size((1, 1)))
+            cause = (
+                f"the only size that this backbone sees ({width} × {height} px); take another if"
+            )
         found.append(
             Finding(
                 "note",
                 "shrunk-images",
                 f"{int(shrunk.sum()):,} of {len(shrunk):,} images lose more than half of their pixels "
-                f"to model.max_pixels ({maximum_pixels:,} px²); raise it if the finding is small.",
+                f"to {cause} the finding is small.",
             )
         )
     return found

@@ -3,11 +3,13 @@
 N examples, K classes, G groups, R resamples.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fairlora_cls.evaluation.counted_draws import confusion_by_group
+from fairlora_cls.evaluation.groupings import Grouping
 from fairlora_cls.evaluation.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
@@ -16,10 +18,11 @@ from fairlora_cls.evaluation.intervals import (
     wilson_interval,
 )
 from fairlora_cls.evaluation.metrics import (
-    EQUITY_SCALED,
+    BETTER,
     GAPS,
     METRICS,
     RATES,
+    EquityScaled,
     Gap,
     Values,
     extreme_groups,
@@ -41,14 +44,6 @@ from fairlora_cls.evaluation.results import (
 from fairlora_cls.evaluation.suppression import Hidden
 from fairlora_cls.evaluation.uncertainty import NullDraws, Resamples, interval
 from fairlora_cls.evaluation.vectorised import denominators, one_vs_rest_values
-
-
-@dataclass(frozen=True)
-class Grouping:
-    """The groups of one attribute: their names in report order, and each example's, (N,) codes."""
-
-    names: tuple[str, ...]
-    codes: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -133,25 +128,32 @@ def gap_results(measured: Measured, pooled: Measured) -> dict[str, GapResult]:
     return {
         name: gap_result(
             gap,
-            measured,
+            measured.grouping.names,
             measured.values,
             measured.bootstrap.by_group,
             measured.null.by_group if measured.null else None,
             _power(gap, measured, pooled),
+            BETTER,
         )
         for name, gap in GAPS.items()
     }
 
 
-def equity_results(measured: Measured) -> dict[str, Estimate]:
-    """Every equity-scaled score of EQUITY_SCALED."""
-    bootstrap = measured.bootstrap
+def equity_results(
+    scores: Mapping[str, EquityScaled],
+    overall: Mapping[str, float],
+    values: Values,
+    resampled_overall: Values,
+    resampled: Values,
+) -> dict[str, Estimate]:
+    """Every equity-scaled score of `scores`: metric -> value and (G,) values, and the same in R
+    resamples, (R,) and (R, G)."""
     return {
         name: plain_estimate(
-            float(score.function(measured.overall[score.metric], measured.values[score.metric])),
-            score.function(bootstrap.overall[score.metric], bootstrap.by_group[score.metric]),
+            float(score.function(overall[score.metric], values[score.metric])),
+            score.function(resampled_overall[score.metric], resampled[score.metric]),
         )
-        for name, score in EQUITY_SCALED.items()
+        for name, score in scores.items()
     }
 
 
@@ -162,10 +164,18 @@ def metric_estimate(
 
     count: what is stated; independent: examples, or units, that the interval may rest on
     """
-    estimate = plain_estimate(value, draws, None if count is None else int(count))
-    if estimate.value is None or metric not in RATES or len(draws) == 0:
-        return estimate
-    if not is_small(value, independent):
+    count = None if count is None else int(count)
+    if metric in RATES:
+        return rate_estimate(value, draws, count, independent)
+    return plain_estimate(value, draws, count)
+
+
+def rate_estimate(
+    value: float, draws: np.ndarray, count: int | None, independent: float
+) -> Estimate:
+    """`plain_estimate` of a share of examples, with Wilson's interval where they are few."""
+    estimate = plain_estimate(value, draws, count)
+    if estimate.value is None or len(draws) == 0 or not is_small(value, independent):
         return estimate
     limits = wilson_interval(value, independent)
     return Estimate(estimate.value, limits, "wilson", None, estimate.count)
@@ -182,20 +192,22 @@ def plain_estimate(value: float, draws: np.ndarray, count: int | None = None) ->
 
 def gap_result(
     gap: Gap,
-    measured: Measured,
+    names: tuple[str, ...],
     values: Values,
     resampled: Values,
     null: Values | None,
     power: Power | None,
+    better: Mapping[str, str],
 ) -> GapResult:
-    names = measured.grouping.names
+    """A gap between the groups `names`: metric -> (G,) values, and (R, G) in resamples and under
+    the null. better: metric -> higher | lower | neither."""
     drawn = gap.values(resampled)
     estimate = plain_estimate(float(gap.values(values)), drawn)
     undefined = np.any([np.isnan(values[metric]) for metric in gap.metrics], axis=0)
     left_out = tuple(name for name, out in zip(names, undefined, strict=True) if out)
     if estimate.value is None:
         return GapResult(None, None, None, None, None, None, None, left_out)
-    best, worst = extreme_groups(gap, values)
+    best, worst = extreme_groups(gap, values, better)
     chance = np.empty(0) if null is None else gap.values(null)
     chance = chance[~np.isnan(chance)]
     tested = len(chance) > 0
@@ -229,12 +241,19 @@ def _power(gap: Gap, measured: Measured, pooled: Measured) -> Power | None:
         unit = error * float(np.sqrt(pooled.counts[kind][0]))
         spreads[metric] = Spread(pooled.overall[metric], unit, measured.counts[kind][defined])
     names = np.array(measured.grouping.names)[defined]
+    return power_result(gap, spreads, names, METRICS[gap.metrics[0]].rests_on)
+
+
+def power_result(
+    gap: Gap, spreads: Mapping[str, Spread], names: Sequence[str], counted: str
+) -> Power:
+    """What the groups `names`, in which the gap is defined, could show; see `Power`."""
     lagging = lagging_group(gap, spreads)
     return Power(
         detectable=smallest_detectable_gap(gap, spreads),
         lagging=None if lagging is None else str(names[lagging]),
         needed_per_group=examples_to_detect(gap, spreads),
-        counted=METRICS[gap.metrics[0]].rests_on,
+        counted=counted,
     )
 
 

@@ -11,7 +11,7 @@ from fairlora_cls.evaluation.attribute_results import (
     metric_estimate,
     plain_estimate,
 )
-from fairlora_cls.evaluation.metrics import METRICS, ONE_VS_REST, Gap
+from fairlora_cls.evaluation.metrics import BETTER, METRICS, ONE_VS_REST, Gap
 from fairlora_cls.evaluation.results import ClassesResult, ClassGaps, GapResult
 from fairlora_cls.evaluation.vectorised import mean_over_classes
 
@@ -56,7 +56,9 @@ def class_gap_results(measured: Measured, classes: tuple[str, ...]) -> ClassGaps
             values = {metric: reduce(measured.class_values[metric])}
             drawn = {metric: reduce(measured.bootstrap.classes[metric])}
             gap = Gap(f"{METRICS[metric].title} gap", (metric,))
-            found[f"{metric}_gap"] = gap_result(gap, measured, values, drawn, null, None)
+            found[f"{metric}_gap"] = gap_result(
+                gap, measured.grouping.names, values, drawn, null, None, BETTER
+            )
         return found
 
     return ClassGaps(

@@ -22,6 +22,7 @@ from fairlora_cls.evaluation.comparison_results import (
     Pair,
 )
 from fairlora_cls.evaluation.flips import DECIDABLE_GAPS, fewest_deciding
+from fairlora_cls.evaluation.groupings import MOST_GROUPS
 from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
 from fairlora_cls.evaluation.paired import (
@@ -31,7 +32,6 @@ from fairlora_cls.evaluation.paired import (
     swapped,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.report import MOST_GROUPS
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
 from fairlora_cls.evaluation.uncertainty import affordable_draws, confusion_by_group, interval
 

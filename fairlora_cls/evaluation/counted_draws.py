@@ -15,6 +15,7 @@ from fairlora_cls.evaluation.resampling import (
     chunks,
     dealt_codes,
     drawn_weights,
+    exchangeable_kinds,
     null_blocks,
     permuted_tables,
 )
@@ -57,7 +58,7 @@ def dealt_tables(
         for size in chunks(draws, confusion.size, COUNT_CHUNK):
             yield _permuted_confusion(confusion, scheme, size, generator)
         return
-    blocks, own = null_blocks(predictions, codes, scheme)
+    blocks, own = null_blocks(predictions.units, codes, exchangeable_kinds(predictions, scheme))
     cells = _cells_of_blocks(blocks, _cells(predictions, np.zeros_like(codes)), classes**2)
     for size in chunks(draws, blocks.count, COUNT_CHUNK):
         dealt = dealt_codes(blocks, own, size, generator)
@@ -77,7 +78,7 @@ def _drawn_tables(predictions, codes, groups, size, generator) -> np.ndarray:
 
 
 def _drawn_unit_tables(predictions, codes, groups, size, generator) -> np.ndarray:
-    blocks = bootstrap_blocks(predictions, codes, groups)
+    blocks = bootstrap_blocks(predictions.units, codes, groups)
     classes = len(predictions.classes)
     cells = _cells_of_blocks(blocks, _cells(predictions, codes), groups * classes**2)
     drawn = cells.T @ drawn_weights(blocks, size, generator, float).T

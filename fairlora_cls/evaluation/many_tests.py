@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.metrics import HEADLINE_GAP, SAME_TEST
+from fairlora_cls.evaluation.metrics import SAME_TEST
 from fairlora_cls.evaluation.results import AttributeResult, ClassGaps, ControlledGap, GapResult
 
 Place = tuple[str, ...]  # attribute, view, …, the gap's name
@@ -12,9 +12,10 @@ Place = tuple[str, ...]  # attribute, view, …, the gap's name
 
 def correct_for_many(
     results: dict[str, AttributeResult],
+    headline_gap: str,
 ) -> tuple[dict[str, AttributeResult], int]:
     """Holm's correction over every gap tested, one test under two names counted once; and how many
-    tests those are. HEADLINE_GAP, which the summary judges, is one question per attribute asked in
+    tests those are. `headline_gap`, which the summary judges, is one question per attribute asked in
     advance, and a second one where larger groups are tested by themselves: those are corrected
     together."""
     raw: dict[Place, float] = {}
@@ -30,7 +31,7 @@ def correct_for_many(
 
     _map_gaps(results, collect)
     corrected = holm(raw)
-    asked = {place: p for place, p in raw.items() if place[1:] == ("all", HEADLINE_GAP)}
+    asked = {place: p for place, p in raw.items() if place[1:] == ("all", headline_gap)}
     for attribute, result in results.items():
         if result.larger_groups:  # a second test that can decide the verdict: it counts
             asked[attribute, "larger"] = result.larger_groups.p_value

@@ -1,52 +1,57 @@
 """The report as Markdown: sentences, warnings and all tables, nothing that needs a browser."""
 
 import re
+from collections.abc import Iterable
 
-from fairlora_cls.evaluation.plotting import ReportFigure
-from fairlora_cls.evaluation.results import FairnessReport
-from fairlora_cls.evaluation.summary import describe_in_short
-from fairlora_cls.evaluation.tables import Table, attribute_tables, overall_tables
-from fairlora_cls.evaluation.wording import describe_gap, describe_method
+from fairlora_cls.evaluation.document import Document, Fact
+from fairlora_cls.evaluation.tables import Table
 
 
-def render_markdown(report: FairnessReport, figures: list[ReportFigure]) -> str:
-    """The whole document. `figures` are the report's figures, linked from figures/."""
+def render_markdown(document: Document) -> str:
+    """The whole document; its figures are linked from figures/."""
     parts = [
-        "# Fairness report",
-        _facts(report),
-        markdown_text(" ".join(describe_in_short(report))),
+        f"# {markdown_text(document.title)}",
+        " · ".join(map(_fact, document.facts)),
+        markdown_text(" ".join(document.summary)),
     ]
-    parts += ["## Attribute by attribute"] if report.attributes else []
-    parts += [
-        markdown_text(describe_gap(name, result)) for name, result in report.attributes.items()
-    ]
-    if report.warnings:
-        warnings = "\n".join(f"- {markdown_text(warning)}" for warning in report.warnings)
+    parts += ["## Attribute by attribute"] if document.verdicts else []
+    parts += [markdown_text(verdict.text) for verdict in document.verdicts]
+    if document.warnings:
+        warnings = "\n".join(f"- {markdown_text(warning)}" for warning in document.warnings)
         parts += ["## Before you trust these numbers", warnings]
-    for section in report.sections:
+    for section in document.sections:
         parts += [f"## {markdown_text(section.title)}", *map(markdown_text, section.sentences)]
-        for made in section.tables:
-            parts += [f"### {markdown_text(made.caption)}", markdown_table(made)]
-    parts.append("## All examples")
-    for table in overall_tables(report):
-        parts += [f"### {markdown_text(table.caption)}", markdown_table(table)]
-    for name in report.attributes:
+        for excerpt in section.excerpts:
+            parts += [f"### {markdown_text(excerpt.heading)}", *map(_quotation, excerpt.texts)]
+        parts += _tables(section.tables)
+    parts += [f"## {markdown_text(document.overall_title)}", *_tables(document.overall)]
+    for name, tables in document.attributes.items():
         parts.append(f"## {markdown_text(name)}")
         parts += [
             f"![{markdown_text(figure.alternative_text)}](figures/{figure.file_name})"
-            for figure in figures
+            for figure in document.figures
             if figure.attribute == name
         ]
-        for table in attribute_tables(report, name):
-            parts += [f"### {markdown_text(table.caption)}", markdown_table(table)]
-    parts += ["## How these numbers are made", *map(markdown_text, describe_method(report))]
+        parts += _tables(tables)
+    parts += ["## How these numbers are made", *map(markdown_text, document.method)]
     return "\n\n".join(parts) + "\n"
 
 
-def _facts(report: FairnessReport) -> str:
-    classes = ", ".join(map(markdown_text, report.classes))
-    count = "" if report.n is None else f"{report.n:,} examples · "
-    return f"{count}classes {classes} · positive class {markdown_text(report.positive)}"
+def _tables(tables: Iterable[Table]) -> list[str]:
+    return [
+        part
+        for table in tables
+        for part in (f"### {markdown_text(table.caption)}", markdown_table(table))
+    ]
+
+
+def _fact(fact: Fact) -> str:
+    return " ".join([markdown_text(fact.words), ", ".join(map(markdown_text, fact.names))]).strip()
+
+
+def _quotation(labelled: tuple[str, str]) -> str:
+    label, text = labelled
+    return f"{markdown_text(label)}:\n\n> {markdown_text(text)}"
 
 
 def markdown_table(table: Table) -> str:

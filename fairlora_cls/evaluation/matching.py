@@ -1,13 +1,13 @@
 """Would the model have been right, had the same finding come from another group? Matched pairs.
 
 N examples, D features, G groups, P pairs, C clusters, R resamples. After FairLLaVA's
-counterfactual analysis: an image of one group is matched with the image of another group that has
-the same label and lies nearest in feature space, if it is similar enough. Similarity is the cosine
+counterfactual analysis: an image of one group is matched with the image of another group that is
+alike (the same label, the same findings) and lies nearest in feature space, if it is similar enough. Similarity is the cosine
 of features from which the mean over all images was taken away: without that, pooled features of
 one kind of image all point almost the same way.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -27,9 +27,9 @@ FEWEST_PAIRS = 20  # that a pair of groups needs to be called the worst
 
 @dataclass(frozen=True)
 class MatchedGroups:
-    """The images of `group`, each beside its nearest image of `other` with the same label.
+    """The images of `group`, each beside its nearest image of `other` that is alike.
 
-    difference: accuracy of the group's images minus that of their matches; interval: 95 %
+    difference: mean score of the group's images minus that of their matches; interval: 95 %
     bootstrap, p_value: signs flipped at random, two-sided; both keep together the pairs that share
     a match; None where there are no pairs, or pairs of one match only
     """
@@ -39,8 +39,8 @@ class MatchedGroups:
     images: int  # of the group
     pairs: int  # that were similar enough
     similarity: float | None  # mean over the pairs
-    accuracy: float | None  # of the group's images in the pairs
-    other_accuracy: float | None  # of their matches
+    score: float | None  # mean of the group's images in the pairs
+    other_score: float | None  # of their matches
     difference: float | None
     interval: tuple[float, float] | None
     p_value: float | None
@@ -52,6 +52,9 @@ class CounterfactualGaps:
     """All ordered pairs of groups of one attribute; none of more than MOST_MATCHED_GROUPS."""
 
     attribute: str
+    metric: str  # what is compared, in words: "accuracy"
+    is_rate: bool  # each image is right or wrong
+    alike: str  # what the images of a pair share: "label"
     minimum_similarity: float
     group_count: int
     pairs: int
@@ -59,6 +62,18 @@ class CounterfactualGaps:
     chance_gap: float | None  # its mean with the signs flipped at random
     worst: tuple[str, str] | None  # largest |difference| of FEWEST_PAIRS pairs or more
     groups: tuple[MatchedGroups, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """N images with a score each, and what images of a pair must share."""
+
+    metric: str
+    is_rate: bool
+    scores: np.ndarray  # (N,) float64
+    alike: str  # what `kinds` are: "label"
+    kinds: np.ndarray  # (N,) ints
+    groups: Mapping[str, np.ndarray]  # attribute -> (N,) group names
 
 
 def counterfactual_gaps(
@@ -70,33 +85,61 @@ def counterfactual_gaps(
     bootstrap: int = 1000,
     seed: int = 42,
 ) -> tuple[CounterfactualGaps, ...]:
-    """The accuracy gaps inside matched pairs, one result per attribute.
+    """The accuracy gaps inside matched pairs of the same label, one result per attribute.
 
     features: of all images of `predictions`, matched by id
     minimum_similarity: cosine in [-1, 1] that a pair needs
     bootstrap: resamples and sign flips; 0 leaves intervals, p-values and chance out
     Raises InputError for images without features and for unknown attributes.
     """
+    judged = Judged(
+        metric="accuracy",
+        is_rate=True,
+        scores=(predictions.predictions == predictions.labels).astype(float),
+        alike="label",
+        kinds=predictions.labels,
+        groups={name: predictions.group_names(name) for name in attributes},
+    )
+    values = features.of(predictions.ids)
+    return matched_gaps(judged, values, minimum_similarity, bootstrap, seed)
+
+
+def matched_gaps(
+    judged: Judged, values: np.ndarray, minimum_similarity: float, bootstrap: int, seed: int
+) -> tuple[CounterfactualGaps, ...]:
+    """The gaps in any score inside matched pairs; values: (N, D) features. See
+    `counterfactual_gaps`."""
     if not -1 <= minimum_similarity <= 1:
         raise InputError(
             f"minimum similarity is {minimum_similarity}; a cosine lies between -1 and 1"
         )
-    values = features.of(predictions.ids)
     directions = _directions(values)
-    right = (predictions.predictions == predictions.labels).astype(float)
     results = []
-    for place, attribute in enumerate(attributes):
-        names, codes = np.unique(predictions.group_names(attribute), return_inverse=True)
+    for place, (attribute, members) in enumerate(judged.groups.items()):
+        names, codes = np.unique(members, return_inverse=True)
+        about = CounterfactualGaps(
+            attribute=attribute,
+            metric=judged.metric,
+            is_rate=judged.is_rate,
+            alike=judged.alike,
+            minimum_similarity=minimum_similarity,
+            group_count=len(names),
+            pairs=0,
+            weighted_gap=None,
+            chance_gap=None,
+            worst=None,
+            groups=(),
+        )
         if len(names) > MOST_MATCHED_GROUPS:
-            results.append(_summary(attribute, minimum_similarity, len(names), [], []))
+            results.append(about)
             continue
         generator = np.random.default_rng([seed, place])
         found, chance = [], []
         for group, other in permutations(range(len(names)), 2):
             anchors, matches, similarity = match_groups(
-                directions, predictions.labels, codes, group, other, minimum_similarity
+                directions, judged.kinds, codes, group, other, minimum_similarity
             )
-            matched, flipped = _compare(right, anchors, matches, bootstrap, generator)
+            matched, flipped = _compare(judged.scores, anchors, matches, bootstrap, generator)
             chance.append(flipped)
             found.append(
                 MatchedGroups(
@@ -109,13 +152,13 @@ def counterfactual_gaps(
                     p_holm=None,
                 )
             )
-        results.append(_summary(attribute, minimum_similarity, len(names), found, chance))
+        results.append(_summary(about, found, chance))
     return tuple(results)
 
 
 def match_groups(
     directions: np.ndarray,
-    labels: np.ndarray,
+    kinds: np.ndarray,
     codes: np.ndarray,
     group: int,
     other: int,
@@ -124,12 +167,12 @@ def match_groups(
     """Rows of the images of `group` that have a match, rows of their matches in `other`, and the
     cosines, (P,) each. An image may be the match of several.
 
-    directions: (N, D) of length 1; labels, codes: (N,)
+    directions: (N, D) of length 1; kinds, codes: (N,)
     """
     anchors, matches, similarities = [], [], []
-    for label in np.unique(labels):
-        own = np.flatnonzero((codes == group) & (labels == label))
-        pool = np.flatnonzero((codes == other) & (labels == label))
+    for kind in np.unique(kinds):
+        own = np.flatnonzero((codes == group) & (kinds == kind))
+        pool = np.flatnonzero((codes == other) & (kinds == kind))
         if len(own) == 0 or len(pool) == 0:
             continue
         search = NearestNeighbors(n_neighbors=1, metric="cosine").fit(directions[pool])
@@ -152,7 +195,7 @@ def _directions(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
-    right: np.ndarray,
+    scores: np.ndarray,
     anchors: np.ndarray,
     matches: np.ndarray,
     draws: int,
@@ -162,15 +205,15 @@ def _compare(
 
     Each anchor is in one pair, a match may be in several: pairs of one match are a cluster.
     """
-    empty = dict.fromkeys(("accuracy", "other_accuracy", "difference", "interval", "p_value"), None)
+    empty = dict.fromkeys(("score", "other_score", "difference", "interval", "p_value"), None)
     if len(anchors) == 0:
         return empty, np.zeros(draws)
-    differences = right[anchors] - right[matches]
+    differences = scores[anchors] - scores[matches]
     _, cluster = np.unique(matches, return_inverse=True)
     sums, sizes = np.bincount(cluster, differences), np.bincount(cluster)
     found = {
-        "accuracy": float(right[anchors].mean()),
-        "other_accuracy": float(right[matches].mean()),
+        "score": float(scores[anchors].mean()),
+        "other_score": float(scores[matches].mean()),
         "difference": float(differences.mean()),
     }
     if not draws:
@@ -186,11 +229,7 @@ def _compare(
 
 
 def _summary(
-    attribute: str,
-    minimum_similarity: float,
-    group_count: int,
-    found: list[MatchedGroups],
-    chance: list[np.ndarray],
+    about: CounterfactualGaps, found: list[MatchedGroups], chance: list[np.ndarray]
 ) -> CounterfactualGaps:
     corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
     groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
@@ -203,10 +242,8 @@ def _summary(
             chance_gap = float(np.abs(np.array(chance)).mean(axis=1) @ shares)
     large = [m for m in groups if m.pairs >= FEWEST_PAIRS]
     worst = max(large, key=lambda m: abs(m.difference), default=None)
-    return CounterfactualGaps(
-        attribute=attribute,
-        minimum_similarity=minimum_similarity,
-        group_count=group_count,
+    return replace(
+        about,
         pairs=pairs,
         weighted_gap=gap,
         chance_gap=chance_gap,

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from fairlora_cls.evaluation.comparison_wording import format_difference, format_limits
 from fairlora_cls.evaluation.matching import (
     FEWEST_PAIRS,
     MOST_MATCHED_GROUPS,
@@ -15,8 +14,6 @@ from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.wording import (
     SIGNIFICANCE,
     UNDEFINED,
-    format_gap,
-    format_metric,
     format_p_value,
 )
 
@@ -44,40 +41,41 @@ def describe_counterfactual(result: CounterfactualGaps) -> str:
         )
     if not result.pairs:
         return (
-            f"{result.attribute}: no two images of different groups and the same label are similar "
-            f"enough (cosine {result.minimum_similarity:g} or more), so there is nothing to compare."
+            f"{result.attribute}: no two images of different groups and the same {result.alike} are "
+            f"similar enough (cosine {result.minimum_similarity:g} or more), so there is nothing to compare."
         )
     text = (
-        f"{result.attribute}: in {result.pairs:,} matched pairs of images, accuracy differs by "
-        f"{format_gap('max_acc_gap', result.weighted_gap)} between the groups (mean over pairs)"
+        f"{result.attribute}: in {result.pairs:,} matched pairs of images, {result.metric} differs "
+        f"by {_distance(result, result.weighted_gap)} between the groups (mean over pairs)"
     )
     if result.chance_gap is not None:
-        text += f"; by chance it would be {format_gap('max_acc_gap', result.chance_gap)}"
+        text += f"; by chance it would be {_distance(result, result.chance_gap)}"
     if result.worst is None:
         return f"{text}. No two groups have {FEWEST_PAIRS} pairs, too few to name the worst."
     worst = next(m for m in result.groups if (m.group, m.other) == result.worst)
     text += (
         f". It differs most for {worst.group} beside matched images of {worst.other}: "
-        f"{format_difference('accuracy', worst.difference)} in {worst.pairs:,} pairs"
+        f"{_signed(result, worst.difference)} in {worst.pairs:,} pairs"
     )
     if worst.p_holm is None or worst.interval is None:
         return f"{text}."
     sign = "p " if worst.p_holm < 0.001 else "p = "
     chance = "hardly explains" if worst.p_holm <= SIGNIFICANCE else "can explain"
     return (
-        f"{text} (95% interval {format_limits('accuracy', worst.interval)}), which chance alone "
+        f"{text} (95% interval {_limits(result, worst.interval)}), which chance alone "
         f"{chance} ({sign}{format_p_value(worst.p_holm)})."
     )
 
 
 def _method(results: Sequence[CounterfactualGaps], source: str) -> str:
     similarity = results[0].minimum_similarity if results else 0
+    alike = results[0].alike if results else "label"
     return (
         f"Features: {source}, minus their mean. Each image is matched with the image of the other "
-        f"group that has the same label and the highest cosine similarity, if that is {similarity:g} "
+        f"group that has the same {alike} and the highest cosine similarity, if that is {similarity:g} "
         "or more; an image may be the match of several. Intervals resample, and p flips the signs "
-        "of, all pairs of one match together; p is corrected for the pairs of groups (Holm). Like "
-        "labels and like features are not the same patient: what the features do not see can still "
+        "of, all pairs of one match together; p is corrected for the pairs of groups (Holm). Alike "
+        f"in {alike} and in features are not the same patient: what the features do not see can still "
         "differ."
     )
 
@@ -88,7 +86,7 @@ def _table(result: CounterfactualGaps) -> Table:
         "Matched with",
         "Pairs",
         "Similarity",
-        "Accuracy",
+        f"{result.metric[0].upper()}{result.metric[1:]}",
         "of the matches",
         "Difference",
         "p (Holm)",
@@ -96,19 +94,44 @@ def _table(result: CounterfactualGaps) -> Table:
     return Table(
         f"Matched pairs between groups of {result.attribute}",
         header,
-        tuple(map(_row, result.groups)),
+        tuple(_row(result, matched) for matched in result.groups),
     )
 
 
-def _row(matched: MatchedGroups) -> tuple[Cell, ...]:
-    limits = format_limits("accuracy", matched.interval)
+def _row(result: CounterfactualGaps, matched: MatchedGroups) -> tuple[Cell, ...]:
     return (
         Cell(matched.group),
         Cell(matched.other),
         Cell(f"{matched.pairs:,}", f"of {matched.images:,} images"),
         Cell(UNDEFINED if matched.similarity is None else f"{matched.similarity:.2f}"),
-        Cell(format_metric("accuracy", matched.accuracy)),
-        Cell(format_metric("accuracy", matched.other_accuracy)),
-        Cell(format_difference("accuracy", matched.difference), limits),
+        Cell(_value(result, matched.score)),
+        Cell(_value(result, matched.other_score)),
+        Cell(_signed(result, matched.difference), _limits(result, matched.interval)),
         Cell(format_p_value(matched.p_holm)),
     )
+
+
+def _value(result: CounterfactualGaps, value: float | None) -> str:
+    if value is None:
+        return UNDEFINED
+    return f"{100 * value:.1f}%" if result.is_rate else f"{value:.3f}"
+
+
+def _distance(result: CounterfactualGaps, value: float) -> str:
+    return f"{100 * value:.1f} points" if result.is_rate else f"{value:.3f}"
+
+
+def _signed(result: CounterfactualGaps, value: float | None) -> str:
+    """'+3.8 points' between rates, '−0.012' between scores."""
+    if value is None:
+        return UNDEFINED
+    return _number(result, value) + (" points" if result.is_rate else "")
+
+
+def _limits(result: CounterfactualGaps, limits: tuple[float, float] | None) -> str:
+    return "" if limits is None else " to ".join(_number(result, limit) for limit in limits)
+
+
+def _number(result: CounterfactualGaps, value: float) -> str:
+    text = f"{100 * value:+.1f}" if result.is_rate else f"{value:+.3f}"
+    return text.replace("-", "−")

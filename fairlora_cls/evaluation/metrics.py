@@ -220,6 +220,7 @@ METRICS: dict[str, Metric] = {
     "ece": Metric("Calibration error", _expected_calibration_error, _PROBABILITIES, "lower", "all"),
 }
 
+BETTER = {name: metric.better for name, metric in METRICS.items()}
 # Shares of a counted number of examples: what Wilson's interval is made for.
 RATES = ("accuracy", "sensitivity", "specificity", "fpr", "ppv", "npv", "selection_rate")
 # Of K > 2 classes, these are also stated for each class against the rest, and as their macro mean.
@@ -276,16 +277,21 @@ def fairclip_score(overall: np.ndarray, by_group: np.ndarray) -> np.ndarray:
     return overall / (1 + total)
 
 
-EQUITY_SCALED: dict[str, EquityScaled] = {
-    "accuracy_fairllava": EquityScaled(
-        "Equity-scaled accuracy (FairLLaVA)", "accuracy", fairllava_score
-    ),
-    "auroc_fairllava": EquityScaled("Equity-scaled AUROC (FairLLaVA)", "auroc", fairllava_score),
-    "accuracy_fairclip": EquityScaled(
-        "Equity-scaled accuracy (FairCLIP)", "accuracy", fairclip_score
-    ),
-    "auroc_fairclip": EquityScaled("Equity-scaled AUROC (FairCLIP)", "auroc", fairclip_score),
-}
+EQUITY_VARIANTS = {"FairLLaVA": fairllava_score, "FairCLIP": fairclip_score}
+
+
+def equity_scaled(nouns: Mapping[str, str]) -> dict[str, EquityScaled]:
+    """Every variant of EQUITY_VARIANTS for each metric, by name and noun: `<metric>_fairllava` …"""
+    return {
+        f"{metric}_{variant.lower()}": EquityScaled(
+            f"Equity-scaled {noun} ({variant})", metric, function
+        )
+        for variant, function in EQUITY_VARIANTS.items()
+        for metric, noun in nouns.items()
+    }
+
+
+EQUITY_SCALED = equity_scaled({"accuracy": "accuracy", "auroc": "AUROC"})
 
 
 def measure(
@@ -315,10 +321,10 @@ def _every_metric(predictions: Predictions, _: np.ndarray, rows: np.ndarray) -> 
     }
 
 
-def extreme_groups(gap: Gap, by_group: Values) -> tuple[int, int] | None:
+def extreme_groups(gap: Gap, by_group: Values, better: Mapping[str, str]) -> tuple[int, int] | None:
     """Codes of the best and worst group, of the metric that decides the gap, from (G,) values.
 
-    Where neither way is better (selection rate), best is the highest. None where the gap is NaN.
+    better: metric -> higher | lower | neither. Where neither way is better (selection rate), best is the highest. None where the gap is NaN.
     """
     if np.isnan(gap.values(by_group)):
         return None
@@ -326,7 +332,7 @@ def extreme_groups(gap: Gap, by_group: Values) -> tuple[int, int] | None:
     decisive = np.argmin(spreads) if gap.kind == "ratio" else np.argmax(spreads)
     name = gap.metrics[decisive]
     lowest, highest = int(np.nanargmin(by_group[name])), int(np.nanargmax(by_group[name]))
-    return (lowest, highest) if METRICS[name].better == "lower" else (highest, lowest)
+    return (lowest, highest) if better[name] == "lower" else (highest, lowest)
 
 
 def _enough_groups(by_group: np.ndarray) -> np.ndarray:

@@ -2,17 +2,11 @@
 
 from html import escape
 
+from fairlora_cls.evaluation.document import Document, Fact, Verdict
 from fairlora_cls.evaluation.page_style import STYLE
 from fairlora_cls.evaluation.plotting import ReportFigure
-from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
-from fairlora_cls.evaluation.sections import Section
-from fairlora_cls.evaluation.summary import describe_in_short
-from fairlora_cls.evaluation.tables import Cell, Table, attribute_tables, overall_tables
-from fairlora_cls.evaluation.wording import (
-    describe_gap,
-    describe_method,
-    judge_attribute,
-)
+from fairlora_cls.evaluation.sections import Excerpt, Section
+from fairlora_cls.evaluation.tables import Cell, Table
 
 BADGES = {
     "untested": "not tested",
@@ -22,69 +16,57 @@ BADGES = {
 }
 
 
-def render_page(report: FairnessReport, figures: list[ReportFigure]) -> str:
-    """The whole page. `figures` are the report's figures, drawn into it as SVG."""
-    drawn = {name: [f for f in figures if f.attribute == name] for name in report.attributes}
+def render_page(document: Document) -> str:
+    """The whole page, with the figures drawn into it as SVG."""
+    drawn = {
+        name: [figure for figure in document.figures if figure.attribute == name]
+        for name in document.attributes
+    }
     pictures = "".join(_figures(name, group) for name, group in drawn.items() if group)
-    tables = "".join(_tables(report, name) for name in report.attributes)
+    tables = "".join(_tables(name, tables) for name, tables in document.attributes.items())
+    title = escape(document.title)
     return f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Fairness report</title>
+<title>{title}</title>
 <style>{STYLE}</style>
 </head>
 <body>
 <main>
 <header>
-<h1>Fairness report</h1>
-<p class="facts">{_facts(report)}</p>
+<h1>{title}</h1>
+<p class="facts">{" · ".join(map(_fact, document.facts))}</p>
 </header>
 <section aria-label="In short">
-<p class="summary">{escape(" ".join(describe_in_short(report)))}</p>
-{"".join(_verdict(name, result) for name, result in report.attributes.items())}
+<p class="summary">{escape(" ".join(document.summary))}</p>
+{"".join(map(_verdict, document.verdicts))}
 </section>
-{_warnings(report.warnings)}
+{_warnings(document.warnings)}
 {pictures}
-{"".join(map(_section, report.sections))}
+{"".join(map(_section, document.sections))}
 <section>
-<h2>All examples: all numbers</h2>
-{"".join(map(html_table, overall_tables(report)))}
+<h2>{escape(document.overall_title)}: all numbers</h2>
+{"".join(map(html_table, document.overall))}
 </section>
 {tables}
-{_method(report)}
+{_method(document.method)}
 </main>
 </body>
 </html>
 """
 
 
-def _facts(report: FairnessReport) -> str:
-    classes = ", ".join(f"<b>{escape(name)}</b>" for name in report.classes)
-    count = "" if report.n is None else f"{report.n:,} test examples · "
-    units = "" if report.units is None else f"{report.units:,} patients or lesions · "
-    return (
-        f"{count}{units}classes {classes} · positive class <b>{escape(report.positive)}</b>"
-        f"{_rule(report)}"
-    )
+def _fact(fact: Fact) -> str:
+    names = ", ".join(f"<b>{escape(name)}</b>" for name in fact.names)
+    return f"{escape(fact.words)} {names}" if names else escape(fact.words)
 
 
-def _rule(report: FairnessReport) -> str:
-    decision = report.decision
-    if decision is None or decision.rule == "given":
-        return ""
-    if decision.threshold is None:
-        return " · most probable class" if decision.rule == "argmax" else " · one threshold"
-    low, high = (f"{limit:.3g}" for limit in decision.threshold)
-    return f" · threshold {low if low == high else f'{low} to {high}'}"
-
-
-def _verdict(attribute: str, result: AttributeResult) -> str:
-    kind = judge_attribute(result)
-    return f"""<section class="verdict {kind}">
-<h2>{escape(attribute)} <span class="badge">{BADGES[kind]}</span></h2>
-<p>{escape(describe_gap(attribute, result))}</p>
+def _verdict(verdict: Verdict) -> str:
+    return f"""<section class="verdict {verdict.kind}">
+<h2>{escape(verdict.attribute)} <span class="badge">{BADGES[verdict.kind]}</span></h2>
+<p>{escape(verdict.text)}</p>
 </section>
 """
 
@@ -120,13 +102,24 @@ def _figures(attribute: str, figures: list[ReportFigure]) -> str:
 
 def _section(section: Section) -> str:
     sentences = "\n".join(f"<p>{escape(sentence)}</p>" for sentence in section.sentences)
-    tables = "\n".join(map(html_table, section.tables))
-    return f"<section>\n<h2>{escape(section.title)}</h2>\n{sentences}\n{tables}\n</section>\n"
+    parts = "\n".join((*map(_excerpt, section.excerpts), *map(html_table, section.tables)))
+    return f"<section>\n<h2>{escape(section.title)}</h2>\n{sentences}\n{parts}\n</section>\n"
 
 
-def _tables(report: FairnessReport, attribute: str) -> str:
-    tables = "\n".join(map(html_table, attribute_tables(report, attribute)))
-    return f"<section>\n<h2>{escape(attribute)}: all numbers</h2>\n{tables}\n</section>\n"
+def _excerpt(excerpt: Excerpt) -> str:
+    texts = "\n".join(
+        f"<div><dt>{escape(label)}</dt><dd>{escape(text)}</dd></div>"
+        for label, text in excerpt.texts
+    )
+    return f"""<article class="excerpt">
+<h3>{escape(excerpt.heading)}</h3>
+<dl>{texts}</dl>
+</article>"""
+
+
+def _tables(attribute: str, tables: tuple[Table, ...]) -> str:
+    rows = "\n".join(map(html_table, tables))
+    return f"<section>\n<h2>{escape(attribute)}: all numbers</h2>\n{rows}\n</section>\n"
 
 
 def html_table(table: Table) -> str:
@@ -155,8 +148,8 @@ def _cell(cell: Cell) -> str:
     return escape(cell.text) + detail
 
 
-def _method(report: FairnessReport) -> str:
-    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in describe_method(report))
+def _method(method: tuple[str, ...]) -> str:
+    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in method)
     return f"""<section class="method">
 <h2>How these numbers are made</h2>
 {paragraphs}

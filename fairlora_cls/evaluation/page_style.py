@@ -77,6 +77,11 @@ tbody th { font-weight: 500; min-width: 9.5rem; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 td { white-space: nowrap; }
 small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400; }
+.excerpt { margin: 0 0 1.5rem; break-inside: avoid; }
+.excerpt dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(15rem, 1fr)); gap: .75rem; margin: 0; }
+.excerpt dl > div { background: var(--panel); border-radius: 8px; padding: .75rem 1rem; min-width: 0; }
+.excerpt dt { color: var(--muted); font-size: .8rem; }
+.excerpt dd { margin: .2rem 0 0; white-space: pre-wrap; font-size: .95rem; }
 .facts b { color: var(--ink); font-weight: 600; }
 .method p { color: var(--muted); font-size: .95rem; }
 @media (max-width: 30rem) {

@@ -61,7 +61,7 @@ def paired_bootstrap(
     members = [np.flatnonzero(codes == code) for code in range(groups)]
     prepared = [[prepare_rows(model, rows) for rows in members] for model in models]
     pooled = [prepare_rows(model, np.arange(len(codes))) for model in models]
-    blocks = bootstrap_blocks(models[0], codes, groups)
+    blocks = bootstrap_blocks(models[0].units, codes, groups)
     found = [[] for _ in models]
     for size in chunks(resamples, len(codes), CHUNK):
         weights = blocks.to_examples(drawn_weights(blocks, size, generator))
@@ -96,7 +96,7 @@ def swapped(
     ranks = [rankdata(model.probabilities, axis=0) for model in (first, second)]
     prepared = [prepare_both(first, second, ranks, rows) for rows in members]
     pooled = prepare_both(first, second, ranks, np.arange(len(codes)))
-    blocks = bootstrap_blocks(first, codes, groups)
+    blocks = bootstrap_blocks(first.units, codes, groups)
     found = ([], [])
     for size in chunks(draws, 2 * len(codes), CHUNK):
         coins = generator.integers(0, 2, (size, blocks.count), dtype=np.int32)

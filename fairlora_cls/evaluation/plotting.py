@@ -3,6 +3,7 @@
 import io
 import re
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def shortened(name: str, longest: int = 17) -> str:
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
 
 
-def write_figures(figures: list[ReportFigure], folder: Path) -> None:
+def write_figures(figures: Iterable[ReportFigure], folder: Path) -> None:
     """Writes each figure's PNG into `folder`, which is made."""
     folder.mkdir(parents=True, exist_ok=True)
     for figure in figures:

@@ -15,6 +15,7 @@ from fairlora_cls.data.batching import Batch, ordered_batches
 from fairlora_cls.data.examples import Example
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.selection import selection_score
 
 
 def predict_outputs(
@@ -81,30 +82,34 @@ def collect_predictions(
 
 
 def validation_metrics(
-    logits: np.ndarray, labels: np.ndarray, groups: Mapping[str, np.ndarray], select_by: str
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    select_by: str,
+    gap_bound: float = 1.0,
 ) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC and each attribute's MaxAccGap of the validation split, and `score`.
-
-    `score` decides the best epoch, higher is better: the metric named by `select_by`, or minus
-    the loss where that is asked for or the AUROC is undefined (one class only). Undefined values
-    are left out.
+    """Loss (nats), accuracy, AUROC, the worst group's accuracy and each attribute's MaxAccGap of the
+    validation split, and `score`, which decides the best epoch (`selection_score`). Undefined
+    values are left out.
     """
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     picked = probabilities[np.arange(len(labels)), labels]
     correct = predictions == labels
-    gaps = {}
+    gaps, worst = {}, {}
     for attribute, codes in groups.items():
         accuracy = np.array([correct[codes == group].mean() for group in np.unique(codes)])
         gaps[f"max_acc_gap/{attribute}"] = float(GAPS["max_acc_gap"].values({"accuracy": accuracy}))
+        worst[attribute] = float(accuracy.min())
     values = {
         "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
         "accuracy": float(correct.mean()),
         "auroc": float(
             METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
         ),
+        "worst_group_accuracy": min(worst.values(), default=float("nan")),
         **gaps,
     }
     values = {name: value for name, value in values.items() if np.isfinite(value)}
-    score = -values["loss"] if select_by == "loss" or select_by not in values else values[select_by]
-    return {**values, "score": score}
+    gap = max((v for k, v in values.items() if k.startswith("max_acc_gap/")), default=0.0)
+    return {**values, "score": selection_score(values, gap, select_by, gap_bound)}

@@ -6,30 +6,28 @@ with every number taken from the `FairnessReport`.
 
 import json
 import os
-import re
 import shutil
-from collections.abc import Callable, Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fairlora_cls.data.groups import INTERSECTION
+from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
 from fairlora_cls.evaluation.prediction_table import (
-    MISSING,
     UNLABELLED,
     Predictions,
     PredictionTableError,
 )
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
+from fairlora_cls.evaluation.side_by_side import side_by_side
 from fairlora_cls.files import temporary_sibling
 
 if TYPE_CHECKING:
-    from fairlora_cls.evaluation.attribute_results import Grouping, Measured
-
-MOST_GROUPS = 500  # more groups than this are an identifier or a number by mistake
+    from fairlora_cls.evaluation.attribute_results import Measured
+    from fairlora_cls.evaluation.document import Document
+    from fairlora_cls.evaluation.text_results import TextReport
 
 
 def fairness_report(
@@ -59,11 +57,12 @@ def fairness_report(
     Raises `PredictionTableError` for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
-    from fairlora_cls.evaluation.attribute_results import Grouping, group_results
+    from fairlora_cls.evaluation.attribute_results import group_results
     from fairlora_cls.evaluation.cautions import describe_warnings
     from fairlora_cls.evaluation.class_views import class_results
     from fairlora_cls.evaluation.larger_groups import accuracy_gap_of_larger_groups
     from fairlora_cls.evaluation.many_tests import correct_for_many
+    from fairlora_cls.evaluation.metrics import HEADLINE_GAP
     from fairlora_cls.evaluation.uncertainty import affordable_draws
     from fairlora_cls.evaluation.views import describe_decision
 
@@ -72,12 +71,12 @@ def fairness_report(
     names = tuple(predictions.attributes if attributes is None else dict.fromkeys(attributes))
     _require_labels(predictions)
     everyone = Grouping(("everyone",), np.zeros(len(predictions.ids), dtype=int))
-    groupings = [everyone, *(_grouping(predictions, name) for name in names)]
+    groupings = [everyone, *(grouping_of(predictions, name) for name in names)]
     pooled, *measured = _measure(predictions, groupings, bootstrap, suppress_below, seed)
     codes = {name: grouping.codes for name, grouping in zip(names, groupings[1:], strict=True)}
 
     def result(place: int) -> AttributeResult:
-        held = {other: codes[other] for other in _held(names[place], names)}
+        held = {other: codes[other] for other in held_attributes(names[place], names)}
         generators = [np.random.default_rng([seed, place + 1, view]) for view in (1, 2)]
         attribute = _attribute_result(
             predictions, measured[place], pooled, held, minimum_stratum_size, bootstrap, generators
@@ -94,8 +93,8 @@ def fairness_report(
         )
         return replace(attribute, larger_groups=larger)
 
-    found = _side_by_side(result, range(len(names)))
-    results, tested = correct_for_many(dict(zip(names, found, strict=True)))
+    found = side_by_side(result, range(len(names)))
+    results, tested = correct_for_many(dict(zip(names, found, strict=True)), HEADLINE_GAP)
     whole = group_results(pooled, predictions.positive)["everyone"]
     classes = class_results(pooled, predictions.classes)
     decision = describe_decision(predictions)
@@ -120,7 +119,7 @@ def fairness_report(
     return replace(report, warnings=(*warnings, *map(str, notes)))
 
 
-def write_report(report: FairnessReport, folder: str | Path) -> None:
+def write_report(report: "FairnessReport | TextReport", folder: str | Path) -> None:
     """Writes report.json, report.md, report.html and figures/ into `folder`.
 
     All files are made in a temporary folder beside it first, so that a failure leaves no
@@ -137,18 +136,29 @@ def write_report(report: FairnessReport, folder: str | Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_files(report: FairnessReport, folder: Path) -> None:
-    from fairlora_cls.evaluation.figures import draw_figures
+def _write_files(report: "FairnessReport | TextReport", folder: Path) -> None:
     from fairlora_cls.evaluation.markdown import render_markdown
     from fairlora_cls.evaluation.page import render_page
     from fairlora_cls.evaluation.plotting import write_figures
 
-    figures = draw_figures(report)
-    write_figures(figures, folder / "figures")
-    (folder / "report.html").write_text(render_page(report, figures), encoding="utf-8")
-    (folder / "report.md").write_text(render_markdown(report, figures), encoding="utf-8")
+    document = _document(report)
+    write_figures(document.figures, folder / "figures")
+    (folder / "report.html").write_text(render_page(document), encoding="utf-8")
+    (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
     text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _document(report: "FairnessReport | TextReport") -> "Document":
+    if isinstance(report, FairnessReport):
+        from fairlora_cls.evaluation.document import classification_document
+        from fairlora_cls.evaluation.figures import draw_figures
+
+        return classification_document(report, draw_figures(report))
+    from fairlora_cls.evaluation.text_document import text_document
+    from fairlora_cls.evaluation.text_figures import draw_text_figures
+
+    return text_document(report, draw_text_figures(report))
 
 
 def _move_files(partial: Path, folder: Path) -> None:
@@ -172,30 +182,9 @@ def _require_labels(predictions: Predictions) -> None:
         )
 
 
-def _grouping(predictions: Predictions, attribute: str) -> "Grouping":
-    """Groups in the order of their names, 5-9 before 10-14, and the missing ones last."""
-    from fairlora_cls.evaluation.attribute_results import Grouping
-
-    names, codes = np.unique(predictions.group_names(attribute), return_inverse=True)
-    if len(names) > MOST_GROUPS:
-        raise PredictionTableError(
-            f"attribute '{attribute}' has {len(names)} different values among {len(codes)} "
-            "examples; it looks like a number or an identifier: put it into bins, or name other "
-            "attributes"
-        )
-    order = sorted(range(len(names)), key=lambda code: _reading_order(names[code]))
-    return Grouping(tuple(str(names[i]) for i in order), np.argsort(order)[codes])
-
-
-def _reading_order(name: str) -> tuple:
-    parts = re.split(r"(\d+)", name)
-    numbered = [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-    return MISSING in name.split(INTERSECTION), numbered
-
-
 def _measure(
     predictions: Predictions,
-    groupings: list["Grouping"],
+    groupings: list[Grouping],
     bootstrap: int,
     suppress_below: int | None,
     seed: int,
@@ -208,7 +197,7 @@ def _measure(
     from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, null_draws
 
     def measure_one(
-        grouping: "Grouping", hidden: Hidden, generator: np.random.Generator
+        grouping: Grouping, hidden: Hidden, generator: np.random.Generator
     ) -> "Measured":
         groups = len(grouping.names)
         arguments = (predictions, grouping.codes, groups, bootstrap, generator)
@@ -220,15 +209,7 @@ def _measure(
     confusions = [confusion_by_group(predictions, g.codes, len(g.names)) for g in groupings]
     hidden = hide_small_cells([g.codes for g in groupings], confusions, suppress_below)
     generators = [np.random.default_rng([seed, index]) for index in range(len(groupings))]
-    return _side_by_side(measure_one, groupings, hidden, generators)
-
-
-def _side_by_side(function: Callable, *arguments: Iterable) -> list:
-    """Like map, on all cores: NumPy leaves the interpreter to other threads while it computes."""
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, *arguments))
+    return side_by_side(measure_one, groupings, hidden, generators)
 
 
 def _attribute_result(
@@ -247,6 +228,7 @@ def _attribute_result(
         group_results,
     )
     from fairlora_cls.evaluation.class_views import class_gap_results, class_results
+    from fairlora_cls.evaluation.metrics import EQUITY_SCALED
     from fairlora_cls.evaluation.views import controlled_gaps, curves, prevalence
 
     names, codes = measured.grouping.names, measured.grouping.codes
@@ -266,7 +248,13 @@ def _attribute_result(
     return AttributeResult(
         groups=group_results(measured, predictions.positive),
         gaps=gap_results(measured, pooled),
-        equity_scaled=equity_results(measured),
+        equity_scaled=equity_results(
+            EQUITY_SCALED,
+            measured.overall,
+            measured.values,
+            measured.bootstrap.overall,
+            measured.bootstrap.by_group,
+        ),
         group_classes=class_results(measured, predictions.classes),
         class_gaps=class_gap_results(measured, predictions.classes),
         prevalence=prevalence(predictions, measured, generators[1]),
@@ -279,10 +267,3 @@ def _attribute_result(
         else {},
         suppressed_groups=tuple(np.array(names)[measured.hidden.tables].tolist()),
     )
-
-
-def _held(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """The other single attributes of the report; none for an intersection."""
-    if INTERSECTION in name:
-        return ()
-    return tuple(other for other in names if other != name and INTERSECTION not in other)

@@ -4,7 +4,7 @@ N examples, G groups, R resamples, U blocks (patients, lesions) that are drawn o
 Without units every example is a block of its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,31 +27,35 @@ class Blocks:
         return values if self.of_example is None else values.take(self.of_example, axis=1)
 
 
-def bootstrap_blocks(predictions: Predictions, codes: np.ndarray, groups: int) -> Blocks:
+def bootstrap_blocks(units: Sequence[str] | None, codes: np.ndarray, groups: int) -> Blocks:
     """What a bootstrap draws: examples within their group, or whole units among the units that
     touch the same groups. No group can vanish, for each stratum draws as many as it has."""
-    if predictions.units is None:
+    if units is None:
         rows = tuple(np.flatnonzero(codes == code) for code in range(groups))
         return Blocks(None, rows, len(codes))
-    units = _numbered(predictions.units)
-    return Blocks(units, _strata_by_contents(units, codes), int(units.max()) + 1)
+    numbers = _numbered(units)
+    return Blocks(numbers, _strata_by_contents(numbers, codes), int(numbers.max()) + 1)
+
+
+def exchangeable_kinds(predictions: Predictions, scheme: str) -> np.ndarray:
+    """(N,) the kind of each example for `null_blocks`: its label, its prediction, or (scheme "all")
+    the same for everyone."""
+    kinds = {"label": predictions.labels, "prediction": predictions.predictions}
+    return kinds.get(scheme, np.zeros(len(predictions.ids), dtype=int))
 
 
 def null_blocks(
-    predictions: Predictions, codes: np.ndarray, scheme: str
+    units: Sequence[str] | None, codes: np.ndarray, kinds: np.ndarray
 ) -> tuple[Blocks, np.ndarray]:
     """What a shuffle deals group names to, and each block's own group, (U,).
 
-    scheme: among all blocks, among those that hold the same kinds of label, or of prediction. A
-        unit whose examples are of several groups is one block for each.
+    kinds: (N,) ints; names are dealt among the blocks that hold the same kinds. A unit whose
+        examples are of several groups is one block for each.
     """
-    kinds = {"label": predictions.labels, "prediction": predictions.predictions}.get(
-        scheme, np.zeros(len(codes), dtype=int)
-    )
-    if predictions.units is None:
+    if units is None:
         rows = tuple(np.flatnonzero(kinds == kind) for kind in np.unique(kinds))
         return Blocks(None, rows, len(codes)), codes
-    units = _numbered(predictions.units) * (int(codes.max()) + 1) + codes
+    units = _numbered(units) * (int(codes.max()) + 1) + codes
     _, first, blocks = np.unique(units, return_index=True, return_inverse=True)
     return Blocks(blocks, _strata_by_contents(blocks, kinds), len(first)), codes[first]
 
@@ -118,7 +122,7 @@ def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _numbered(units: tuple[str, ...]) -> np.ndarray:
+def _numbered(units: Sequence[str]) -> np.ndarray:
     return np.unique(np.array(units, dtype=str), return_inverse=True)[1]
 
 

@@ -2,10 +2,19 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
-from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.evaluation.tables import Table
+
+Report = TypeVar("Report")  # of classes or of texts
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Texts to be read side by side, each under a label."""
+
+    heading: str
+    texts: tuple[tuple[str, str], ...]  # (label, text)
 
 
 @dataclass(frozen=True)
@@ -16,9 +25,10 @@ class Section:
     title: str
     sentences: tuple[str, ...]
     tables: tuple[Table, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
     values: dict[str, Any] = field(default_factory=dict)
 
 
-def add_sections(report: FairnessReport, sections: Iterable[Section]) -> FairnessReport:
+def add_sections(report: Report, sections: Iterable[Section]) -> Report:
     """The report with more parts, shown after its own figures in the order given."""
     return replace(report, sections=(*report.sections, *sections))

@@ -24,6 +24,7 @@ from fairlora_cls.evaluation.resampling import (
     chunks,
     dealt_codes,
     drawn_weights,
+    exchangeable_kinds,
     joined,
     null_blocks,
 )
@@ -195,7 +196,7 @@ def _bootstrap_counted(predictions, codes, groups, resamples, generator):
 def _bootstrap_scored(predictions, codes, groups, resamples, generator):
     """Metric -> (R,) pooled, and metric -> (R, G), for the metrics of SCORED."""
     predictions, codes = _in_order_of_score(predictions, codes)
-    blocks = bootstrap_blocks(predictions, codes, groups)
+    blocks = bootstrap_blocks(predictions.units, codes, groups)
     rows = [np.flatnonzero(codes == code) for code in range(groups)]
     pooled = prepare_scores(predictions, np.arange(len(codes)))
     scored = [pooled] if groups == 1 else [prepare_scores(predictions, members) for members in rows]
@@ -227,8 +228,10 @@ def _null_scored(predictions, codes, groups, draws, generator) -> dict[str, np.n
     predictions, codes = _in_order_of_score(predictions, codes)
     codes = codes.astype(np.min_scalar_type(groups))  # of one byte they are sorted the fastest
     scored = prepare_scores(predictions, np.arange(len(codes)))
-    by_label, own = null_blocks(predictions, codes, "label")
-    among_all, owner = null_blocks(predictions, codes, "all")
+    (by_label, own), (among_all, owner) = (
+        null_blocks(predictions.units, codes, exchangeable_kinds(predictions, scheme))
+        for scheme in ("label", "all")
+    )
     sizes = np.bincount(codes, minlength=groups)
     parts = []
     for size in chunks(draws, len(codes)):

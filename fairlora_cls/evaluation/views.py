@@ -150,7 +150,7 @@ def controlled_gaps(
             nulls.append([GAPS[name].values(drawn) for name in CONTROLLED_GAPS])
     weights = np.array([len(rows) for rows in chosen], dtype=float)
     gaps = {
-        name: _mean_over_strata(
+        name: mean_over_strata(
             np.array([stratum[place] for stratum in values]),
             np.array([stratum[place] for stratum in nulls]),
             weights,
@@ -170,7 +170,9 @@ def _dealt_prevalences(
         table = np.column_stack([positives, sizes - positives])
         draws = max(200, min(PREVALENCE_DRAWS, 1_000_000 // table.size))
         return permuted_tables(table, draws, generator)[:, :, 0] / sizes
-    blocks, own = null_blocks(predictions, measured.grouping.codes, "all")
+    blocks, own = null_blocks(
+        predictions.units, measured.grouping.codes, np.zeros(len(predictions.ids), dtype=int)
+    )
     is_positive = (predictions.labels == positive).astype(float)
     contents = np.column_stack(
         [np.bincount(blocks.of_example, is_positive), np.bincount(blocks.of_example)]
@@ -183,7 +185,7 @@ def _dealt_prevalences(
     return np.concatenate(parts)
 
 
-def _mean_over_strata(values: np.ndarray, nulls: np.ndarray, weights: np.ndarray) -> ControlledGap:
+def mean_over_strata(values: np.ndarray, nulls: np.ndarray, weights: np.ndarray) -> ControlledGap:
     """Strata's gaps (S,), their nulls (S, R) and sizes (S,) -> the weighted mean."""
     defined = ~np.isnan(values)
     if not defined.any():

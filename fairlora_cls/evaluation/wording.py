@@ -3,9 +3,10 @@
 The same words go into report.json (warnings), report.md and report.html.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.metrics import GAPS, HEADLINE_GAP, METRICS
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport, GapResult
 
 SIGNIFICANCE = 0.05
@@ -27,6 +28,38 @@ COUNTED = {  # `Metric.rests_on` in words
     "rarer": "examples outside the commonest class",
 }
 MOST_NAMES = 6  # named in one sentence
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The one gap per attribute that a report judges, and how it is put into words."""
+
+    gap: str
+    metric: str
+    noun: str  # what differs between groups: "accuracy"
+    if_equal: str  # groups without a gap are: "equally accurate"
+    if_worse: str  # a gap says that: "the model is less accurate for some groups"
+    counted: str  # what the metric is averaged over: "examples"
+    grouped: str  # what the size of a group counts: "examples"
+    planned: str  # the gap that studies are planned for: "5 points"
+    format_metric: Callable[[float | None], str]
+    format_gap: Callable[[float | None], str]
+    format_range: Callable[[tuple[float, float] | None], str]  # of a gap, with its unit
+
+
+ACCURACY = Headline(
+    gap=HEADLINE_GAP,
+    metric="accuracy",
+    noun="accuracy",
+    if_equal="equally accurate",
+    if_worse="the model is less accurate for some groups",
+    counted="examples",
+    grouped="examples",
+    planned="5 points",
+    format_metric=lambda value: format_metric("accuracy", value),
+    format_gap=lambda value: format_gap(HEADLINE_GAP, value),
+    format_range=lambda limits: f"{format_range(HEADLINE_GAP, limits)} points",
+)
 
 
 def format_metric(metric: str, value: float | None) -> str:
@@ -73,41 +106,40 @@ def judge(gap: GapResult) -> str:
     return "evidence" if corrected is not None and corrected <= SIGNIFICANCE else "lead"
 
 
-def judge_attribute(result: AttributeResult) -> str:
-    """The verdict on an attribute: of its accuracy gap, or `evidence` where the groups that are
+def judge_attribute(result: AttributeResult, headline_gap: str = HEADLINE_GAP) -> str:
+    """The verdict on an attribute: of its headline gap, or `evidence` where the groups that are
     large enough show it although small ones drown it."""
-    return "evidence" if shown_by_larger_groups(result) else judge(result.gaps["max_acc_gap"])
+    if shown_by_larger_groups(result, headline_gap):
+        return "evidence"
+    return judge(result.gaps[headline_gap])
 
 
-def shown_by_larger_groups(result: AttributeResult) -> bool:
+def shown_by_larger_groups(result: AttributeResult, headline_gap: str = HEADLINE_GAP) -> bool:
     """Whether the larger groups show a gap that the one over all groups does not."""
     larger = result.larger_groups
     if larger is None or larger.p_value_headline is None:
         return False
-    drowned = judge(result.gaps["max_acc_gap"]) != "evidence"
+    drowned = judge(result.gaps[headline_gap]) != "evidence"
     return drowned and larger.p_value_headline <= SIGNIFICANCE
 
 
-def describe_larger_groups(result: AttributeResult) -> str:
-    """One sentence: the accuracy gap without the small groups; '' where no group is small."""
+def describe_larger_groups(result: AttributeResult, headline: Headline) -> str:
+    """One sentence: the headline gap without the small groups; '' where no group is small."""
     larger = result.larger_groups
     if larger is None:
         return ""
-    best, worst = (
-        f"{name} {format_metric('accuracy', result.groups[name].metrics['accuracy'].value)}"
-        for name in (larger.best, larger.worst)
-    )
+    best, worst = (_group_value(result, name, headline) for name in (larger.best, larger.worst))
     text = (
-        f"Among the groups of {larger.minimum} examples or more (without "
-        f"{enumerate_names(larger.left_out)}) accuracy differs by "
-        f"{format_gap('max_acc_gap', larger.value)} (best: {best}; worst: {worst}), by chance "
-        f"{format_gap('max_acc_gap', larger.null_mean)} on average (p {_equals(larger.p_value)}"
+        f"Among the groups of {larger.minimum} {headline.grouped} or more (without "
+        f"{enumerate_names(larger.left_out)}) {headline.noun} differs by "
+        f"{headline.format_gap(larger.value)} (best: {best}; worst: {worst}), by chance "
+        f"{headline.format_gap(larger.null_mean)} on average (p {_equals(larger.p_value)}"
     )
-    if shown_by_larger_groups(result):
+    if shown_by_larger_groups(result, headline.gap):
         return (
             f"{text}; corrected for the attributes compared, p {_equals(larger.p_value_headline)}): "
-            "this is evidence that the model is less accurate for some groups, which the few "
-            "examples of the small ones hide."
+            f"this is evidence that {headline.if_worse}, which the few {headline.grouped} of the "
+            "small ones hide."
         )
     return f"{text})."
 
@@ -136,28 +168,28 @@ def describe_overall(report: FairnessReport) -> str:
     return text + "."
 
 
-def describe_gap(attribute: str, result: AttributeResult) -> str:
-    """The accuracy gap of an attribute, what chance alone would give, and what could be seen."""
-    gap = result.gaps["max_acc_gap"]
+def describe_gap(attribute: str, result: AttributeResult, headline: Headline = ACCURACY) -> str:
+    """The headline gap of an attribute, what chance alone would give, and what could be seen."""
+    gap = result.gaps[headline.gap]
     if gap.value is None:
         shown = len(result.groups) - len(gap.undefined_groups)
         groups = "one group only" if len(result.groups) == 1 else f"{shown} groups to compare"
-        return f"There is no accuracy gap to state for {attribute}: it has {groups}."
+        return f"There is no {headline.noun} gap to state for {attribute}: it has {groups}."
     compared = len(result.groups) - len(gap.undefined_groups)
     text = (
-        f"Across {compared} groups of {attribute}, accuracy differs by "
-        f"{format_gap('max_acc_gap', gap.value)} ({name_extremes(result)})."
+        f"Across {compared} groups of {attribute}, {headline.noun} differs by "
+        f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)})."
     )
     if gap.p_value is None:
         return text
     text += (
-        " If all groups were equally accurate, groups of these sizes would still differ by "
-        f"{format_gap('max_acc_gap', gap.null_mean)} on average, and 95% of the time by "
-        f"{format_range('max_acc_gap', gap.null_interval)} points"
+        f" If all groups were {headline.if_equal}, groups of these sizes would still differ by "
+        f"{headline.format_gap(gap.null_mean)} on average, and 95% of the time by "
+        f"{headline.format_range(gap.null_interval)}"
     )
     raw, corrected = _equals(gap.p_value), _equals(_corrected(gap))
     verdict = judge(gap)
-    if shown_by_larger_groups(result):
+    if shown_by_larger_groups(result, headline.gap):
         text += f" (p {raw}): over all groups, chance alone could explain this gap."
     elif verdict == "chance":
         text += (
@@ -172,14 +204,14 @@ def describe_gap(attribute: str, result: AttributeResult) -> str:
     else:
         text += (
             f": chance alone hardly explains this gap (p {raw}; corrected for the attributes "
-            f"compared, p {corrected}), so it is evidence that the model is less accurate for some groups."
+            f"compared, p {corrected}), so it is evidence that {headline.if_worse}."
         )
-    parts = (text, describe_larger_groups(result), describe_power("max_acc_gap", gap))
+    parts = (text, describe_larger_groups(result, headline), describe_power(gap, headline))
     return " ".join(part for part in parts if part)
 
 
-def describe_power(name: str, gap: GapResult) -> str:
-    """What these groups could have shown, and what it takes to find 5 points; '' if unknown."""
+def describe_power(gap: GapResult, headline: Headline) -> str:
+    """What these groups could have shown, and what it takes to find a planned gap; '' if unknown."""
     power = gap.power
     if power is None:
         return ""
@@ -188,12 +220,12 @@ def describe_power(name: str, gap: GapResult) -> str:
     else:
         text = (
             f"With groups of these sizes a true gap is found with 80% probability only from "
-            f"{format_gap(name, power.detectable)} on, if {power.lagging or 'one group'} lags"
+            f"{headline.format_gap(power.detectable)} on, if {power.lagging or 'one group'} lags"
         )
     if power.needed_per_group:
         text += (
-            f"; to find one of 5 points, every group needs about "
-            f"{_rounded(power.needed_per_group)} {COUNTED[power.counted]}"
+            f"; to find one of {headline.planned}, every group needs about "
+            f"{_rounded(power.needed_per_group)} {headline.counted}"
         )
     return text + "."
 
@@ -267,13 +299,16 @@ def _decision_text(report: FairnessReport) -> str:
     )
 
 
-def name_extremes(result: AttributeResult) -> str:
-    gap = result.gaps["max_acc_gap"]
-    best, worst = (
-        f"{name} {format_metric('accuracy', result.groups[name].metrics['accuracy'].value)}"
-        for name in (gap.best, gap.worst)
-    )
+def name_extremes(result: AttributeResult, headline: Headline) -> str:
+    """'best: A 0.9; worst: B 0.7'."""
+    gap = result.gaps[headline.gap]
+    best, worst = (_group_value(result, name, headline) for name in (gap.best, gap.worst))
     return f"best: {best}; worst: {worst}"
+
+
+def _group_value(result: AttributeResult, group: str, headline: Headline) -> str:
+    estimate = result.groups[group].metrics[headline.metric]
+    return f"{group} {headline.format_metric(estimate.value)}"
 
 
 def _equals(p_value: float | None) -> str:

@@ -28,18 +28,20 @@ class Architecture:
     model_class: str  # in transformers, without a language head
     whole_class: str  # with it
     processor_class: str
-    follows_budget: (
-        bool  # images are resized to the pixel budget; otherwise to the model's own size
-    )
+    follows_budget: bool  # images keep their shape within a pixel budget; else one size for all
+    vision_settings: tuple[str, ...]  # of `config` outside of its vision_config that shape features
 
+    # (config, processor or None) → why such a model cannot be used; "" where it can
+    refusal: Callable[[Any, Any], str]
     # (config) → px² of the smallest image within a budget; 0 without one
     minimum_pixels: Callable[[Any], int]
     # (config, processor, image, maximum pixels) → the image as the tower sees it
     fit_image: Callable[[Any, Any, Image.Image, int], Image.Image]
     # (config, size, maximum pixels) → the grid of an image stored with this size
     grid_of_size: Callable[[Any, tuple[int, int], int], Grid]
-    # (config, grid) → (V, the size of the fitted image)
+    # (config, grid) → V
     visual_tokens: Callable[[Any, Sequence[int]], int]
+    # (config, grid) → the size of the fitted image
     fitted_size: Callable[[Any, Sequence[int]], tuple[int, int]]
 
     # (processor) → what the chat template writes for an image

@@ -23,12 +23,18 @@ from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 from fairlora_cls.models.architecture import Architecture
+from fairlora_cls.models.gemma3 import GEMMA3
+from fairlora_cls.models.llava import LLAVA
 from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL
+from fairlora_cls.models.qwen3_vl import QWEN3_VL
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}  # by precision
 
 BACKBONES: dict[str, Architecture] = {  # by the `model_type` of a configuration
     "qwen2_5_vl": QWEN2_5_VL,
+    "llava": LLAVA,
+    "qwen3_vl": QWEN3_VL,
+    "gemma3": GEMMA3,
 }
 
 
@@ -120,13 +126,17 @@ class Backbone:
 
     def encode_text(self, text: str, grid: torch.Tensor) -> torch.Tensor:
         """Token ids (T,) of a chat template's text with one image of this grid, as the processor
-        makes them."""
+        makes them. Raises InputError where the words besides hold an image token."""
         image = self.architecture.expanded(self.processor, self.visual_tokens(grid))
         tokenizer = self.processor.tokenizer
         # Some chat templates write the token that begins a text, others leave it to the tokenizer.
         begun = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
         expanded = text.replace(self.image_placeholder, image, 1)
         ids = tokenizer(expanded, add_special_tokens=not begun)["input_ids"]
+        if ids.count(self.image_token) != self.visual_tokens(grid):
+            raise InputError(
+                f"The text must hold one image and no other image token of '{self.name}': {text!r}."
+            )
         return torch.tensor(ids, dtype=torch.int64)
 
     def positions(self, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
@@ -145,17 +155,21 @@ class Backbone:
         """The last layer's normalised hidden states, (B, T, D).
 
         `input_ids` (B, T), `image_features` (ΣV, F) in reading order, `position_ids` (P, B, T).
-        Without `attention_mask`, attention is causal only: exact for every token left of the
-        padding, and SDPA may take its fastest kernel.
+        Without `attention_mask` no token sees what stands right of it (in Gemma 3: of its image),
+        which is exact for every token left of the padding, and SDPA may take its fastest kernel.
 
         To decode, give an empty `DynamicCache`, which is filled in place, then the new tokens alone
         with the same cache, no image features, and the mask over all tokens so far (B, past + T).
         """
-        embeddings = self.language_model.get_input_embeddings()(input_ids)
+        embed = self.language_model.get_input_embeddings()
         is_image = input_ids == self.image_token
-        if image_features is not None:
+        if image_features is None:
+            embeddings = embed(input_ids)
+        else:
             if self.train_projector:
                 image_features = self.project(image_features)
+            # The image token need not be in the vocabulary.
+            embeddings = embed(input_ids.masked_fill(is_image, 0))
             rows = image_features[:, : self.hidden_size].to(embeddings.dtype)
             embeddings = embeddings.masked_scatter(is_image[..., None], rows)
         arguments = {
@@ -186,6 +200,7 @@ class Backbone:
             "processor": self.processor.image_processor.to_dict(),
             "pixels": [*budget, self.rescaling],
             "config": self.config.vision_config.to_dict(),
+            "settings": {n: getattr(self.config, n) for n in self.architecture.vision_settings},
             "before the projector": self.train_projector,
         }
         digest.update(json.dumps(settings, sort_keys=True, default=str).encode())
@@ -215,10 +230,12 @@ def load_backbone(
     """
     import transformers
 
-    architecture = find_architecture(name, _load_pretrained(transformers.AutoConfig, name))
+    config = _load_pretrained(transformers.AutoConfig, name)
+    architecture = find_architecture(name, config)
+    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
+    refuse_variants(name, architecture, config, processor)  # before gigabytes are read
     class_name = architecture.whole_class if language_head else architecture.model_class
     found = load_stock_model(getattr(transformers, class_name), name, dtype)
-    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
     return wrap_model(
         name,
         architecture,
@@ -239,6 +256,12 @@ def find_architecture(name: str, config: Any) -> Architecture:
     return BACKBONES[config.model_type]
 
 
+def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    """Raise InputError for a variant of the architecture that is not served."""
+    if refusal := architecture.refusal(config, processor):
+        raise InputError(f"'{name}' {refusal}")
+
+
 def wrap_model(
     name: str,
     architecture: Architecture,
@@ -251,8 +274,10 @@ def wrap_model(
 ) -> Backbone:
     """A Backbone around a stock model in memory (or on the meta device, to count), frozen in place.
 
-    With `train_projector` the projector leaves the model. Raises InputError for too few pixels.
+    With `train_projector` the projector leaves the model. Raises InputError for too few pixels, and
+    for a variant of the architecture that is not served.
     """
+    refuse_variants(name, architecture, model.config, processor)
     least = architecture.minimum_pixels(model.config)
     if maximum_pixels < least:
         raise InputError(

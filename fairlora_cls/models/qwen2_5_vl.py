@@ -20,7 +20,7 @@ from fairlora_cls.data.images import fit_to_budget, fitted_size
 from fairlora_cls.models.architecture import Architecture, Grid
 
 PLACEHOLDER = "<|image_pad|>"
-LEAST_VISUAL_TOKENS = 4  # qwen-vl-utils' own lower bound
+LEAST_VISUAL_TOKENS = 4  # smaller images are enlarged to this, as by qwen-vl-utils
 
 
 class PatchGroups(nn.Module):
@@ -118,6 +118,8 @@ QWEN2_5_VL = Architecture(
     whole_class="Qwen2_5_VLForConditionalGeneration",
     processor_class="Qwen2_5_VLProcessor",
     follows_budget=True,
+    vision_settings=(),
+    refusal=lambda config, processor: "",
     minimum_pixels=minimum_pixels,
     fit_image=fit_image,
     grid_of_size=grid_of_size,

@@ -112,8 +112,9 @@ class HiddenTaps:
         self.image_token = image_token
         self.kept: dict[int, torch.Tensor] = {}
         self.open = False
+        self.hooks: list[Any] = []
         for number in sorted({layer for tap in settings for layer in tap.layers}):
-            layers[number - 1].register_forward_hook(self._hook(number))
+            self.hooks.append(layers[number - 1].register_forward_hook(self._hook(number)))
 
     def _hook(self, number: int) -> Callable[..., None]:
         def keep(module: nn.Module, inputs: Any, output: Any) -> None:
@@ -121,6 +122,11 @@ class HiddenTaps:
                 self.kept[number] = output[0] if isinstance(output, tuple) else output
 
         return keep
+
+    def remove(self) -> None:
+        """Take the hooks off, where the layers go on to another model."""
+        for hook in self.hooks:
+            hook.remove()
 
     @contextmanager
     def listening(self) -> Iterator[None]:

@@ -1,0 +1,1 @@
+"""Many recipes → many runs → one table, its report and its figures."""

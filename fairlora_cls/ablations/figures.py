@@ -1,0 +1,200 @@
+"""The figures of an ablation: a numeric axis against metric and gap, and the metric–gap plane."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from fairlora_cls.ablations.outcome import AblationOutcome, plane_points
+from fairlora_cls.ablations.plan import show_value
+from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.statistics import SettingResult
+from fairlora_cls.ablations.wording import quantity_title, show
+from fairlora_cls.evaluation.plotting import (
+    COLOURS,
+    LINES,
+    MARKERS,
+    MOST_DRAWN,
+    ReportFigure,
+    finished,
+    new_figure,
+    shortened,
+    style_axes,
+)
+
+WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
+Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
+
+
+def draw_ablation_figures(outcome: AblationOutcome) -> list[ReportFigure]:
+    """For each attribute, one figure per numeric axis and the plane of metric and gap."""
+    figures = []
+    for gap in outcome.gaps():
+        for key, lines in numeric_axes(outcome.settings).items():
+            figures.append(_axis_figure(outcome, gap, key, lines))
+        if len(plane_points(outcome, gap)) > 1:
+            figures.append(_plane_figure(outcome, gap))
+    return figures
+
+
+def numeric_axes(settings: Sequence[SettingResult]) -> dict[str, Lines]:
+    """Every varied key that has two or more numbers as values: its settings along it, a line for
+    each combination of the other values."""
+    axes: dict[str, dict[str, list[tuple[float, SettingResult]]]] = {}
+    for key in dict.fromkeys(key for setting in settings for key in setting.values):
+        lines: dict[str, list[tuple[float, SettingResult]]] = {}
+        for setting in settings:
+            value = setting.values.get(key)
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                others = {k: v for k, v in setting.values.items() if k != key}
+                label = ", ".join(
+                    f"{k.rsplit('.', 1)[-1]} {show_value(v)}" for k, v in others.items()
+                )
+                lines.setdefault(label, []).append((float(value), setting))
+        kept = {
+            label: sorted(points, key=lambda point: point[0])
+            for label, points in lines.items()
+            if len(points) > 1
+        }
+        if kept:
+            axes[key] = kept
+    return axes
+
+
+def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines) -> ReportFigure:
+    """Metric above, gap below, over the values of one key."""
+    name = key.rsplit(".", 1)[-1].replace("_", " ")
+    title = f"{quantity_title(outcome.metric)} and {quantity_title(gap)} by {name}"
+    figure = new_figure(4.6)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    drawn = dict(list(lines.items())[:MOST_DRAWN])
+    for axes, quantity in ((upper, outcome.metric), (lower, gap)):
+        style_axes(axes, ("bottom", "left"))
+        _draw_lines(axes, drawn, quantity)
+        axes.set_ylabel(_axis_label(quantity))
+    _draw_band(lower, next(iter(drawn.values())), gap)
+    lower.set_ylim(bottom=0)
+    values = sorted({x for points in drawn.values() for x, _ in points})
+    if values[0] > 0 and values[-1] / values[0] > WIDE:
+        lower.set_xscale("log")
+    lower.set_xticks(values, [f"{x:g}" for x in values])
+    lower.xaxis.set_minor_locator(NullLocator())
+    lower.set_xlabel(key)
+    if len(drawn) > 1:
+        upper.legend(frameon=False, fontsize=8, labelcolor=COLOURS["ink"], loc="best")
+    figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
+    spoken = "; ".join(
+        f"{label + ': ' if label else ''}{name} {x:g}: "
+        f"{show(outcome.metric, setting.numbers[outcome.metric].mean)}, "
+        f"gap {show(gap, setting.numbers[gap].mean)}"
+        for label, points in drawn.items()
+        for x, setting in points
+    )
+    file = f"{_stem(gap.attribute)}-{_stem(key)}.png"
+    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+
+
+def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
+    for place, (label, points) in enumerate(lines.items()):
+        colour = COLOURS[f"group-{place + 1}"]
+        known = [
+            (x, setting.numbers[quantity])
+            for x, setting in points
+            if setting.numbers[quantity].mean is not None
+        ]
+        axes.plot(
+            [x for x, _ in known],
+            [100 * found.mean for _, found in known],
+            color=colour,
+            linestyle=LINES[place],
+            marker=MARKERS[place],
+            markersize=5,
+            linewidth=1.8,
+            label=label,
+        )
+        for x, found in known:
+            if found.interval is not None:
+                limits = [100 * limit for limit in found.interval]
+                axes.plot([x, x], limits, color=colour, linewidth=1.2, alpha=0.8)
+
+
+def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Quantity) -> None:
+    known = [
+        (x, setting.numbers[gap])
+        for x, setting in points
+        if setting.numbers[gap].null_interval is not None
+    ]
+    if not known:
+        return
+    places = [x for x, _ in known]
+    low, high = ([100 * found.null_interval[i] for _, found in known] for i in (0, 1))
+    axes.fill_between(places, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
+    means = [100 * found.null_mean for _, found in known]
+    axes.plot(places, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+
+
+def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
+    """A point per setting, its intervals, and the front that no setting beats."""
+    points = plane_points(outcome, gap)
+    front = outcome.fronts[gap]
+    title = f"{quantity_title(outcome.metric)} against {quantity_title(gap)}"
+    figure = new_figure(3.9)
+    axes = figure.subplots()
+    style_axes(axes, ("bottom", "left"))
+    step = sorted((points[name][1], points[name][0]) for name in front)
+    axes.step(
+        [100 * x for x, _ in step],
+        [100 * y for _, y in step],
+        where="post",
+        color=COLOURS["accent"],
+        linewidth=1.4,
+        dashes=(4, 2),
+    )
+    for setting in outcome.settings:
+        if setting.name not in points:
+            continue
+        metric, size = points[setting.name]
+        on_front = setting.name in front
+        colour = COLOURS["accent" if on_front else "muted"]
+        for quantity, along in ((outcome.metric, "y"), (gap, "x")):
+            limits = setting.numbers[quantity].interval
+            if limits is not None:
+                across = [100 * (size if along == "y" else metric)] * 2
+                ends = [100 * limit for limit in limits]
+                places = (across, ends) if along == "y" else (ends, across)
+                axes.plot(*places, color=colour, linewidth=1, alpha=0.35)
+        axes.plot(100 * size, 100 * metric, "o" if on_front else "s", color=colour, markersize=6)
+        axes.annotate(
+            shortened(setting.name, 26),
+            (100 * size, 100 * metric),
+            xytext=(6, 4),
+            textcoords="offset points",
+            size=8,
+            color=COLOURS["ink"],
+            parse_math=False,
+        )
+    axes.set_xlabel(_axis_label(gap))
+    axes.set_ylabel(_axis_label(outcome.metric))
+    axes.margins(x=0.12)
+    axes.set_xlim(left=0)  # an interval of a mean may reach below, a gap cannot
+    figure.subplots_adjust(left=0.16, right=0.95, top=0.97, bottom=0.13)
+    spoken = "; ".join(
+        f"{name}: {show(outcome.metric, metric)}, gap {show(gap, size)}"
+        + (", on the front" if name in front else "")
+        for name, (metric, size) in points.items()
+    )
+    file = f"{_stem(gap.attribute)}-plane.png"
+    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+
+
+def _axis_label(quantity: Quantity) -> str:
+    shown = show(quantity, 0.5)
+    unit = "%" if shown.endswith("%") else "points" if shown.endswith("points") else "× 100"
+    return f"{quantity_title(quantity)}, {unit}"
+
+
+def _stem(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "all"

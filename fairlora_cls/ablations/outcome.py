@@ -1,0 +1,166 @@
+"""Finished runs → everything that an ablation's report says, and its form in report.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from fairlora_cls.ablations.paired_images import draw_exchanged_images
+from fairlora_cls.ablations.plan import Plan
+from fairlora_cls.ablations.runs import Quantity, RunResult, headline_quantities
+from fairlora_cls.ablations.selection import Selections, select_settings
+from fairlora_cls.ablations.statistics import (
+    Contrast,
+    SettingResult,
+    contrast_settings,
+    pareto_front,
+    summarise_settings,
+)
+from fairlora_cls.errors import RunError
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class AblationOutcome:
+    """Everything that the files of an ablation say. Rates are fractions in [0, 1]."""
+
+    name: str
+    reference: str
+    n: int | None  # test examples of a run
+    quantities: tuple[Quantity, ...]
+    settings: tuple[SettingResult, ...]
+    contrasts: tuple[Contrast, ...]
+    fronts: Mapping[Quantity, Sequence[str]]  # gap → settings on its Pareto front
+    selections: Selections | None
+    runs: tuple[RunResult, ...]
+    draws: int
+    notes: tuple[str, ...]
+
+    @property
+    def metric(self) -> Quantity:
+        """The metric that gaps are shown against."""
+        return self.quantities[0]
+
+    def gaps(self) -> list[Quantity]:
+        """The first gap of every attribute."""
+        first: dict[str, Quantity] = {}
+        for quantity in self.quantities:
+            if quantity.attribute:
+                first.setdefault(quantity.attribute, quantity)
+        return list(first.values())
+
+    def to_dict(self, folder: Path) -> dict[str, Any]:
+        """The contents of report.json: schema 1, null where a value is undefined."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "reference": self.reference,
+            "n": self.n,
+            "settings": [
+                {
+                    "name": setting.name,
+                    "values": dict(setting.values),
+                    "seeds": list(setting.seeds),
+                    **_by_place({q: asdict(v) for q, v in setting.numbers.items()}),
+                }
+                for setting in self.settings
+            ],
+            "comparisons": [
+                {
+                    "setting": found.setting,
+                    "attribute": found.quantity.attribute or None,
+                    "quantity": found.quantity.name,
+                    "seeds": list(found.seeds),
+                    "difference": found.mean,
+                    "interval": found.interval,
+                    "p_seeds": found.p_seeds,
+                    "p_images": found.p_images,
+                    "p_value": found.p_value,
+                    "p_holm": found.p_holm,
+                    "evidence": found.is_evidence,
+                }
+                for found in self.contrasts
+            ],
+            "pareto": {gap.attribute: list(front) for gap, front in self.fronts.items()},
+            "selection": None if self.selections is None else asdict(self.selections),
+            "runs": [
+                {
+                    "setting": run.job.setting,
+                    "seed": run.job.seed,
+                    "status": run.status,
+                    "folder": str(run.job.folder.relative_to(folder)),
+                    "error": run.error or None,
+                }
+                for run in self.runs
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
+    """All numbers of the report. Raises RunError where no run has finished."""
+    quantities = headline_quantities(results)
+    if not quantities:
+        failed = next((result.error for result in results if result.error), "none was run")
+        raise RunError(f"No run of the ablation '{plan.name}' has finished. The first: {failed}")
+    settings = summarise_settings(plan, results, quantities)
+    draws = plan.settings[0].recipe.report.bootstrap
+    exchanged, notes = draw_exchanged_images(results, plan.reference, quantities, draws)
+    counts = {result.n for result in results if result.n is not None}
+    outcome = AblationOutcome(
+        name=plan.name,
+        reference=plan.reference,
+        n=counts.pop() if len(counts) == 1 else None,
+        quantities=tuple(quantities),
+        settings=tuple(settings),
+        contrasts=tuple(contrast_settings(settings, plan.reference, quantities, exchanged)),
+        fronts={},
+        selections=select_settings(plan, results),
+        runs=tuple(results),
+        draws=draws,
+        notes=(*_notes(plan, results), *notes),
+    )
+    fronts = {gap: pareto_front(plane_points(outcome, gap)) for gap in outcome.gaps()}
+    return AblationOutcome(**{**vars(outcome), "fronts": fronts})
+
+
+def plane_points(outcome: AblationOutcome, gap: Quantity) -> dict[str, tuple[float, float]]:
+    """Setting → (metric, gap), where both are defined."""
+    pairs = {
+        setting.name: (setting.numbers[outcome.metric].mean, setting.numbers[gap].mean)
+        for setting in outcome.settings
+    }
+    return {name: pair for name, pair in pairs.items() if None not in pair}
+
+
+def _notes(plan: Plan, results: Sequence[RunResult]) -> list[str]:
+    notes = [
+        f"The run {result.job.setting}, seed {result.job.seed}, failed: {result.error}"
+        for result in results
+        if result.status == "failed"
+    ]
+    waiting = sum(result.status == "waiting" for result in results)
+    if waiting:
+        notes.append(f"{waiting} of {len(results)} runs are not done yet.")
+    if len(plan.seeds) == 1:
+        notes.append(
+            "Every setting was run with one seed: intervals are over test images, and what training "
+            "anew would change is not known."
+        )
+    if not any(r.numbers for r in results if r.job.setting == plan.reference):
+        notes.append(
+            f"The reference setting, {plan.reference}, has no finished run to compare with."
+        )
+    return notes
+
+
+def _by_place(numbers: Mapping[Quantity, Any]) -> dict[str, Any]:
+    attributes: dict[str, dict[str, Any]] = {}
+    for quantity, found in numbers.items():
+        if quantity.attribute:
+            attributes.setdefault(quantity.attribute, {})[quantity.name] = found
+    overall = {q.name: found for q, found in numbers.items() if not q.attribute}
+    return {"overall": overall, "attributes": attributes}

@@ -1,0 +1,257 @@
+"""What an ablation shows, in sentences that keep chance and evidence apart, and as tables of text.
+
+The same words go into report.md, report.html and the terminal.
+"""
+
+from __future__ import annotations
+
+from fairlora_cls.ablations.outcome import AblationOutcome
+from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.selection import Selection
+from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
+from fairlora_cls.evaluation.comparison_wording import (
+    format_difference,
+    format_limits,
+    format_quantity,
+    title_of,
+)
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.tables import Cell, Table
+from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
+
+SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
+RULES_IN_WORDS = {
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "worst_group_accuracy": "the worst group's accuracy",
+    "bounded_accuracy": "accuracy under the bound on the gap",
+    "bounded_auroc": "AUROC under the bound on the gap",
+}
+
+
+def quantity_title(quantity: Quantity) -> str:
+    """'Accuracy', 'MaxAccGap of ethnicity'."""
+    name = title_of(quantity.name) if _is_known(quantity) else quantity.name.replace("_", " ")
+    name = SHORT_TITLES.get(quantity.name, name)
+    return f"{name} of {quantity.attribute}" if quantity.attribute else name
+
+
+def show(quantity: Quantity, value: float | None) -> str:
+    """'53.5%', '3.8 points' or '0.812', whichever suits the quantity."""
+    if _is_known(quantity):
+        return format_quantity(quantity.name, value)
+    return UNDEFINED if value is None else f"{value:.3f}"
+
+
+def show_difference(quantity: Quantity, value: float | None) -> str:
+    """With its sign."""
+    if _is_known(quantity):
+        return format_difference(quantity.name, value)
+    return UNDEFINED if value is None else f"{value:+.3f}".replace("-", "−")
+
+
+def show_limits(quantity: Quantity, limits: tuple[float, float] | None) -> str:
+    """An interval of a difference."""
+    if _is_known(quantity):
+        return format_limits(quantity.name, limits)
+    return "" if limits is None else " to ".join(show_difference(quantity, x) for x in limits)
+
+
+def describe_evidence(outcome: AblationOutcome) -> list[str]:
+    """One sentence per comparison that the data decide."""
+    return [
+        f"{found.setting} differs from {outcome.reference} in {quantity_title(found.quantity)}: "
+        f"{_difference(found)}. {_why(found)}"
+        for found in outcome.contrasts
+        if found.is_evidence
+    ]
+
+
+def describe_undecided(outcome: AblationOutcome) -> list[str]:
+    """One sentence per comparison that the data cannot decide."""
+    sentences = []
+    for found in outcome.contrasts:
+        title = quantity_title(found.quantity)
+        if found.mean is None:
+            sentences.append(
+                f"{found.setting} and {outcome.reference} cannot be compared in {title}: it is "
+                "undefined in one of their runs, or they have no seed in common."
+            )
+        elif not found.is_evidence:
+            sentences.append(
+                f"The data cannot decide whether {found.setting} and {outcome.reference} differ in "
+                f"{title}: {_difference(found)}. {_why(found)}"
+            )
+    return sentences
+
+
+def describe_selection(outcome: AblationOutcome) -> list[str]:
+    """What the rules would choose by validation, and what that setting has on test; rules that
+    choose alike in one sentence."""
+    if outcome.selections is None:
+        return []
+    settings = {setting.name: setting for setting in outcome.settings}
+    rules: dict[str, list[str]] = {}
+    for selection in outcome.selections.chosen:
+        rules.setdefault(selection.setting, []).append(_rule(outcome, selection))
+    return [
+        f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
+        f"{_test_figures(outcome, settings[name])}."
+        for name, said in rules.items()
+    ]
+
+
+def describe_figures(outcome: AblationOutcome) -> list[str]:
+    """How to read them, and the Pareto front of each attribute."""
+    fronts = [
+        f"{quantity_title(outcome.metric)} against {quantity_title(gap)}: no setting beats "
+        f"{_listed(front)} in both."
+        for gap, front in outcome.fronts.items()
+        if front
+    ]
+    return [
+        "Bars are 95% intervals; the grey band holds 95% of the gaps that chance alone would show, "
+        "its dashed line their mean. Dashed steps join the settings that no other beats (the Pareto "
+        "front): a front of means, on which neighbours may differ by chance.",
+        *fronts,
+    ]
+
+
+def describe_method(outcome: AblationOutcome) -> list[str]:
+    """How the numbers are made, one paragraph each."""
+    return [
+        "Means and 95% t-intervals are over the seeds of a setting: they say how far training anew "
+        "moves a number on these test images. Of a setting with one run the interval is its own "
+        "bootstrap interval over test images.",
+        f"Each setting is compared with {outcome.reference}, seed by seed. Two p-values are "
+        "computed: a paired t-test over the seeds (would training anew change the difference?) and a "
+        f"swap test over the test images ({outcome.draws:,} draws; for each image a coin decides "
+        "whether the two settings exchange their answers, in all seeds alike). A difference is "
+        "called evidence where neither explains it: its p is the larger of the two, corrected by "
+        "Holm's method over all settings and attributes, for each quantity by itself. Few seeds "
+        "give the t-test little power: not evidence does not mean no difference.",
+        "By chance: the mean gap, or in figures the band that holds 95% of gaps, of equally well "
+        "served groups of these sizes, averaged over the runs.",
+        "A setting is chosen on validation predictions only, by the mean over its seeds; gaps there "
+        "are the largest MaxAccGap of the protected attributes. Where no setting is within the "
+        "bound, the smallest gap wins.",
+    ]
+
+
+def settings_table(outcome: AblationOutcome) -> Table:
+    """A row per setting: every quantity with its interval, gaps with what chance would show."""
+    header = ("Setting", "Seeds", *(quantity_title(q) for q in outcome.quantities))
+    rows = tuple(
+        (
+            Cell(setting.name, "reference" if setting.name == outcome.reference else ""),
+            Cell(str(len(setting.seeds)), ", ".join(map(str, setting.seeds))),
+            *(_mean_cell(q, setting.numbers[q]) for q in outcome.quantities),
+        )
+        for setting in outcome.settings
+    )
+    return Table("Every setting: mean over its seeds with its 95% interval", header, rows)
+
+
+def contrast_table(outcome: AblationOutcome, quantity: Quantity) -> Table:
+    """Each setting against the reference in one quantity."""
+    header = ("Setting", "Difference", "p (seeds)", "p (images)", "p (Holm)", "")
+    rows = tuple(
+        (
+            Cell(found.setting),
+            Cell(show_difference(quantity, found.mean), show_limits(quantity, found.interval)),
+            Cell(format_p_value(found.p_seeds)),
+            Cell(format_p_value(found.p_images)),
+            Cell(format_p_value(found.p_holm)),
+            Cell("evidence" if found.is_evidence else "undecided"),
+        )
+        for found in outcome.contrasts
+        if found.quantity == quantity
+    )
+    return Table(f"{quantity_title(quantity)}: setting − {outcome.reference}", header, rows)
+
+
+def selection_table(outcome: AblationOutcome) -> Table:
+    """A row per rule: the choice, its validation numbers, its test numbers."""
+    found = outcome.selections
+    shown = [outcome.quantities[0], *outcome.gaps()]
+    header = (
+        "Chosen on validation by",
+        "Setting",
+        "Validation accuracy",
+        "Largest validation gap",
+        *(f"Test: {quantity_title(q)}" for q in shown),
+    )
+    settings = {setting.name: setting for setting in outcome.settings}
+    rows = []
+    for selection in found.chosen:
+        validation = found.validation[selection.setting]
+        rows.append(
+            (
+                Cell(RULES_IN_WORDS[selection.rule]),
+                Cell(selection.setting),
+                Cell(f"{100 * validation.accuracy:.1f}%"),
+                Cell(f"{100 * validation.gap:.1f} points"),
+                *(_mean_cell(q, settings[selection.setting].numbers[q]) for q in shown),
+            )
+        )
+    return Table("The setting that each rule chooses", header, tuple(rows))
+
+
+def _is_known(quantity: Quantity) -> bool:
+    return quantity.name in METRICS | GAPS | EQUITY_SCALED
+
+
+def _difference(found: Contrast) -> str:
+    text = show_difference(found.quantity, found.mean)
+    if found.interval is None:
+        return f"{text} (one seed)"
+    limits = show_limits(found.quantity, found.interval)
+    return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
+
+
+def _why(found: Contrast) -> str:
+    """Which kinds of chance were asked, and what they say."""
+    asked = []
+    if found.p_seeds is not None:
+        asked.append(f"other seeds (p {_p(found.p_seeds)})")
+    if found.p_images is not None:
+        asked.append(f"the choice of test images (p {_p(found.p_images)})")
+    if not asked:
+        return "It was not tested."
+    corrected = f"p {_p(found.p_holm)} for all comparisons together"
+    if found.is_evidence:
+        return f"Neither {' nor '.join(asked)} explains it; {corrected}."
+    return f"Asked were {' and '.join(asked)}; {corrected}."
+
+
+def _p(value: float) -> str:
+    shown = format_p_value(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def _rule(outcome: AblationOutcome, selection: Selection) -> str:
+    words = RULES_IN_WORDS[selection.rule]
+    if selection.bound_met is None:
+        return words
+    bound = f"{words} of {100 * outcome.selections.gap_bound:g} points"
+    return bound if selection.bound_met else f"{bound} (none is within it: by the smallest gap)"
+
+
+def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
+    shown = [q for q in outcome.quantities if not q.attribute] + outcome.gaps()
+    return ", ".join(f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in shown)
+
+
+def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
+    parts = []
+    if found.interval is not None:
+        low, high = (show(quantity, limit) for limit in found.interval)
+        unit = next((u for u in ("%", " points") if high.endswith(u)), "")
+        parts.append(f"{low.removesuffix(unit)} to {high.removesuffix(unit)}")
+    if found.null_mean is not None:
+        parts.append(f"by chance {show(quantity, found.null_mean)}")
+    return Cell(show(quantity, found.mean), "; ".join(parts))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

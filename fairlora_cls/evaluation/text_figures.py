@@ -1,0 +1,106 @@
+"""The figures of a report on texts: each group with its interval, each gap beside chance."""
+
+import re
+
+from matplotlib.axes import Axes
+
+from fairlora_cls.evaluation.figures import MOST_ROWS, VERDICTS, finish_rows
+from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
+from fairlora_cls.evaluation.text_results import TextMetric, TextReport
+from fairlora_cls.evaluation.text_wording import format_distance, format_limits, format_score
+from fairlora_cls.evaluation.wording import judge
+
+DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
+
+
+def draw_text_figures(report: TextReport) -> list[ReportFigure]:
+    """For each attribute: the headline metric by group, one of word overlap, and all gaps."""
+    beside = [n for n in DRAWN_BESIDE if n in report.metrics and n != report.headline]
+    figures = []
+    for position, (name, result) in enumerate(report.attributes.items(), start=1):
+        stem = f"{position}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower() or 'attribute'}"
+        for metric in (report.headline, *beside[:1]):
+            if any(group.metrics[metric].value is not None for group in result.groups.values()):
+                figures.append(_groups_figure(report, name, metric, f"{stem}-{metric}.png"))
+        if any(gap.null_interval is not None for gap in result.gaps.values()):
+            figures.append(_gaps_figure(report, name, f"{stem}-gaps.png"))
+    return figures
+
+
+def _groups_figure(report: TextReport, attribute: str, name: str, file_name: str) -> ReportFigure:
+    metric = report.metrics[name]
+    groups = {
+        group: found
+        for group, found in report.attributes[attribute].groups.items()
+        if found.metrics[name].value is not None
+    }
+    title = f"{metric.title[0].upper()}{metric.title[1:]} by {attribute}"
+    spoken = "; ".join(
+        f"{group} {format_score(metric, found.metrics[name].value)}"
+        for group, found in list(groups.items())[:MOST_ROWS]
+    )
+    if len(groups) > MOST_ROWS:
+        ranked = sorted(groups, key=lambda group: groups[group].metrics[name].value)
+        kept = {*ranked[: MOST_ROWS // 2], *ranked[-MOST_ROWS // 2 :]}
+        title += f" (lowest and highest {MOST_ROWS // 2} of {len(groups)})"
+        groups = {group: found for group, found in groups.items() if group in kept}
+    scale, overall = _scale(metric), report.overall[name].value
+
+    def draw(axes: Axes) -> None:
+        axes.axvline(overall * scale, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+        for row, group in enumerate(groups.values()):
+            estimate = group.metrics[name]
+            if estimate.interval is not None:
+                ends = [limit * scale for limit in estimate.interval]
+                axes.plot(ends, [row, row], color=COLOURS["accent"], linewidth=2.2)
+            axes.plot(estimate.value * scale, row, "o", color=COLOURS["accent"], markersize=6.5)
+            if estimate.median is not None:
+                axes.plot(
+                    estimate.median.value * scale, row, "|", color=COLOURS["ink"], markersize=11
+                )
+        median = "; tick: median" if metric.kind == "mean" else ""
+        percent = " (%)" if scale == 100 else ""
+        axes.set_xlabel(f"{metric.title}{percent}{median}; dashed: all texts")
+
+    labels = [(shortened(group), f"n = {found.n:,}") for group, found in groups.items()]
+    values = [format_score(metric, found.metrics[name].value) for found in groups.values()]
+    return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
+
+
+def _gaps_figure(report: TextReport, attribute: str, file_name: str) -> ReportFigure:
+    """In hundredths, so that shares and scores stand on one axis."""
+    gaps = {
+        name: report.attributes[attribute].gaps[f"{name}_gap"]
+        for name, metric in report.metrics.items()
+        if metric.is_fraction
+    }
+    gaps = {name: gap for name, gap in gaps.items() if gap.null_interval is not None}
+    title = f"Gaps between groups of {attribute}, beside chance"
+    spoken = "; ".join(
+        f"{report.metrics[name].title} {format_distance(report.metrics[name], gap.value)}, by chance "
+        f"{format_limits(report.metrics[name], gap.null_interval)}"
+        for name, gap in gaps.items()
+    )
+
+    def draw(axes: Axes) -> None:
+        for row, gap in enumerate(gaps.values()):
+            low, high = (100 * limit for limit in gap.null_interval)
+            axes.plot([low, high], [row, row], color=COLOURS["band"], linewidth=10)
+            mean = 100 * gap.null_mean
+            axes.plot([mean, mean], [row - 0.2, row + 0.2], color=COLOURS["muted"], linewidth=1.4)
+            beyond = judge(gap) == "evidence"
+            colour = COLOURS["alert"] if beyond else COLOURS["accent"]
+            axes.plot(100 * gap.value, row, "D" if beyond else "o", color=colour, markersize=6.5)
+        axes.set_xlim(left=0)
+        axes.set_xlabel("Points (hundredths); band: 95% of chance, tick: its mean")
+
+    labels = [
+        (shortened(report.metrics[name].title, 20), VERDICTS[judge(gap)])
+        for name, gap in gaps.items()
+    ]
+    values = [f"{100 * gap.value:.1f}" for gap in gaps.values()]
+    return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
+
+
+def _scale(metric: TextMetric) -> int:
+    return 100 if metric.kind == "rate" else 1

@@ -1,0 +1,29 @@
+"""Which metrics say something of these texts, where the user names none?"""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from fairlora_cls.data.chexpert import FINDINGS
+from fairlora_cls.evaluation.generations import Generations
+from fairlora_cls.evaluation.report_labels import NO_FINDING, label_reports
+from fairlora_cls.evaluation.text_draws import POOLED
+from fairlora_cls.evaluation.text_scores import TEXT_METRICS
+
+LEAST_SHARE = 0.05  # of the references that must state a finding for findings to be compared
+
+
+def usual_metrics(generations: Generations) -> tuple[str, ...]:
+    """The rows of TEXT_METRICS that need no other package, but `findings` only where references
+    state some: answers about skin would agree in having none."""
+    stated = label_reports(generations.references)
+    some = np.delete(stated, FINDINGS.index(NO_FINDING), axis=1).any(axis=1)
+    without = () if some.mean() >= LEAST_SHARE else ("findings",)
+    return tuple(
+        name for name, row in TEXT_METRICS.items() if row.needs is None and name not in without
+    )
+
+
+def needed_metrics(asked: Iterable[str]) -> tuple[str, ...]:
+    """The rows of TEXT_METRICS that give the metrics asked for: `findings` gives the pooled F1."""
+    return tuple(dict.fromkeys("findings" if name in POOLED else name for name in asked))

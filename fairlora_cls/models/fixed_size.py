@@ -1,0 +1,48 @@
+"""What architectures share that see every image at one size, by the resize of their own processor.
+
+B images, T tokens, V visual tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from PIL import Image
+
+
+def fit_image(config: Any, processor: Any, image: Image.Image, maximum_pixels: int) -> Image.Image:
+    """The processor's own padding, resize and crop; a pixel budget does not apply."""
+    inputs = processor.image_processor(
+        images=[image], do_rescale=False, do_normalize=False, return_tensors="pt"
+    )
+    pixels = inputs["pixel_values"][0].round().clamp(0, 255).to(torch.uint8)
+    return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+
+
+def pixel_values(model: Any, processor: Any, images: Sequence[Image.Image]) -> torch.Tensor:
+    """(B, 3, height, width) of fitted images, on the model's device."""
+    inputs = processor.image_processor(
+        images=list(images),
+        do_pad=False,
+        do_resize=False,
+        do_center_crop=False,
+        return_tensors="pt",
+    )
+    return inputs["pixel_values"].to(model.device, model.dtype)
+
+
+def fitted_size(config: Any, grid: Sequence[int]) -> tuple[int, int]:
+    side = config.vision_config.image_size
+    return side, side
+
+
+def positions(model: Any, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+    """(1, T): tokens in order, visual ones like words."""
+    return torch.arange(len(input_ids))[None]
+
+
+def patch_count(vision: Any) -> int:
+    """Patches of an image."""
+    return (vision.image_size // vision.patch_size) ** 2
