@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlora_cls.recipe import BACKBONE_DEFAULTS, DataSection, merge
+from fairlora_cls.recipe import BACKBONE_DEFAULTS, DataSection, TrainingSection, merge
 
 EXAMPLES = 256  # of training and test; half as many of validation
 SEEDS = 3  # of an ablation's seeds: the first ones
@@ -26,26 +26,44 @@ OVERRIDES: Mapping[str, Any] = {
     "training": {"epochs": 1, "warmup_steps": 5, **BACKBONE_DEFAULTS["miniature"]["training"]},
     "report": {"bootstrap": 200},
 }
+# Further ones of `task: generate`: the rate at which the miniature learns to write.
+TEXT_OVERRIDES: Mapping[str, Any] = {
+    "training": {"learning_rate": 2e-3},
+    "generation": {"max_new_tokens": 40},
+}
+LARGEST_BATCH = 16  # examples of a step: larger ones would leave a trial too few steps
 
 
 def quick_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's nested values with those of a quick trial over them.
 
     A source without a path becomes its simulated counterpart, which takes the options that it
-    knows, and is drawn small.
+    knows, and is drawn small; reports of its own stand in for conversations.
     """
+    found = merge(values, OVERRIDES)
+    if values.get("task") == "generate":
+        found = merge(found, TEXT_OVERRIDES)
+    training = found["training"]
+    batch = min(training.get("batch_size", TrainingSection().batch_size), LARGEST_BATCH)
+    micro = min(training["micro_batch_size"], batch)
+    found["training"] = {**training, "batch_size": batch, "micro_batch_size": micro}
+    if found["data"].get("path") is None:
+        found["data"] = _simulated(found["data"])
+    return found
+
+
+def _simulated(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The recipe's data section with a simulated source, drawn small, in place of a real one."""
     from fairlora_cls.data.datasets import dataset_options
 
-    found = merge(values, OVERRIDES)
-    data = dict(found["data"])
-    if data.get("path") is None:
-        source = data.get("source", DataSection().source)
-        source = data["source"] = COUNTERPARTS.get(source, source)
+    source = data.get("source", DataSection().source)
+    source = COUNTERPARTS.get(source, source)
+    found = {**data, "source": source}
+    if found.get("questions") == "own":
+        found["questions"] = "report"
+    if source.startswith("simulated-"):
+        known = dataset_options(source)
+        own = {k: v for k, v in data.get("options", {}).items() if k in known}
         small = {"train": EXAMPLES, "validation": EXAMPLES // 2, "test": EXAMPLES}
-        own = data.get("options", {})
-        if source.startswith("simulated-"):
-            known = dataset_options(source)
-            data["options"] = {k: v for k, v in own.items() if k in known} | small
-    training = found["training"]
-    micro = min(training["micro_batch_size"], training.get("batch_size", EXAMPLES))
-    return {**found, "data": data, "training": {**training, "micro_batch_size": micro}}
+        found["options"] = own | small
+    return found

@@ -97,7 +97,7 @@ def duration(seconds: float) -> str:
 
 def show_ablation(outcome: AblationOutcome, place: str) -> None:
     """The table of settings, what the data decide, and what one would choose by validation."""
-    shown = [q for q in outcome.quantities if not q.attribute] + outcome.gaps()
+    shown = outcome.leading()
     table = Table(title_justify="left")
     table.add_column("setting", no_wrap=True)
     table.add_column("seeds", justify="right")

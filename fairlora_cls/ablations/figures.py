@@ -11,7 +11,7 @@ from matplotlib.ticker import NullLocator
 from fairlora_cls.ablations.outcome import AblationOutcome, plane_points
 from fairlora_cls.ablations.plan import show_value
 from fairlora_cls.ablations.runs import Quantity
-from fairlora_cls.ablations.statistics import SettingResult
+from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
 from fairlora_cls.ablations.wording import quantity_title, show
 from fairlora_cls.evaluation.plotting import (
     COLOURS,
@@ -117,8 +117,8 @@ def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
         )
         for x, found in known:
             if found.interval is not None:
-                limits = [100 * limit for limit in found.interval]
-                axes.plot([x, x], limits, color=colour, linewidth=1.2, alpha=0.8)
+                ends = _ends(quantity, found)
+                axes.plot([x, x], ends, color=colour, linewidth=1.2, alpha=0.8)
 
 
 def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Quantity) -> None:
@@ -160,10 +160,9 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         on_front = setting.name in front
         colour = COLOURS["accent" if on_front else "muted"]
         for quantity, along in ((outcome.metric, "y"), (gap, "x")):
-            limits = setting.numbers[quantity].interval
-            if limits is not None:
+            if setting.numbers[quantity].interval is not None:
                 across = [100 * (size if along == "y" else metric)] * 2
-                ends = [100 * limit for limit in limits]
+                ends = _ends(quantity, setting.numbers[quantity])
                 places = (across, ends) if along == "y" else (ends, across)
                 axes.plot(*places, color=colour, linewidth=1, alpha=0.35)
         axes.plot(100 * size, 100 * metric, "o" if on_front else "s", color=colour, markersize=6)
@@ -179,7 +178,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(outcome.metric))
     axes.margins(x=0.12)
-    axes.set_xlim(left=0)  # an interval of a mean may reach below, a gap cannot
+    axes.set_xlim(left=0)
     figure.subplots_adjust(left=0.16, right=0.95, top=0.97, bottom=0.13)
     spoken = "; ".join(
         f"{name}: {show(outcome.metric, metric)}, gap {show(gap, size)}"
@@ -188,6 +187,12 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     )
     file = f"{_stem(gap.attribute)}-plane.png"
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+
+
+def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
+    """An interval times 100; a gap's from 0, below which the t-interval of a mean may reach."""
+    least = 0.0 if quantity.attribute else -float("inf")
+    return [max(100 * limit, least) for limit in found.interval]
 
 
 def _axis_label(quantity: Quantity) -> str:

@@ -46,8 +46,9 @@ def run_on_ray(
         waiting = deque(jobs)
         working: dict[Any, tuple[int, Any, Job, float]] = {}
         failures: dict[Path, str] = {}
+        warm = False  # the first run goes alone: cohort and vision features are made once
         while waiting or working:
-            while waiting and idle:
+            while waiting and idle and (warm or not working):
                 place, handle = idle.popleft()
                 job, replaces = waiting.popleft()
                 options = RunOptions(overwrite=replaces, skip_unreadable=skip_unreadable)
@@ -57,7 +58,7 @@ def run_on_ray(
                 listener.job_begins(place, job)
             (ready,), _ = ray.wait(list(working))
             place, handle, job, began = working.pop(ready)
-            error = _end(ready)
+            error, warm = _end(ready), True
             if error is not None:
                 failures[job.folder] = error
             listener.job_ends(place, job, error, time.monotonic() - began)

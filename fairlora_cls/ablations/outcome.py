@@ -52,6 +52,12 @@ class AblationOutcome:
                 first.setdefault(quantity.attribute, quantity)
         return list(first.values())
 
+    def leading(self) -> list[Quantity]:
+        """What a short table shows: two metrics, and the first gap of each protected attribute."""
+        protected = self.selections.attributes if self.selections else ()
+        gaps = [gap for gap in self.gaps() if gap.attribute in protected] or self.gaps()
+        return [q for q in self.quantities if not q.attribute][:2] + gaps
+
     def to_dict(self, folder: Path) -> dict[str, Any]:
         """The contents of report.json: schema 1, null where a value is undefined."""
         return {

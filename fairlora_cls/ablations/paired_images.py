@@ -70,6 +70,10 @@ def draw_exchanged_images(
         }
 
     found, notes = {}, []
+    if not known:
+        notes.append(
+            "Settings are compared over seeds only: their metrics are not those of classes."
+        )
     if not (known and draws):
         return found, notes
     with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:

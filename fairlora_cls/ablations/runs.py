@@ -43,6 +43,8 @@ class RunResult:
     # "" (all examples) or attribute → quantity → number
     numbers: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
     n: int | None = None  # test examples
+    headline: str | None = None  # the metric that a report on texts leads with
+    titles: Mapping[str, str] = field(default_factory=dict)  # of metrics that the report names
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Quantity:
 
     attribute: str
     name: str
+    title: str = field(default="", compare=False)  # in words, where the run's report gives one
 
     @property
     def column(self) -> str:
@@ -64,29 +67,32 @@ def read_runs(plan: Plan, failures: Mapping[Path, str]) -> list[RunResult]:
 
 def headline_quantities(results: Sequence[RunResult]) -> list[Quantity]:
     """What the report follows: accuracy, AUROC, MaxAccGap and equalized odds where the runs have
-    them; else the metrics that they have, the first few, with their gaps."""
-    finished = [result.numbers for result in results if result.numbers]
+    them; else the first few metrics that they have, their own headline before all, with its gap."""
+    finished = [result for result in results if result.numbers]
     if not finished:
         return []
-    common = {
-        place: [
+    first = finished[0]
+
+    def everywhere(place: str) -> list[str]:
+        return [
             name
-            for name, found in numbers.items()
-            if found.value is not None or place
-            if all(name in other.get(place, {}) for other in finished)
+            for name in first.numbers[place]
+            if all(name in other.numbers.get(place, {}) for other in finished)
         ]
-        for place, numbers in finished[0].items()
-    }
-    metrics = [name for name in HEADLINE_METRICS if name in common[""]]
-    metrics = metrics or common[""][:MOST_METRICS]
-    wanted = [*HEADLINE_GAPS, *(f"{name}_gap" for name in metrics)]
-    found = [Quantity("", name) for name in metrics]
-    for attribute, gaps in common.items():
+
+    defined = [name for name in everywhere("") if first.numbers[""][name].value is not None]
+    defined.sort(key=lambda name: name != first.headline)  # stable: the rest keep their order
+    metrics = [name for name in HEADLINE_METRICS if name in defined] or defined[:MOST_METRICS]
+    gap_names = HEADLINE_GAPS if metrics[0] in HEADLINE_METRICS else (f"{metrics[0]}_gap",)
+    titles = dict(first.titles) | {f"{k}_gap": f"{v} gap" for k, v in first.titles.items()}
+    places = [("", metrics)]
+    for attribute in first.numbers:
         if attribute:
-            own = [name for name in HEADLINE_GAPS if name in gaps]
-            own = own or [name for name in wanted if name in gaps] or gaps[:MOST_METRICS]
-            found += [Quantity(attribute, name) for name in own]
-    return found
+            known = everywhere(attribute)
+            places.append((attribute, [name for name in gap_names if name in known] or known[:1]))
+    return [
+        Quantity(place, name, titles.get(name, "")) for place, names in places for name in names
+    ]
 
 
 def runs_table(plan: Plan, results: Sequence[RunResult]) -> str:
@@ -139,7 +145,10 @@ def _read_run(job: Job, error: str | None) -> RunResult:
     for attribute, result in report["attributes"].items():
         numbers[attribute] = {name: _measured(found) for name, found in result["gaps"].items()}
     seconds = sum(state.get("timings", {}).get("seconds", {}).values())
-    return RunResult(job, "complete", "", seconds, numbers, report["n"])
+    titles = {name: found["title"] for name, found in report.get("metrics", {}).items()}
+    return RunResult(
+        job, "complete", "", seconds, numbers, report["n"], report.get("headline"), titles
+    )
 
 
 def _measured(found: Mapping[str, Any]) -> Measured:

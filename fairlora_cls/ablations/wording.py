@@ -31,8 +31,10 @@ RULES_IN_WORDS = {
 
 def quantity_title(quantity: Quantity) -> str:
     """'Accuracy', 'MaxAccGap of ethnicity'."""
-    name = title_of(quantity.name) if _is_known(quantity) else quantity.name.replace("_", " ")
-    name = SHORT_TITLES.get(quantity.name, name)
+    given = quantity.title or quantity.name.replace("_", " ")
+    name = SHORT_TITLES.get(quantity.name) or (
+        title_of(quantity.name) if _is_known(quantity) else given
+    )
     return f"{name} of {quantity.attribute}" if quantity.attribute else name
 
 
@@ -238,8 +240,9 @@ def _rule(outcome: AblationOutcome, selection: Selection) -> str:
 
 
 def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
-    shown = [q for q in outcome.quantities if not q.attribute] + outcome.gaps()
-    return ", ".join(f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in shown)
+    return ", ".join(
+        f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in outcome.leading()
+    )
 
 
 def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
