@@ -36,8 +36,13 @@ COMMANDS = commands(README)
 OUTSIDE = ("Qwen/", "fairvlmed", "/path", "your")  # name a model or data that is not here
 
 
+SMALL = [f"data.options.{split}=24" for split in ("train", "validation", "test")]
+GRID = ["data.limit=24", "grid.seed=[42]", "grid.objective.gap_weight=[0,1]", *SMALL]
+
+
 def quick(words):
-    return [*words, *QUICK] if words[0] == "train" else words
+    more = {"train": QUICK, "ablate": [part for text in GRID for part in ("--set", text)]}
+    return [*words, *more.get(words[0], [])]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -75,6 +80,7 @@ def workplace(tmp_path_factory, cohort):
 
 def test_readme_commands_run_in_order(workplace, monkeypatch):
     monkeypatch.chdir(workplace)
+    (workplace / "recipes").symlink_to(REPOSITORY / "recipes")
     ran = 0
     for words in COMMANDS:
         if any(mark in word for word in words for mark in OUTSIDE):

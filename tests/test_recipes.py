@@ -24,6 +24,13 @@ TINY = [
 GENERATIVE = "generation.max_new_tokens=4"
 
 
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    """Of the runs' reports: they take most of a tiny run's time and have their own tests."""
+    monkeypatch.setattr("fairlora_cls.evaluation.figures.draw_figures", lambda report: [])
+    monkeypatch.setattr("fairlora_cls.evaluation.text_figures.draw_text_figures", lambda report: [])
+
+
 def tiny(recipe):
     return [*TINY, GENERATIVE] if recipe.task == "generate" else TINY
 
