@@ -36,13 +36,14 @@ COMMANDS = commands(README)
 OUTSIDE = ("Qwen/", "fairvlmed", "/path", "your")  # name a model or data that is not here
 
 
-SMALL = [f"data.options.{split}=24" for split in ("train", "validation", "test")]
-GRID = ["data.limit=24", "grid.seed=[42]", "grid.objective.gap_weight=[0,1]", *SMALL]
+SMALL = [f"data.options.{split}=24" for split in ("train", "validation", "test")]  # of --quick
+GRID = ["data.limit=24", "grid.seed=[42]", "grid.objective.gap_weight=[0,1]"]
 
 
 def quick(words):
     more = {"train": QUICK, "ablate": [part for text in GRID for part in ("--set", text)]}
-    return [*words, *more.get(words[0], [])]
+    small = [part for text in SMALL for part in ("--set", text)] if "--quick" in words else []
+    return [*words, *more.get(words[0], []), *small]
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)

@@ -45,18 +45,16 @@ def test_a_recipe_runs_in_its_quick_form(name, tmp_path):
 
 @pytest.mark.parametrize("name", ABLATIONS)
 def test_an_ablation_runs_in_its_quick_form(name, tmp_path):
-    """Its first and last setting, in this process; what `ablate` does with processes has its own
-    tests."""
+    """Its first and last setting, of texts the last, in this process; what `ablate` does with
+    processes has its own tests."""
     from fairlora_cls.ablations.worker import JobRunner, RunOptions
 
     recipe = make_plan(name, quick=True).settings[0].recipe
     plan = make_plan(name, tmp_path, overrides=[*tiny(recipe), "grid.seed=[42]"], quick=True)
-    plan = replace(
-        plan,
-        settings=(plan.settings[0], plan.settings[-1]),
-        jobs=(plan.jobs[0], plan.jobs[-1]),
-        reference=plan.settings[0].name,
-    )
+    places = [-1] if recipe.task == "generate" else [0, -1]
+    settings = tuple(plan.settings[place] for place in places)
+    jobs = tuple(plan.jobs[place] for place in places)
+    plan = replace(plan, settings=settings, jobs=jobs, reference=settings[0].name)
     runner = JobRunner()
 
     def execute(jobs):
@@ -64,7 +62,7 @@ def test_an_ablation_runs_in_its_quick_form(name, tmp_path):
         return {folder: error for folder, error in ends.items() if error}
 
     outcome = run_ablation(plan, execute)
-    assert [run.status for run in outcome.runs] == ["complete", "complete"]
+    assert {run.status for run in outcome.runs} == {"complete"}
     assert (tmp_path / "report.html").is_file()
 
 
