@@ -28,6 +28,7 @@ _PUBLIC = {
     "write_report": "fairlora_cls.evaluation.report",
     "score_texts": "fairlora_cls.evaluation.text_scores",
     "text_report": "fairlora_cls.evaluation.text_report",
+    "compare_texts": "fairlora_cls.evaluation.text_comparison",
     "counterfactual_text_gaps": "fairlora_cls.evaluation.text_matching",
     "Comparison": "fairlora_cls.evaluation.comparison_results",
     "compare_predictions": "fairlora_cls.evaluation.comparison",

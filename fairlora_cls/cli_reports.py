@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairlora_cls.cli_texts import compare_text_files, load_features, report_texts
 from fairlora_cls.errors import InputError
-from fairlora_cls.terminal import Debug, Threshold, exit_codes, open_display, show_report, terminal
+from fairlora_cls.terminal import Debug, Threshold, exit_codes, show_report, terminal
 
 if TYPE_CHECKING:
-    from fairlora_cls.evaluation.features import Features
+    pass
 
 Attributes = Annotated[
     list[str] | None,
@@ -110,7 +111,7 @@ def report(
                 threshold=threshold,
                 validation=validation,
             )
-            _report_texts(
+            report_texts(
                 predictions,
                 attribute,
                 text_metric,
@@ -156,7 +157,7 @@ def report(
             from fairlora_cls.evaluation.matching import counterfactual_gaps
             from fairlora_cls.evaluation.matching_section import counterfactual_section
 
-            given = _features(features, table.ids)
+            given = load_features(features, table.ids)
             gaps = counterfactual_gaps(
                 table,
                 given,
@@ -184,7 +185,9 @@ def report(
 def compare(
     runs: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_OR_CSV...", help="Run folders or prediction tables."),
+        typer.Argument(
+            metavar="RUN_OR_FILE...", help="Run folders, prediction tables, or files of texts."
+        ),
     ],
     attribute: Attributes = None,
     positive: Positive = None,
@@ -194,6 +197,7 @@ def compare(
     unit: Unit = None,
     seed: Seed = 42,
     threshold: Threshold = None,
+    text_metric: TextMetrics = None,
     output: Annotated[
         Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
     ] = None,
@@ -201,7 +205,7 @@ def compare(
 ) -> None:
     """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
     with exit_codes(debug):
-        from fairlora_cls.compared_runs import load_compared_runs
+        from fairlora_cls.compared_runs import load_compared_runs, texts_of
         from fairlora_cls.evaluation.comparison import compare_predictions
         from fairlora_cls.evaluation.comparison_files import (
             COMPARISON_FILES,
@@ -210,14 +214,18 @@ def compare(
         )
         from fairlora_cls.run_folder import claim_report_folder
 
-        texts = [path for path in runs if path.suffix.lower() == ".jsonl"]
-        if texts:
-            raise InputError(
-                f"'{texts[0]}' holds texts, and compare knows predictions of classes only; make a "
-                "report of each model's texts and compare their intervals."
-            )
         folder = output or Path("runs/comparison")
         claim_report_folder(folder, COMPARISON_FILES)
+        if any(texts_of(path) for path in runs):
+            _require_absent(
+                "are for classes, and these are texts",
+                positive=positive,
+                unit=unit,
+                threshold=threshold,
+            )
+            compare_text_files(runs, attribute, text_metric, folder, bootstrap, seed)
+            return
+        _require_absent("are for texts, and these are classes", text_metric=text_metric)
         given = load_compared_runs(runs, positive, threshold, unit)
         found = compare_predictions(
             given.tables,
@@ -284,55 +292,3 @@ def _require_absent(why: str, **options: object) -> None:
     given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
     if given:
         raise InputError(f"{', '.join(given)}: such options {why}; leave them out.")
-
-
-def _report_texts(
-    file: Path,
-    attributes: list[str] | None,
-    metrics: list[str] | None,
-    scores: Path | None,
-    features: Path | None,
-    minimum_similarity: float,
-    folder: Path,
-    **options: Any,
-) -> None:
-    """`options` are those of `text_report`."""
-    from fairlora_cls.evaluation.generations import read_generations
-    from fairlora_cls.evaluation.outside_scores import read_scores
-    from fairlora_cls.evaluation.report import write_report
-    from fairlora_cls.evaluation.text_report import example_ids, text_report
-    from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
-    from fairlora_cls.run_folder import claim_report_folder
-
-    claim_report_folder(folder)
-    texts = read_generations(file)
-    outside = read_scores(scores, texts.ids) if scores else {}
-    own = [name for name in needed_metrics(metrics or usual_metrics(texts)) if name not in outside]
-    scored = score_texts(texts, own, outside)
-    found = text_report(
-        texts, scored, attributes, headline=metrics[0] if metrics else None, **options
-    )
-    if features:
-        from fairlora_cls.evaluation.matching_section import counterfactual_section
-        from fairlora_cls.evaluation.sections import add_sections
-        from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
-
-        given = _features(features, tuple(dict.fromkeys(example_ids(texts))))
-        gaps = counterfactual_text_gaps(
-            texts, scored, found, given, found.attributes, minimum_similarity=minimum_similarity
-        )
-        found = add_sections(found, [counterfactual_section(gaps, given.source)])
-    write_report(found, folder)
-    show_report(file.stem, found, folder)
-
-
-def _features(path: Path, ids: tuple[str, ...]) -> Features:
-    if path.is_dir():
-        from fairlora_cls.image_features import visual_features
-
-        with open_display() as display:
-            return visual_features(path, ids, display)
-    from fairlora_cls.evaluation.features import read_features
-
-    return read_features(path)

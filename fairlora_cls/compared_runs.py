@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.generations import Generations, read_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
 from fairlora_cls.recipe import Recipe, load_recipe
@@ -54,6 +55,32 @@ def load_compared_runs(
     return ComparedRuns(
         tables, _methods(found), report_attributes(first) if first else None, tuple(notes)
     )
+
+
+def texts_of(path: Path) -> Path | None:
+    """The file of a generative run's test texts, or the .jsonl that was given; None: not texts."""
+    if path.is_dir():
+        file = path / "predictions" / "test.jsonl"
+        return file if file.is_file() else None
+    return path if path.suffix.lower() == ".jsonl" else None
+
+
+def load_compared_texts(
+    paths: Sequence[Path],
+) -> tuple[dict[str, Generations], tuple[str, ...] | None]:
+    """Run name → its test texts, and the attributes that the first run's report covers; None where
+    it is not a run. Raises InputError where one is not texts, and for a path given twice."""
+    tables = {}
+    for path, name in zip(paths, run_names(paths), strict=True):
+        file = texts_of(path)
+        if file is None:
+            raise InputError(
+                f"'{path}' holds no texts, and others do; compare texts with texts, and classes with "
+                "classes."
+            )
+        tables[name] = read_generations(file)
+    recipe = load_recipe(paths[0] / "recipe.yaml") if paths[0].is_dir() else None
+    return tables, report_attributes(recipe) if recipe else None
 
 
 def predictions_of(path: Path) -> Path:

@@ -43,6 +43,7 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
     for attribute, sizes in state["protected"].items():
         counts = ", ".join(f"{group} {n}" for group, n in sizes.items())
         lines.append(f"- Groups of the objective: {attribute} ({counts})")
+    lines += _dependence_lines(recipe)
     lines += [
         f"- Fresh probe of {attribute} from {where.replace('_', ' ')}: AUROC "
         f"{_auroc(moments['before'])} before training, {_auroc(moments['after'])} after"
@@ -92,12 +93,29 @@ def _gap_lines(recipe: Recipe, attributes: Mapping[str, Any]) -> list[str]:
     gaps = {"max_acc_gap": "largest accuracy gap", "equalized_odds_difference": None}
     if recipe.task == "generate":
         gaps = dict.fromkeys(list(next(iter(attributes.values()))["gaps"])[:2])
+    written = _number if recipe.task == "generate" else percent
     titles = [title or name.replace("_", " ") for name, title in gaps.items()]
     lines = ["", f"| attribute | {' | '.join(titles)} |", "|---" * (1 + len(gaps)) + "|"]
     for name, attribute in attributes.items():
-        values = [percent(attribute["gaps"][gap]["value"]) for gap in gaps]
+        values = [written(attribute["gaps"][gap]["value"]) for gap in gaps]
         lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(values)} |")
     return lines
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def _dependence_lines(recipe: Recipe) -> list[str]:
+    """What the training kept out of which hidden state."""
+    sections = {key: getattr(recipe.objective, key) for key in ("mutual_information", "adversary")}
+    return [
+        f"- {key.replace('_', ' ').capitalize()}: "
+        + ", ".join(f"{attribute} λ {weight:g}" for attribute, weight in section.weights.items())
+        + f" (variant {section.variant}, tap {section.tap}, {section.tokens} tokens)"
+        for key, section in sections.items()
+        if section is not None
+    ]
 
 
 def _auroc(probe: Mapping[str, Any]) -> str:

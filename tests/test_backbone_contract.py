@@ -359,7 +359,7 @@ def test_check_counts_it_without_weights(folder):
         str(folder), LoraSettings(rank=2, targets=("q_proj",)), PIXELS, "percentile"
     )
     assert findings == []
-    backbone = load_backbone(str(folder), torch.float32, PIXELS)
+    backbone = load_backbone(str(folder), torch.float32, PIXELS, language_head=True)
     plan = Plan(8, 2, 2, 1, 2, 2.0, 12, 30.0, 32, 16.0, False, torch.float32)
     found = estimate_run(skeleton.network, skeleton.backbone, plan, head_numbers=0)
     assert found.parameters == sum(p.numel() for p in backbone.model.parameters())
@@ -369,6 +369,11 @@ def test_check_counts_it_without_weights(folder):
         if p.requires_grad
     )
     assert found.vision_flops > 0
+    plan = replace(plan, answers=3.0)
+    written = estimate_run(skeleton.network, skeleton.backbone, plan, head_numbers=0)
+    embeddings = backbone.language_model.get_input_embeddings().weight
+    tied = backbone.language_head.weight is embeddings
+    assert written.parameters - found.parameters == (0 if tied else embeddings.numel())
 
 
 def test_greedy_texts_are_those_of_the_stock_generate(folder):

@@ -10,6 +10,7 @@ from fairlora_cls import generation, run, saved_run
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import read_generations
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.shared_parts import SharedParts
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,18 @@ def test_micro_batches_give_the_whole_batchs_weights(chests, tmp_path, display, 
     assert weights[0].keys() == weights[1].keys()
     for name in weights[0]:
         torch.testing.assert_close(weights[0][name], weights[1][name], rtol=1e-4, atol=2e-5)
+
+
+def test_a_run_in_company_equals_a_run_alone(chests, written, tmp_path, display):
+    """The projector that another run trained is put back."""
+    shared = SharedParts()
+    first = recipe(chests, "training.learning_rate=0.01", "data.limit=16", "report.probes=false")
+    run.train(first, tmp_path / "first", display, shared=shared)
+    run.train(recipe(chests, **MUTUAL), tmp_path / "second", display, shared=shared)
+    for name in ("adapter_model", "projector"):
+        found = (tmp_path / "second" / "adapter" / f"{name}.safetensors").read_bytes()
+        assert found == (written[0] / "adapter" / f"{name}.safetensors").read_bytes()
+    assert lines(tmp_path / "second") == lines(written[0])
 
 
 def test_the_untrained_backbone_writes_too(chests, tmp_path, display):

@@ -30,6 +30,7 @@ ORDER = [
     ["image_features"],
     ["ablations"],
     ["terminal"],
+    ["cli_texts"],
     ["cli_reports", "terminal_grid", "cli_ablate"],
     ["cli", "__main__"],
 ]

@@ -283,7 +283,7 @@ def test_a_model_that_says_the_same_of_all_is_called_collapsed():
     )
     report = text_report(generations, score_texts(generations, ["exact_match"]), bootstrap=100)
     assert any("has collapsed" in warning for warning in report.warnings)
-    assert any("not shown to be better than that of one text" in w for w in report.warnings)
+    assert any("not shown to be better than one text for every" in w for w in report.warnings)
     assert "not shown to be better than that" in describe_texts_in_short(report)[0]
 
 
@@ -369,7 +369,7 @@ def test_pairs_are_matched_by_findings_and_question():
     (result,) = counterfactual_text_gaps(
         generations, scores, report, features, ["sex"], minimum_similarity=-1
     )
-    assert (result.metric, result.alike, result.is_rate) == ("findings F1", "findings", True)
+    assert (result.metric, result.alike, result.is_rate) == ("findings F1", "findings", False)
     right = scores.per_text["findings"]
     back = next(m for m in result.groups if m.group == "M")
     assert back.score == pytest.approx(right[sex == "M"].mean())
@@ -385,10 +385,12 @@ def test_pairs_are_matched_by_findings_and_question():
 
 def test_usual_metrics_leave_out_findings_of_texts_on_skin():
     skin = generations_of(
-        {"id": str(k), "reference": "a melanocytic nevus", "text": "nevus"} for k in range(5)
+        {"id": str(k), "reference": f"The lesion is a {name}.", "text": "nevus"}
+        for k, name in enumerate(("nevus", "melanoma", "keratosis"))
     )
     chest = generations_of(
-        {"id": str(k), "reference": "Large pleural effusion.", "text": "x"} for k in range(5)
+        {"id": str(k), "reference": f"There is {name}.", "text": "x"}
+        for k, name in enumerate(("a large effusion", "edema", "no pneumothorax"))
     )
     assert "findings" not in usual_metrics(skin)
     assert "findings" in usual_metrics(chest)
@@ -441,6 +443,3 @@ def test_the_command_line_reports_texts_of_any_model(tmp_path):
     assert "2 of 90 texts have no radgraph score." in stored["warnings"]
     assert stored["counterfactual"]["attributes"]["sex"]["alike"] == "findings"
     assert "micro F1 of findings" in done.output
-    refused = CliRunner().invoke(app, ["compare", str(file), str(file)])
-    assert refused.exit_code == 2
-    assert "holds texts" in refused.output

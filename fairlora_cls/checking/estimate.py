@@ -74,7 +74,7 @@ def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int
     text = backbone.config.text_config
     language_numbers, vision_numbers = _linear_numbers(network)
     word_numbers = text.hidden_size * text.vocab_size if plan.answers else 0
-    if not text.tie_word_embeddings:
+    if not backbone.config.tie_word_embeddings:
         parameters += word_numbers
     language = language_flops(text, language_numbers, plan.tokens)
     language += 2 * plan.answers * word_numbers

@@ -74,8 +74,8 @@ def _method(results: Sequence[CounterfactualGaps], source: str) -> str:
         f"Features: {source}, minus their mean. Each image is matched with the image of the other "
         f"group that has the same {alike} and the highest cosine similarity, if that is {similarity:g} "
         "or more; an image may be the match of several. Intervals resample, and p flips the signs "
-        "of, all pairs of one match together; p is corrected for the pairs of groups (Holm). Alike "
-        f"in {alike} and in features are not the same patient: what the features do not see can still "
+        "of, all pairs of one match together; p is corrected for the pairs of groups (Holm). Two images "
+        f"alike in {alike} and features are not the same patient: what the features do not see can still "
         "differ."
     )
 

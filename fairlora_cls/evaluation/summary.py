@@ -48,7 +48,7 @@ def _tell_evidence(
         ]
     limits = headline.format_range(gap.interval_bias_corrected or gap.interval)
     return [
-        f"{_capitalised(headline.noun)} differs between the groups of {name} by "
+        f"{capitalised(headline.noun)} differs between the groups of {name} by "
         f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)}), where equally well "
         f"served groups of these sizes would differ by {headline.format_gap(gap.null_mean)} on "
         f"average: this is evidence that the model serves {gap.worst} worse{also}.",
@@ -79,7 +79,7 @@ def _tell_chance(
         ((name, result),) = chosen.items()
         gap = result.gaps[headline.gap]
         sentence = (
-            f"{_capitalised(headline.noun)} differs between the groups of {name} by "
+            f"{capitalised(headline.noun)} differs between the groups of {name} by "
             f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)}), but "
             f"{headline.if_equal} groups of these sizes would differ by "
             f"{headline.format_gap(gap.null_mean)} on "
@@ -119,5 +119,6 @@ def _least_power(chosen: dict[str, AttributeResult], headline: Headline) -> str:
     return text if len(chosen) == 1 or not text else f"For {name}, {text[0].lower()}{text[1:]}"
 
 
-def _capitalised(noun: str) -> str:
+def capitalised(noun: str) -> str:
+    """With a capital at its beginning only."""
     return noun[0].upper() + noun[1:]

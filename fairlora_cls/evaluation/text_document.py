@@ -101,6 +101,8 @@ def _own_sections(report: TextReport) -> list[Section]:
 def _excerpt(report: TextReport, example: TextExample) -> Excerpt:
     metric = report.metrics[example.ranked_by]
     score = f"{metric.title} {format_score(metric, example.score)}"
+    if metric.kind == "rate":
+        score = f"{metric.title}, {'right' if example.score else 'wrong'}"
     return Excerpt(
         f"{example.place.capitalize()}: {score} · {example.id}",
         (

@@ -113,6 +113,23 @@ def scored_texts(scores: TextScores, wanted: Sequence[str] | None = None) -> Sco
     return ScoredTexts(names, np.where(defined, columns, 0.0), defined.astype(float), findings)
 
 
+def stacked_texts(parts: Sequence[ScoredTexts]) -> ScoredTexts:
+    """Texts of several models, one after the other; all have the same metrics."""
+    findings = [part.findings for part in parts]
+    joint = None
+    if all(found is not None for found in findings):
+        joint = replace(
+            findings[0],
+            reference=np.vstack([found.reference for found in findings]),
+            generated=np.vstack([found.generated for found in findings]),
+            applies=np.concatenate([found.applies for found in findings]),
+        )
+    values, defined = (
+        np.vstack([getattr(part, name) for part in parts]) for name in ("values", "defined")
+    )
+    return ScoredTexts(parts[0].names, values, defined, joint)
+
+
 def bootstrap_texts(
     scored: ScoredTexts,
     units: Sequence[str] | None,

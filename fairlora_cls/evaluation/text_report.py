@@ -31,10 +31,11 @@ from fairlora_cls.evaluation.text_draws import ScoredTexts, scored_texts
 from fairlora_cls.evaluation.text_examples import text_examples
 from fairlora_cls.evaluation.text_findings import correct_shifts, finding_shifts
 from fairlora_cls.evaluation.text_results import QuestionResult, TextMetric, TextReport
-from fairlora_cls.evaluation.text_scores import TextScores, metric_row
+from fairlora_cls.evaluation.text_scores import TEXT_METRICS, TextScores, metric_row
 from fairlora_cls.evaluation.text_warnings import describe_text_warnings
 
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
+RATES = ("exact_match", "diagnosis")  # each text is right or wrong
 LEAST_SHARE = 0.1  # of the texts that the headline metric must be defined for
 FEWEST_ALIKE = 20  # images that are asked the same, for names to be dealt out among them alone
 MOST_QUESTIONS = 12  # reported one by one
@@ -77,8 +78,8 @@ def text_report(
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
     names = tuple(generations.attributes if attributes is None else dict.fromkeys(attributes))
     scored = scored_texts(scores)
-    metrics = _describe_metrics(scored)
-    chosen = _headline(scored, headline)
+    metrics = describe_metrics(scored)
+    chosen = headline_metric(scored, headline)
     texts = _texts(generations, scored, metrics)
     everyone = Grouping(("everyone",), np.zeros(len(generations), dtype=int))
     groupings = [everyone, *(grouping_of(generations, name) for name in names)]
@@ -147,13 +148,13 @@ def text_report(
     return replace(report, warnings=(*describe_text_warnings(report), *map(str, notes)))
 
 
-def _describe_metrics(scored: ScoredTexts) -> dict[str, TextMetric]:
+def describe_metrics(scored: ScoredTexts) -> dict[str, TextMetric]:
     """Every metric in the order of the scores, those pooled over the findings last."""
     found = {}
     for name in scored.names:
         row, values = metric_row(name), scored.scores(name)
         values = values[~np.isnan(values)]
-        is_rate = len(values) > 0 and bool(np.isin(values, (0, 1)).all())
+        is_rate = name in RATES or (name not in TEXT_METRICS and np.isin(values, (0, 1)).all())
         found[name] = TextMetric(
             title=row.label,
             description=row.description,
@@ -167,7 +168,9 @@ def _describe_metrics(scored: ScoredTexts) -> dict[str, TextMetric]:
     return found
 
 
-def _headline(scored: ScoredTexts, asked: str | None) -> str:
+def headline_metric(scored: ScoredTexts, asked: str | None) -> str:
+    """The metric asked for, or the first of HEADLINES that enough texts have. Raises InputError for
+    one that no text has."""
     observed = scored.observed()
     if asked is not None:
         if asked not in observed:
@@ -186,22 +189,26 @@ def _headline(scored: ScoredTexts, asked: str | None) -> str:
 def _texts(
     generations: Generations, scored: ScoredTexts, metrics: Mapping[str, TextMetric]
 ) -> Texts:
-    """Texts of one image belong together, and so do those of one patient or lesion. A unit that is
-    only the text's own id says nothing."""
     examples = example_ids(generations)
-    units = tuple(
-        example if unit == identity else unit
-        for example, unit, identity in zip(
-            examples, generations.units, generations.ids, strict=True
-        )
-    )
     return Texts(
         scored,
         metrics,
-        None if len(set(units)) == len(units) else units,
+        units_of(generations),
         np.unique(examples, return_inverse=True)[1],
         _kinds(examples, generations.questions),
     )
+
+
+def units_of(generations: Generations) -> tuple[str, ...] | None:
+    """(N,) what belongs together: a patient's or lesion's texts, and those of one image. A unit that
+    is only the text's own id says nothing; None where every text is alone."""
+    units = tuple(
+        example if unit == identity else unit
+        for example, unit, identity in zip(
+            example_ids(generations), generations.units, generations.ids, strict=True
+        )
+    )
+    return None if len(set(units)) == len(units) else units
 
 
 def _kinds(examples: Sequence[str], questions: Sequence[str]) -> np.ndarray:

@@ -4,7 +4,7 @@ from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.evaluation.prediction_table import MISSING
 from fairlora_cls.evaluation.results import AttributeResult
 from fairlora_cls.evaluation.text_results import FindingShifts, TextReport
-from fairlora_cls.evaluation.text_wording import format_distance, format_score, format_signed
+from fairlora_cls.evaluation.text_wording import format_distance, format_score
 from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names, format_p_value, judge
 
 
@@ -46,17 +46,27 @@ def _model_warnings(report: TextReport) -> list[str]:
             f"No diagnosis could be read from {unparsed:,} of {counts['diagnosis_read']:,} texts "
             "that should name one; they count as wrong."
         )
+    return warnings + _constant_warnings(report)
+
+
+def _constant_warnings(report: TextReport) -> list[str]:
+    """In which metrics one text for every image does as well, or better."""
+    told: dict[str, list[str]] = {"worse": [], "not shown to be better": []}
     for name, score in report.constant.scores.items():
         metric, limits = report.metrics[name], score.difference.interval
-        if limits is None or (limits[0] > 0 if metric.better == "higher" else limits[1] < 0):
+        if limits is None:
             continue
-        warnings.append(
-            f"{metric.title} is not shown to be better than that of one text for every image "
-            f"({format_score(metric, report.overall[name].value)}, constant "
-            f"{format_score(metric, score.value)}; difference "
-            f"{format_signed(metric, score.difference.value)})."
-        )
-    return warnings
+        low, high = limits if metric.better == "higher" else (-limits[1], -limits[0])
+        if low <= 0:
+            told["worse" if high < 0 else "not shown to be better"].append(
+                f"{metric.title} {format_score(metric, report.overall[name].value)} (constant "
+                f"{format_score(metric, score.value)})"
+            )
+    return [
+        f"The texts are {verdict} than one text for every image would be: {'; '.join(metrics)}."
+        for verdict, metrics in told.items()
+        if metrics
+    ]
 
 
 def _score_warnings(report: TextReport) -> list[str]:

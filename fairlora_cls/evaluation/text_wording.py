@@ -24,9 +24,9 @@ def format_distance(metric: TextMetric, value: float | None) -> str:
 
 def format_signed(metric: TextMetric, value: float | None) -> str:
     """`format_distance` with its sign."""
-    return (
-        UNDEFINED if value is None else ("+" if value >= 0 else "") + format_distance(metric, value)
-    )
+    if value is None:
+        return UNDEFINED
+    return ("+" if value >= 0 else "−") + format_distance(metric, abs(value))
 
 
 def format_limits(metric: TextMetric, limits: Limits | None) -> str:
@@ -36,7 +36,7 @@ def format_limits(metric: TextMetric, limits: Limits | None) -> str:
     low, high = (
         f"{100 * limit:.1f}" if metric.kind == "rate" else f"{limit:.3f}" for limit in limits
     )
-    return f"{low} to {high}"
+    return f"{low} to {high}".replace("-", "−")
 
 
 def headline_of(report: TextReport) -> Headline:

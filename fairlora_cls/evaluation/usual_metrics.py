@@ -15,10 +15,11 @@ LEAST_SHARE = 0.05  # of the references that must state a finding for findings t
 
 def usual_metrics(generations: Generations) -> tuple[str, ...]:
     """The rows of TEXT_METRICS that need no other package, but `findings` only where references
-    state some: answers about skin would agree in having none."""
-    stated = label_reports(generations.references)
-    some = np.delete(stated, FINDINGS.index(NO_FINDING), axis=1).any(axis=1)
-    without = () if some.mean() >= LEAST_SHARE else ("findings",)
+    state two different ones or more: answers about skin would agree in having none, and "the
+    lesion" is not one of the lung."""
+    stated = np.delete(label_reports(generations.references), FINDINGS.index(NO_FINDING), axis=1)
+    of_chest = stated.any(axis=0).sum() >= 2 and stated.any(axis=1).mean() >= LEAST_SHARE
+    without = () if of_chest else ("findings",)
     return tuple(
         name for name, row in TEXT_METRICS.items() if row.needs is None and name not in without
     )

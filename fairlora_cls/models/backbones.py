@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,10 +18,10 @@ from torch import nn
 
 from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
-from fairlora_cls.models import miniature
 from fairlora_cls.models.architecture import Architecture
 from fairlora_cls.models.gemma3 import GEMMA3
 from fairlora_cls.models.llava import LLAVA
+from fairlora_cls.models.loading import load_pretrained, load_stock_model
 from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL
 from fairlora_cls.models.qwen3_vl import QWEN3_VL
 
@@ -230,9 +227,9 @@ def load_backbone(
     """
     import transformers
 
-    config = _load_pretrained(transformers.AutoConfig, name)
+    config = load_pretrained(transformers.AutoConfig, name)
     architecture = find_architecture(name, config)
-    processor = _load_pretrained(getattr(transformers, architecture.processor_class), name)
+    processor = load_pretrained(getattr(transformers, architecture.processor_class), name)
     refuse_variants(name, architecture, config, processor)  # before gigabytes are read
     class_name = architecture.whole_class if language_head else architecture.model_class
     found = load_stock_model(getattr(transformers, class_name), name, dtype)
@@ -302,41 +299,3 @@ def wrap_model(
         language_head=language_head,
         train_projector=train_projector,
     )
-
-
-def load_stock_model(model_class: Any, name: str, dtype: torch.dtype) -> Any:
-    """A stock transformers model with every weight found, or InputError."""
-    with _quiet_load_report():
-        model, loading = _load_pretrained(model_class, name, dtype=dtype, output_loading_info=True)
-    missing = sorted(loading["missing_keys"]) + sorted(str(k) for k in loading["mismatched_keys"])
-    if missing:
-        raise InputError(
-            f"The checkpoint '{name}' lacks {len(missing)} weights that {model_class.__name__} needs "
-            f"(first: {missing[0]}); it would start from random numbers. Use a complete checkpoint."
-        )
-    return model
-
-
-def _load_pretrained(loader: Any, name: str, **options: Any) -> Any:
-    folder = miniature.FOLDER if name == "miniature" else Path(name)
-    source = str(folder) if folder.is_dir() else name
-    try:
-        return loader.from_pretrained(source, **options)
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"The backbone '{name}' cannot be loaded ({reason}); give 'miniature', a local folder, "
-            "or a Hub name such as Qwen/Qwen2.5-VL-7B-Instruct that this machine can reach or has cached."
-        ) from error
-
-
-@contextmanager
-def _quiet_load_report() -> Iterator[None]:
-    """Silence transformers' table of unexpected keys (lm_head), which we leave out on purpose."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

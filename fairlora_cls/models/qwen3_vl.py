@@ -30,9 +30,13 @@ def encode(
     outputs = model.get_image_features(
         inputs["pixel_values"].to(model.device), grids.to(model.device)
     )
-    parts = zip(outputs.pooler_output, *outputs.deepstack_features, strict=True)
-    rows = [torch.cat(image, dim=-1) for image in parts]
-    return list(zip(rows, grids, strict=True))
+    counts = [len(rows) for rows in outputs.pooler_output]
+    # Newer releases of transformers split the deep features by image, as they do the others.
+    deep = [
+        part if torch.is_tensor(part) else torch.cat(part) for part in outputs.deepstack_features
+    ]
+    rows = torch.cat([torch.cat(outputs.pooler_output), *deep], dim=-1)
+    return list(zip(rows.split(counts), grids, strict=True))
 
 
 def projector(model: Any) -> nn.ModuleList:

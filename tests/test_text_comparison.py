@@ -1,0 +1,142 @@
+"""Two models' texts on the same images: paired by id, planted differences found, mix-ups refused."""
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from fairlora_cls.cli import app
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.finding_f1 import FindingLabels
+from fairlora_cls.evaluation.generations import generations_of, write_generations
+from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
+from fairlora_cls.evaluation.text_comparison_files import (
+    describe_text_comparison,
+    write_text_comparison,
+)
+from fairlora_cls.evaluation.text_scores import TextScores
+
+COUNT = 200
+SEX = np.array(["F", "M"])[np.arange(COUNT) % 2]
+
+
+def table(order=range(COUNT), text="t", reference="r", unit=None):
+    return generations_of(
+        {
+            "id": f"i{k}",
+            "reference": f"{reference} {k % 3}",
+            "text": text,
+            "unit": unit and unit(k),
+            "attributes": {"sex": SEX[k]},
+        }
+        for k in order
+    )
+
+
+def compared(first, second, names=("a", "b"), unit=None, **options):
+    tables = dict.fromkeys(names, table(unit=unit))
+    scores = {
+        name: TextScores({"s": values}, None, {})
+        for name, values in zip(names, (first, second), strict=True)
+    }
+    return compare_texts(tables, scores, bootstrap=300, **options)
+
+
+def test_differences_by_hand_and_a_planted_one_is_evidence():
+    generator = np.random.default_rng(0)
+    first = generator.random(COUNT) * 0.8
+    second = first + np.where(SEX == "F", 0.1, 0.02) + generator.normal(0, 0.02, COUNT)
+    (pair,) = compared(first, second).pairs
+    overall, gap = pair.overall["s"], pair.gaps["sex"]["s"]
+    assert overall.difference.value == pytest.approx((second - first).mean())
+    low, high = overall.difference.interval
+    error = (second - first).std() / np.sqrt(COUNT)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
+    assert overall.p_holm < 0.01
+    gaps = [
+        abs(values[SEX == "F"].mean() - values[SEX == "M"].mean()) for values in (first, second)
+    ]
+    assert (gap.reference, gap.other) == (pytest.approx(gaps[0]), pytest.approx(gaps[1]))
+    assert gap.difference.value == pytest.approx(gaps[1] - gaps[0])
+
+
+def test_interchangeable_models_are_chance_and_equal_ones_have_p_1():
+    generator = np.random.default_rng(1)
+    first, second = generator.random((2, COUNT))
+    (pair,) = compared(first, second).pairs
+    assert pair.overall["s"].p_value > 0.05
+    assert pair.gaps["sex"]["s"].p_value > 0.05
+    (pair,) = compared(first, first).pairs
+    assert pair.overall["s"].p_value == 1
+    assert pair.overall["s"].difference.interval == (0, 0)
+
+
+def test_units_are_exchanged_whole():
+    """A patient's twenty texts differ alike: ten coins, not two hundred, decide."""
+    lift = np.repeat(np.tile([0.1, -0.06], 5), 20)
+    base = np.full(COUNT, 0.5)
+    (alone,) = compared(base, base + lift).pairs
+    (whole,) = compared(base, base + lift, unit=lambda k: f"p{k // 20}").pairs
+    assert alone.overall["s"].p_value < 0.01
+    assert whole.overall["s"].p_value > 0.3
+
+
+def test_micro_f1_is_swapped_by_counts():
+    """References xy and x. One model says xy and x (F1 6/6), the other x and y (2/5). With one of the
+    two texts exchanged they have 4/6 and 4/5, so that half of all swaps differ by less."""
+    reference = np.array([[True, True], [True, False]])
+    answers = [np.array([[True, True], [True, False]]), np.array([[True, False], [False, True]])]
+    tables = {name: table(range(2)) for name in "ab"}
+    scores = {
+        name: TextScores(
+            {"findings": np.zeros(2)},
+            FindingLabels(("x", "y"), reference, generated, np.ones(2, bool), "rules"),
+            {},
+        )
+        for name, generated in zip("ab", answers, strict=True)
+    }
+    found = compare_texts(tables, scores, [], bootstrap=400)
+    difference = found.pairs[0].overall["findings_f1_micro"]
+    assert (difference.reference, difference.other) == (1, 2 / 5)
+    assert difference.p_value == pytest.approx(0.5, abs=0.08)
+
+
+def test_texts_are_matched_by_id_and_mix_ups_are_named():
+    aligned = align_generations({"a": table(), "b": table(reversed(range(COUNT)), "other")})
+    assert aligned["b"].ids == aligned["a"].ids
+    assert aligned["b"].texts[0] == "other"
+    with pytest.raises(InputError, match="2 ids are in only one"):
+        align_generations({"a": table(range(4)), "b": table((0, 1, 2, 7))})
+    with pytest.raises(InputError, match="200 references differ"):
+        align_generations({"a": table(), "b": table(reference="another")})
+    with pytest.raises(InputError, match="two or more"):
+        align_generations({"a": table()})
+
+
+def test_files_say_what_the_comparison_holds(tmp_path):
+    first = np.random.default_rng(0).random(COUNT) * 0.8
+    found = compared(first, first + 0.1)
+    write_text_comparison(found, tmp_path)
+    stored = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
+    assert stored["task"] == "generate"
+    assert stored["pairs"][0]["overall"]["s"]["difference"]["value"] == pytest.approx(0.1)
+    sentence = describe_text_comparison(found)[0]
+    assert "chance alone hardly explains (p = 0.003)" in sentence
+    page = (tmp_path / "comparison.html").read_text("utf-8")
+    assert sentence in page
+    assert sentence in (tmp_path / "comparison.md").read_text("utf-8")
+
+
+def test_the_command_line_compares_texts_with_texts(tmp_path):
+    for name, text in (("a", "r 0"), ("b", "nothing")):
+        write_generations(table(text=text), tmp_path / f"{name}.jsonl")
+    arguments = ["compare", str(tmp_path / "a.jsonl"), str(tmp_path / "b.jsonl")]
+    arguments += ["--text-metric", "exact_match", "--bootstrap", "50"]
+    done = CliRunner().invoke(app, [*arguments, "--output", str(tmp_path / "c")])
+    assert done.exit_code == 0, done.output
+    assert "Exact match is 0.0% for b and 33.5% for a" in done.output.replace("\n", " ")
+    (tmp_path / "t.csv").write_text("id,label,prob_no,prob_yes\n1,no,0.9,0.1\n")
+    mixed = CliRunner().invoke(app, ["compare", str(tmp_path / "a.jsonl"), str(tmp_path / "t.csv")])
+    assert mixed.exit_code == 2
+    assert "holds no texts" in mixed.output
