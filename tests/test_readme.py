@@ -42,7 +42,8 @@ GRID = ["data.limit=24", "grid.seed=[42]", "grid.objective.gap_weight=[0,1]"]
 
 def quick(words):
     more = {"train": QUICK, "ablate": [part for text in GRID for part in ("--set", text)]}
-    small = [part for text in SMALL for part in ("--set", text)] if "--quick" in words else []
+    draws = "--quick" in words or (words[0] == "train" and "writer.yaml" in words)
+    small = [part for text in SMALL for part in ("--set", text)] if draws else []
     return [*words, *more.get(words[0], []), *small]
 
 
