@@ -18,7 +18,7 @@ from fairlora_cls.assembly import RunGroups, build_generator
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
-from fairlora_cls.data.examples import Example, Splits, validate_structure
+from fairlora_cls.data.examples import UNLABELLED, Example, Splits, validate_structure
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.evaluation.generations import (
@@ -200,7 +200,7 @@ def _row(
         "prompt": asked.turn.question,
         "reference": asked.turn.answer,
         "text": text,
-        "label": splits.classes[example.label] if splits.classes else None,
+        "label": None if splits.classes == (UNLABELLED,) else splits.classes[example.label],
         "complete": complete,
         "attributes": {name: example.attributes.get(name) or "" for name in splits.attributes},
     }

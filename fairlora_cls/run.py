@@ -52,7 +52,12 @@ from fairlora_cls.run_folder import (
     inspect_run_folder,
     update_state,
 )
-from fairlora_cls.run_state import append_to_log, initial_state, training_state
+from fairlora_cls.run_state import (
+    append_to_log,
+    initial_state,
+    runaway_notes,
+    training_state,
+)
 from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.task import Outcome
 from fairlora_cls.tasks import TASKS
@@ -160,6 +165,8 @@ def _carry_out(
         if recipe.training.select_by.startswith("bounded_") and progress.best_score < 0:
             notes = (*notes, _unbounded_note(recipe, progress))
             display.say(f"! {notes[-1]}")
+        if accelerator.is_main_process:
+            notes = (*notes, *runaway_notes(folder, groups))
     if accelerator.is_main_process:
         task.save(engine.model, settings, folder / "adapter")
     with _timed(timings, "prediction"):

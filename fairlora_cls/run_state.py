@@ -21,6 +21,9 @@ from fairlora_cls.recipe import Recipe, TrainingSection
 from fairlora_cls.run_folder import installed_versions
 from fairlora_cls.training.checkpoints import Progress
 
+LAST_STEPS = 20  # of a run, over which an attribute classifier's loss is judged
+RUNAWAY = 2.0  # times the loss of guessing
+
 
 def initial_state(
     recipe: Recipe,
@@ -79,6 +82,25 @@ def _selection_rule(training: TrainingSection) -> str:
         f"highest validation {metric} among the epochs whose largest validation MaxAccGap is at "
         f"most {training.gap_bound}, or the smallest gap where no epoch is"
     )
+
+
+def runaway_notes(folder: Path, groups: RunGroups) -> tuple[str, ...]:
+    """What to say of attribute classifiers that ended far worse than guessing: their dependence has
+    no meaning, and its gradient may have spoilt the model."""
+    with (folder / "log.jsonl").open(encoding="utf-8") as file:
+        steps = [r for r in map(json.loads, file) if "loss" in r]
+    notes = []
+    for key in [k for k in steps[-1] if "_classifier_loss/" in k]:
+        kind, _, attribute = key.partition("_classifier_loss/")
+        guessing = float(np.log(len(groups.recorded[attribute].names)))
+        loss = float(np.mean([r[key] for r in steps[-LAST_STEPS:]]))
+        if loss > RUNAWAY * guessing:
+            notes.append(
+                f"The attribute classifier of {attribute} ended with a loss of {loss:.3g} nats, where "
+                f"guessing has {guessing:.2f}: the dependence ran away. Set objective.{kind}.punish="
+                "smoothed_absolute (mutual information), a smaller weight or a lower learning rate."
+            )
+    return tuple(notes)
 
 
 def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:

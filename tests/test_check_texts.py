@@ -71,3 +71,12 @@ def test_the_language_head_costs_something(chests, display):  # noqa: F811
     reading = run_check(told, (), display).report.facts["estimate"]
     assert writing["language_flops"] > reading["language_flops"]
     assert writing["trained"] > reading["trained"]
+
+
+def test_texts_need_no_label(chests, display):  # noqa: F811
+    without = values(chests)
+    options = without["data"]["options"]
+    without["data"]["options"] = options | {"label_column": None, "classes": None}
+    checked = run_check(without, (), display)
+    assert not checked.report.failed
+    assert not any(f.code == "one-class" for f in checked.report.findings)

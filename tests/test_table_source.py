@@ -164,3 +164,15 @@ def test_real_chest_reports():
     assert len(everyone) == 166
     assert all(e.text and e.image.is_file() for e in everyone)
     assert {e.attributes["sex"] for e in everyone} == {"male", "female"}
+
+
+def test_a_table_of_texts_needs_no_label(tmp_path):
+    rows = "id,image,patient,split,report\n1,a.png,p,train,Clear.\n2,b.png,q,val,\n3,c.png,r,test,Dim.\n"
+    splits = load_table(write(tmp_path, rows), label_column=None, text_column="report")
+    assert splits.classes == ("unlabelled",)
+    assert splits.attributes == ()
+    assert [e.text for e in splits.everything()] == ["Clear.", None, "Dim."]
+    with pytest.raises(
+        InputError, match="1 class \\(unlabelled\\); a classifier needs at least two"
+    ):
+        validate_splits(splits)

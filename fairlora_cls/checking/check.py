@@ -138,7 +138,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
     data = recipe.data
     sensitive = single_attributes(data.sensitive)
     findings = [
-        *find_structure(splits),
+        *find_structure(splits, classifies=recipe.task == "classify"),
         *find_attributes(splits, sensitive, data.missing_groups),
     ]
     present = [name for name in sensitive if name in splits.attributes]

@@ -18,10 +18,10 @@ from fairlora_cls.errors import nearest
 MANY_GROUPS = 20  # an attribute with more values than this is not a set of groups
 
 
-def find_structure(splits: Splits) -> list[Finding]:
+def find_structure(splits: Splits, *, classifies: bool = True) -> list[Finding]:
     """Everything that `validate_splits` refuses, all of it at once, and the units as a note."""
     found = []
-    if len(splits.classes) < 2:
+    if classifies and len(splits.classes) < 2:
         found.append(
             Finding(
                 "error",
@@ -34,7 +34,7 @@ def find_structure(splits: Splits) -> list[Finding]:
     found += _empty_splits(splits)
     found += _doubled_ids(splits)
     found += _units(splits)
-    found += _absent_classes(splits)
+    found += _absent_classes(splits) if classifies else []
     found += _look_alikes("label", "class", "classes", Counter(splits.classes))
     return found
 

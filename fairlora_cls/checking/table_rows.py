@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fairlora_cls.checking.findings import Finding, counted
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
+from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES, split_by_unit
 from fairlora_cls.data.table_source import (
     IMAGEFOLDER_COLUMN,
@@ -46,13 +46,16 @@ def inspect_table(
         if chosen["image_column"] == "image" and is_imagefolder(frame):
             chosen["image_column"] = IMAGEFOLDER_COLUMN
         image_column, label_column = chosen["image_column"], chosen["label_column"]
-        require_columns(frame, [image_column, label_column], file)
+        require_columns(frame, [c for c in (image_column, label_column) if c], file)
         attributes = _attributes(frame, chosen)
         require_columns(frame, attributes, file)
     except InputError as error:
         return None, (Finding("error", "table", str(error)),)
-    labels = frame[label_column].str.strip()
-    classes = tuple(str(c) for c in chosen["classes"] or sorted(labels.dropna().unique()))
+    labels = pd.Series(UNLABELLED, index=frame.index)
+    if label_column:
+        labels = frame[label_column].str.strip()
+    named = chosen["classes"] if label_column else None
+    classes = tuple(str(c) for c in named or sorted(labels.dropna().unique()))
     bad = pd.Series(False, index=frame.index)
     found = []
 

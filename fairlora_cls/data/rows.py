@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from fairlora_cls.data.codes import age_bands, decode_free, read_ages
-from fairlora_cls.data.examples import Example, Splits
+from fairlora_cls.data.examples import UNLABELLED, Example, Splits
 from fairlora_cls.data.splitting import gather_splits, read_split_names, split_examples
 from fairlora_cls.data.tables import require_columns, require_unique, require_values, row_of
 from fairlora_cls.errors import InputError, nearest
@@ -23,7 +23,7 @@ class Columns:
     """What each column is called; those of `id`, `split` and `unit` may be absent from a table."""
 
     image: str
-    label: str
+    label: str | None  # None: no labels, for texts
     id: str
     split: str
     unit: str
@@ -57,7 +57,8 @@ def name_attributes(
             named = [name for name in [getattr(columns, use)] if name]
             require_columns(part.frame, named, part.file, f"{use}_column")
         require_columns(part.frame, attributes, part.file, "attributes")
-        require_values(part.frame, [columns.image, columns.label], part.file)
+        filled = [columns.image, *([columns.label] if columns.label else [])]
+        require_values(part.frame, filled, part.file)
     return tuple(attributes)
 
 
@@ -74,12 +75,16 @@ def build_splits(
     seed: int,
 ) -> Splits:
     """Splits of all parts' rows, `images` the file of each. Raises InputError naming row and value."""
-    names = tuple(str(c) for c in classes) or _class_names(parts, columns.label)
+    names: tuple[str, ...] = (UNLABELLED,)
+    if columns.label:
+        names = tuple(str(c) for c in classes) or _class_names(parts, columns.label)
     examples: list[Example] = []
     homes: list[str] = []
     for part, files in zip(parts, images, strict=True):
         frame, file = part.frame, part.file
-        labels = _read_labels(frame[columns.label], names, file)
+        labels = [0] * len(frame)
+        if columns.label:
+            labels = _read_labels(frame[columns.label], names, file)
         ids = _read_ids(part, columns)
         units = frame[columns.unit].fillna(ids).str.strip() if columns.unit in frame else ids
         known = {a: decode_free(frame[a], missing_values) for a in attributes}

@@ -30,7 +30,7 @@ def load_saved_dataset(
     path: Path,
     *,
     image_column: str = "image",
-    label_column: str = "label",
+    label_column: str | None = "label",
     id_column: str = "id",
     split_column: str = "split",
     unit_column: str = "patient",
@@ -70,12 +70,13 @@ def load_saved_dataset(
     parts, paths = [], []
     for home, rows in loaded.items():
         file = path / home if home else path
-        _check_has(rows.column_names, [image_column, label_column], file)
+        _check_has(rows.column_names, [c for c in (image_column, label_column) if c], file)
         frame, embedded = _read_rows(rows, image_column, file, library)
         parts.append(Part(file, home and _split_name(home, path), frame))
         paths.append(embedded)
-        if classes is None and isinstance(rows.features[label_column], library.ClassLabel):
-            classes = rows.features[label_column].names
+        kind = rows.features[label_column] if label_column else None
+        if classes is None and isinstance(kind, library.ClassLabel):
+            classes = kind.names
     chosen = name_attributes(parts, columns, attributes)
     files = []
     for part, embedded in zip(parts, paths, strict=True):

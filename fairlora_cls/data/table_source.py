@@ -31,7 +31,7 @@ def load_table(
     *,
     table: str | None = None,
     image_column: str = "image",
-    label_column: str = "label",
+    label_column: str | None = "label",
     id_column: str = "id",
     split_column: str = "split",
     unit_column: str = "patient",
@@ -58,7 +58,7 @@ def load_table(
     `seed`, stratified by label and the attributes `stratify`. `attributes` defaults to every column
     that is none of these; `age_column` becomes the attribute age_group, banded at `age_cuts`
     (years); `missing_values` are words that mean "not recorded"; `classes` defaults to the sorted
-    labels (the last is positive). Raises InputError naming file, column, row and value.
+    labels (the last is positive). Without `label_column` (null) there are no classes: for texts. Raises InputError naming file, column, row and value.
     """
     parts = [
         Part(file, home, read_table(file, separator=separator, encoding=encoding))
