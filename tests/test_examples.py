@@ -45,8 +45,10 @@ def test_a_bad_data_set_is_refused_in_words(change, words):
 def test_limit_keeps_every_class_and_the_order():
     many = replace(GOOD, train=tuple(example(str(i), int(i == 9)) for i in range(10)))
     limited = limit_splits(many, 4)
-    assert [e.id for e in limited.train] == ["0", "1", "2", "9"]
+    assert [e.id for e in limited.train] == ["0", "2", "5", "9"]
     assert len(limited.validation) == 2
+    by_class = replace(GOOD, train=tuple(example(str(i), int(i >= 6)) for i in range(9)))
+    assert [e.id for e in limit_splits(by_class, 3).train] == ["0", "3", "6"]
     assert limit_splits(many, None) is many
 
 

@@ -104,24 +104,26 @@ def validate_structure(splits: Splits) -> None:
 
 
 def limit_splits(splits: Splits, limit: int | None) -> Splits:
-    """The first `limit` examples of every split, for trying things out; None keeps all.
+    """At most `limit` examples of every split, for trying things out; None keeps all.
 
-    Where the first ones would miss a class, the earliest example of that class takes the place
-    of the last one, so that a small trial still has every class.
+    They are spread evenly over the split, because tables are often sorted by class. Where they
+    would miss a class, the earliest example of that class takes the place of the last one that can
+    be spared, so that a small trial still has every class.
     """
     if limit is None:
         return splits
-    return replace(splits, **{name: _first(splits.split(name), limit) for name in SPLIT_NAMES})
+    return replace(splits, **{name: _spread(splits.split(name), limit) for name in SPLIT_NAMES})
 
 
-def _first(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
-    kept = list(range(min(limit, len(examples))))
+def _spread(examples: tuple[Example, ...], limit: int) -> tuple[Example, ...]:
+    count = min(limit, len(examples))
+    kept = [place * len(examples) // count for place in range(count)]
     earliest: dict[int, int] = {}
     for i, example in enumerate(examples):
         earliest.setdefault(example.label, i)
-    missing = sorted(i for i in earliest.values() if i >= len(kept))
+    counts = Counter(examples[i].label for i in kept)
+    missing = sorted(i for label, i in earliest.items() if not counts[label])
     if missing and len(kept) >= len(earliest):
-        counts = Counter(examples[i].label for i in kept)
         for i in missing:
             spare = next(j for j in reversed(kept) if counts[examples[j].label] > 1)
             counts[examples[spare].label] -= 1
