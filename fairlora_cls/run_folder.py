@@ -152,6 +152,8 @@ def split_predictions(run: Path, split: str) -> Path:
     """A run's table of `validation` or `test` predictions. Raises InputError where there is none."""
     require_run_folder(run)
     table = run / "predictions" / f"{split}.csv"
+    if table.with_suffix(".jsonl").is_file():
+        raise InputError(f"The run '{run}' writes texts; this needs a run that classifies.")
     if not table.is_file():
         status = read_json(run / "run.json").get("status", "unknown")
         raise InputError(

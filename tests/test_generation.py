@@ -10,6 +10,7 @@ from fairlora_cls import generation, run, saved_run
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import read_generations
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.run_folder import split_predictions
 from fairlora_cls.shared_parts import SharedParts
 
 
@@ -106,6 +107,11 @@ def test_images_are_answered(written, chests, display):
     assert len(other) == 3
     with pytest.raises(InputError, match="is a run of task generate, not of classify"):
         saved_run.predict(folder, images, display)
+
+
+def test_what_needs_classes_refuses_a_run_of_texts(written):
+    with pytest.raises(InputError, match="writes texts; this needs a run that classifies"):
+        split_predictions(written[0], "test")
 
 
 def test_a_killed_generation_goes_on_where_it_stood(
