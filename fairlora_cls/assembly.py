@@ -6,7 +6,7 @@ N examples of a split, G groups of an attribute, S tapped states, D hidden size,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -114,8 +114,9 @@ def build_classifier(
     )
     dtype = DTYPES[recipe.training.precision]
     if words is not None:
-        found = load_label_word_classifier(model.backbone, dtype, model.max_pixels, words)
-        found.backbone = replace(found.backbone, rescaling=model.rescaling)
+        found = load_label_word_classifier(
+            model.backbone, dtype, model.max_pixels, words, rescaling=model.rescaling
+        )
         return found, settings
     backbone, network, taps = _build_network(recipe, shared, language_head=False)
     classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
@@ -150,11 +151,11 @@ def _build_network(
         model.backbone,
         DTYPES[recipe.training.precision],
         model.max_pixels,
+        rescaling=model.rescaling,
         language_head=language_head,
         train_projector=model.train_projector,
     )
     backbone = shared.lend_backbone((load.args, tuple(load.keywords.items())), load)
-    backbone = replace(backbone, rescaling=model.rescaling)
     torch.manual_seed(recipe.seed)
     network = backbone.model
     if OBJECTIVES[recipe.objective.method].trains or not language_head:

@@ -83,9 +83,10 @@ def prepare_features(
     paths = list(dict.fromkeys(e.image for e in splits.everything()))
     entries: dict[Path, Any] = {}
     if use_cache:
-        key = ("features", backbone.vision_fingerprint(), tuple(paths))
+        folder = cache_folder() / "vision" / backbone.vision_fingerprint()
         entries = (shared or SharedParts()).once(
-            key, lambda: _cached_entries(paths, backbone, accelerator, display)
+            ("features", folder, tuple(paths)),
+            lambda: _cached_entries(folder, paths, backbone, accelerator, display),
         )
         problems = find_unreadable([p for p in paths if p not in entries])
     else:
@@ -109,10 +110,9 @@ def prepare_features(
 
 
 def _cached_entries(
-    paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
+    folder: Path, paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
 ) -> dict[Path, Any]:
     digests = content_digests(paths)  # an unreadable file has none: the caller finds and names it
-    folder = cache_folder() / "vision" / backbone.vision_fingerprint()
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
     if new:

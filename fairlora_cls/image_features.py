@@ -37,9 +37,11 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
         )
     accelerator = start_accelerator(recipe.training.precision, [], run)
     backbone = load_backbone(
-        recipe.model.backbone, DTYPES[recipe.training.precision], recipe.model.max_pixels
+        recipe.model.backbone,
+        DTYPES[recipe.training.precision],
+        recipe.model.max_pixels,
+        rescaling=recipe.model.rescaling,
     )
-    backbone = replace(backbone, rescaling=recipe.model.rescaling)
     backbone.model.to(accelerator.device)
     only = replace(splits, train=(), validation=(), test=examples)
     _, _, features = prepare_features(only, backbone, True, False, accelerator, display)

@@ -69,7 +69,7 @@ def training_state(
             "best_epoch": progress.best_epoch,
             "best_validation_score": progress.best_score,
             "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
-            **_summarise_log(folder / "log.jsonl", groups),
+            **_summarise_steps(_read_steps(folder), groups),
         }
     }
 
@@ -87,8 +87,7 @@ def _selection_rule(training: TrainingSection) -> str:
 def runaway_notes(folder: Path, groups: RunGroups) -> tuple[str, ...]:
     """What to say of attribute classifiers that ended far worse than guessing: their dependence has
     no meaning, and its gradient may have spoilt the model."""
-    with (folder / "log.jsonl").open(encoding="utf-8") as file:
-        steps = [r for r in map(json.loads, file) if "loss" in r]
+    steps = _read_steps(folder)
     notes = []
     for key in [k for k in steps[-1] if "_classifier_loss/" in k]:
         kind, _, attribute = key.partition("_classifier_loss/")
@@ -109,14 +108,18 @@ def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
-def _summarise_log(path: Path, groups: RunGroups) -> dict[str, Any]:
+def _read_steps(folder: Path) -> list[dict[str, Any]]:
+    """The log's lines of optimizer steps."""
+    with (folder / "log.jsonl").open(encoding="utf-8") as file:
+        return [r for r in map(json.loads, file) if "loss" in r]
+
+
+def _summarise_steps(steps: Sequence[Mapping[str, Any]], groups: RunGroups) -> dict[str, Any]:
     """How often each group was present in a step, and how often each penalty was active.
 
     A penalty is active where enough groups are present for it; under micro-batch statistics the
     share is over micro-batches.
     """
-    with path.open(encoding="utf-8") as file:
-        steps = [r for r in map(json.loads, file) if "loss" in r]
     present = {
         attribute: (np.array([r["group_counts"][attribute] for r in steps]) > 0).mean(axis=0)
         for attribute in groups.protected

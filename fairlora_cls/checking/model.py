@@ -5,7 +5,7 @@ T tokens, V visual tokens.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,9 @@ def build_skeleton(
                 model,
                 processor,
                 maximum_pixels,
+                rescaling=rescaling,
                 train_projector=train_projector,
             )
-            backbone = replace(backbone, rescaling=rescaling)
             network = attach_lora(backbone, lora)
     except InputError as error:
         return None, [*findings, Finding("error", "model", str(error))]

@@ -216,6 +216,7 @@ def load_backbone(
     dtype: torch.dtype,
     maximum_pixels: int,
     *,
+    rescaling: Rescaling = "percentile",
     language_head: bool = False,
     train_projector: bool = False,
 ) -> Backbone:
@@ -239,6 +240,7 @@ def load_backbone(
         found.model if language_head else found,
         processor,
         maximum_pixels,
+        rescaling=rescaling,
         language_head=found.lm_head if language_head else None,
         train_projector=train_projector,
     )
@@ -266,6 +268,7 @@ def wrap_model(
     processor: Any,
     maximum_pixels: int,
     *,
+    rescaling: Rescaling = "percentile",
     language_head: nn.Module | None = None,
     train_projector: bool = False,
 ) -> Backbone:
@@ -296,6 +299,7 @@ def wrap_model(
         processor=processor,
         projector=projector,
         maximum_pixels=maximum_pixels,
+        rescaling=rescaling,
         language_head=language_head,
         train_projector=train_projector,
     )

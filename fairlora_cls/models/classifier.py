@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -158,18 +158,20 @@ def read_classifier_settings(folder: Path) -> ClassifierSettings:
 def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dtype) -> nn.Module:
     """The classifier saved in `folder`, ready to predict."""
     if settings.label_words is not None:
-        found = load_label_word_classifier(
-            settings.backbone, dtype, settings.maximum_pixels, settings.label_words
+        return load_label_word_classifier(
+            settings.backbone,
+            dtype,
+            settings.maximum_pixels,
+            settings.label_words,
+            rescaling=settings.rescaling,
         )
-        found.backbone = replace(found.backbone, rescaling=settings.rescaling)
-        return found
     backbone = load_backbone(
         settings.backbone,
         dtype,
         settings.maximum_pixels,
+        rescaling=settings.rescaling,
         train_projector=settings.train_projector,
     )
-    backbone = replace(backbone, rescaling=settings.rescaling)
     network = load_adapter(backbone, folder)
     classifier = Classifier(backbone, network, len(settings.labels), settings.pooling)
     classifier.head.load_state_dict(load_file(folder / "head.safetensors"))

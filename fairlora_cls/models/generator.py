@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -124,9 +124,9 @@ def load_generator(settings: GeneratorSettings, folder: Path, dtype: torch.dtype
         settings.backbone,
         dtype,
         settings.maximum_pixels,
+        rescaling=settings.rescaling,
         language_head=True,
         train_projector=settings.train_projector,
     )
-    backbone = replace(backbone, rescaling=settings.rescaling)
     network = load_adapter(backbone, folder) if settings.trained else backbone.model
     return Generator(backbone, network).eval()

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from fairlora_cls.data.batching import Batch
+from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.backbones import Backbone, load_backbone
 from fairlora_cls.models.outputs import Outputs
@@ -53,8 +54,13 @@ class LabelWordClassifier(nn.Module):
 
 
 def load_label_word_classifier(
-    name: str, dtype: torch.dtype, maximum_pixels: int, words: Sequence[str]
+    name: str,
+    dtype: torch.dtype,
+    maximum_pixels: int,
+    words: Sequence[str],
+    *,
+    rescaling: Rescaling = "percentile",
 ) -> LabelWordClassifier:
     """A zero-shot classifier from a backbone's name. Raises InputError as `load_backbone` does."""
-    backbone = load_backbone(name, dtype, maximum_pixels, language_head=True)
+    backbone = load_backbone(name, dtype, maximum_pixels, rescaling=rescaling, language_head=True)
     return LabelWordClassifier(backbone, words).eval()
