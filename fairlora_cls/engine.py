@@ -180,6 +180,6 @@ def predict_states(
         return replace(batch, draws=torch.from_numpy(draws[list(indices)]).float())
 
     display.stage("Hidden states", example_count)
-    model = engine.model
-    shape = (1 + len(model.taps.settings), model.backbone.hidden_size)
+    tapped, width = engine.model.tapped_shape
+    shape = (1 + tapped, width)
     return predict_split(engine, make, read_states, example_count, shape, display.advance)

@@ -17,7 +17,7 @@ import torch
 from fairlora_cls.assembly import RunGroups, build_generator
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
-from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
+from fairlora_cls.data.conversations import ConversationEncoder
 from fairlora_cls.data.examples import UNLABELLED, Example, Splits, validate_structure
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
@@ -175,16 +175,15 @@ def write_texts(
     max_new_tokens: int,
 ) -> list[tuple[str, bool]]:
     """The answer to one question about each image, and whether it came to its end."""
-    backbone = engine.model.backbone
     questions = [
         encoder.question(turn, grid) for turn, (_, grid) in zip(turns, images, strict=True)
     ]
     batch = pad(range(len(images)), images, questions, padding_side="left")
     with engine.accelerator.autocast():
         answers = decode_greedily(
-            backbone,
+            engine.model.backbone,
             batch.to(engine.accelerator.device),
-            end_tokens(backbone.processor),
+            encoder.end_tokens,
             max_new_tokens,
         )
     return [(encoder.decode(answer.tokens), answer.complete) for answer in answers]

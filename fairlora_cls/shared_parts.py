@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from torch import nn
-
+from fairlora_cls.models.adapted import AdaptedModel
 from fairlora_cls.models.backbones import Backbone
 
 
@@ -39,7 +38,7 @@ class SharedParts:
         self._lent = (key, backbone, {id(p) for p in backbone.model.parameters()})
         return backbone
 
-    def give_back(self, model: nn.Module) -> None:
+    def give_back(self, model: AdaptedModel) -> None:
         """Take LoRA off the borrowed backbone, put its first projector back and keep it, unless
         others of its own weights were trained."""
         lent, self._lent = self._lent, None

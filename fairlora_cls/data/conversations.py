@@ -78,6 +78,7 @@ class ConversationEncoder:
         positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ):
         self.processor = processor
+        self.end_tokens = end_tokens(processor)
         self.encode_text = encode_text
         self.positions = positions
 

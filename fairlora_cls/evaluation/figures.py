@@ -2,7 +2,8 @@
 curves of `curve_figures.py`."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -64,23 +65,13 @@ def _groups_figure(
         f"{name} {format_metric(metric, group.metrics[metric].value)}"
         for name, group in list(groups.items())[:MOST_ROWS]
     )
-    if len(groups) > MOST_ROWS:
-        ranked = sorted(groups, key=lambda name: groups[name].metrics[metric].value)
-        kept = {*ranked[: MOST_ROWS // 2], *ranked[-MOST_ROWS // 2 :]}
-        title += f" (lowest and highest {MOST_ROWS // 2} of {len(groups)})"
-        groups = {name: group for name, group in groups.items() if name in kept}
+    groups, remark = drawn_groups(groups, metric)
+    title += remark
     scale = 1 if "probabilities" in METRICS[metric].reads else 100
     overall = report.overall[metric].value
 
     def draw(axes: Axes) -> None:
-        if overall is not None:
-            axes.axvline(overall * scale, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
-        for row, group in enumerate(groups.values()):
-            estimate = group.metrics[metric]
-            if estimate.interval is not None:
-                ends = [limit * scale for limit in estimate.interval]
-                axes.plot(ends, [row, row], color=COLOURS["accent"], linewidth=2.2)
-            axes.plot(estimate.value * scale, row, "o", color=COLOURS["accent"], markersize=6.5)
+        draw_estimates(axes, [group.metrics[metric] for group in groups.values()], overall, scale)
         axes.set_xlabel(
             f"{METRICS[metric].title}{' (%)' if scale == 100 else ''}; dashed: all examples"
         )
@@ -104,15 +95,7 @@ def _gaps_figure(attribute: str, result: AttributeResult, file_name: str) -> Rep
     )
 
     def draw(axes: Axes) -> None:
-        for row, gap in enumerate(gaps.values()):
-            low, high = (100 * limit for limit in gap.null_interval)
-            axes.plot([low, high], [row, row], color=COLOURS["band"], linewidth=10)
-            mean = 100 * gap.null_mean
-            axes.plot([mean, mean], [row - 0.2, row + 0.2], color=COLOURS["muted"], linewidth=1.4)
-            beyond = judge(gap) == "evidence"
-            colour = COLOURS["alert"] if beyond else COLOURS["accent"]
-            axes.plot(100 * gap.value, row, "D" if beyond else "o", color=colour, markersize=6.5)
-        axes.set_xlim(left=0)
+        draw_gaps(axes, gaps.values())
         axes.set_xlabel("Points; band: 95% of chance, tick: its mean")
 
     short = [re.sub(r" \(.*| gap.*| difference", "", GAPS[name].title) for name in gaps]
@@ -121,6 +104,45 @@ def _gaps_figure(attribute: str, result: AttributeResult, file_name: str) -> Rep
     ]
     values = [f"{100 * gap.value:.1f}" for gap in gaps.values()]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
+
+
+def drawn_groups(groups: Mapping[str, Any], metric: str) -> tuple[dict[str, Any], str]:
+    """At most MOST_ROWS groups, those of the lowest and highest values, and what a title says of it.
+
+    groups: name -> with `metrics`, whose value of this metric is known
+    """
+    if len(groups) <= MOST_ROWS:
+        return dict(groups), ""
+    ranked = sorted(groups, key=lambda name: groups[name].metrics[metric].value)
+    kept = {*ranked[: MOST_ROWS // 2], *ranked[-MOST_ROWS // 2 :]}
+    remark = f" (lowest and highest {MOST_ROWS // 2} of {len(groups)})"
+    return {name: group for name, group in groups.items() if name in kept}, remark
+
+
+def draw_estimates(
+    axes: Axes, estimates: Iterable[Any], overall: float | None, scale: float
+) -> None:
+    """A row each: value and interval, times `scale`; a dashed line at the value of all."""
+    if overall is not None:
+        axes.axvline(overall * scale, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+    for row, estimate in enumerate(estimates):
+        if estimate.interval is not None:
+            ends = [limit * scale for limit in estimate.interval]
+            axes.plot(ends, [row, row], color=COLOURS["accent"], linewidth=2.2)
+        axes.plot(estimate.value * scale, row, "o", color=COLOURS["accent"], markersize=6.5)
+
+
+def draw_gaps(axes: Axes, gaps: Iterable[Any]) -> None:
+    """A row each, in hundredths: the gap, and 95% of chance as a band with its mean."""
+    for row, gap in enumerate(gaps):
+        low, high = (100 * limit for limit in gap.null_interval)
+        axes.plot([low, high], [row, row], color=COLOURS["band"], linewidth=10)
+        mean = 100 * gap.null_mean
+        axes.plot([mean, mean], [row - 0.2, row + 0.2], color=COLOURS["muted"], linewidth=1.4)
+        beyond = judge(gap) == "evidence"
+        colour = COLOURS["alert"] if beyond else COLOURS["accent"]
+        axes.plot(100 * gap.value, row, "D" if beyond else "o", color=colour, markersize=6.5)
+    axes.set_xlim(left=0)
 
 
 def finish_rows(

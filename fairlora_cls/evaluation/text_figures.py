@@ -4,7 +4,14 @@ import re
 
 from matplotlib.axes import Axes
 
-from fairlora_cls.evaluation.figures import MOST_ROWS, VERDICTS, finish_rows
+from fairlora_cls.evaluation.figures import (
+    MOST_ROWS,
+    VERDICTS,
+    draw_estimates,
+    draw_gaps,
+    drawn_groups,
+    finish_rows,
+)
 from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
 from fairlora_cls.evaluation.text_results import TextMetric, TextReport
 from fairlora_cls.evaluation.text_wording import format_distance, format_limits, format_score
@@ -39,21 +46,14 @@ def _groups_figure(report: TextReport, attribute: str, name: str, file_name: str
         f"{group} {format_score(metric, found.metrics[name].value)}"
         for group, found in list(groups.items())[:MOST_ROWS]
     )
-    if len(groups) > MOST_ROWS:
-        ranked = sorted(groups, key=lambda group: groups[group].metrics[name].value)
-        kept = {*ranked[: MOST_ROWS // 2], *ranked[-MOST_ROWS // 2 :]}
-        title += f" (lowest and highest {MOST_ROWS // 2} of {len(groups)})"
-        groups = {group: found for group, found in groups.items() if group in kept}
+    groups, remark = drawn_groups(groups, name)
+    title += remark
     scale, overall = _scale(metric), report.overall[name].value
 
     def draw(axes: Axes) -> None:
-        axes.axvline(overall * scale, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
-        for row, group in enumerate(groups.values()):
-            estimate = group.metrics[name]
-            if estimate.interval is not None:
-                ends = [limit * scale for limit in estimate.interval]
-                axes.plot(ends, [row, row], color=COLOURS["accent"], linewidth=2.2)
-            axes.plot(estimate.value * scale, row, "o", color=COLOURS["accent"], markersize=6.5)
+        estimates = [group.metrics[name] for group in groups.values()]
+        draw_estimates(axes, estimates, overall, scale)
+        for row, estimate in enumerate(estimates):
             if estimate.median is not None:
                 axes.plot(
                     estimate.median.value * scale, row, "|", color=COLOURS["ink"], markersize=11
@@ -83,15 +83,7 @@ def _gaps_figure(report: TextReport, attribute: str, file_name: str) -> ReportFi
     )
 
     def draw(axes: Axes) -> None:
-        for row, gap in enumerate(gaps.values()):
-            low, high = (100 * limit for limit in gap.null_interval)
-            axes.plot([low, high], [row, row], color=COLOURS["band"], linewidth=10)
-            mean = 100 * gap.null_mean
-            axes.plot([mean, mean], [row - 0.2, row + 0.2], color=COLOURS["muted"], linewidth=1.4)
-            beyond = judge(gap) == "evidence"
-            colour = COLOURS["alert"] if beyond else COLOURS["accent"]
-            axes.plot(100 * gap.value, row, "D" if beyond else "o", color=colour, markersize=6.5)
-        axes.set_xlim(left=0)
+        draw_gaps(axes, gaps.values())
         axes.set_xlabel("Points (hundredths); band: 95% of chance, tick: its mean")
 
     labels = [

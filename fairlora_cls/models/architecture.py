@@ -67,3 +67,14 @@ class Architecture:
 
     # (vision config, patches of an image) → patches and, summed over layers, keys that each sees
     patches: Callable[[Any, int], tuple[int, float]]
+
+
+def read_language_model(
+    model: Any,
+    embeddings: torch.Tensor,
+    is_image: torch.Tensor,
+    image_features: torch.Tensor | None,
+    arguments: dict[str, Any],
+) -> torch.Tensor:
+    """`read` of architectures whose visual tokens are words like others: the language model's own."""
+    return model.language_model(inputs_embeds=embeddings, **arguments).last_hidden_state

@@ -6,10 +6,8 @@ B examples, T tokens, D hidden size, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import load_file
@@ -17,30 +15,18 @@ from torch import nn
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
-from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json, write_folder_atomically, write_json
-from fairlora_cls.models.adapters import (
-    load_adapter,
-    projector_tensors,
-    save_adapter,
-    save_tensors,
-    untrained,
-)
+from fairlora_cls.files import write_folder_atomically, write_json
+from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
+from fairlora_cls.models.adapters import load_adapter, save_adapter, save_tensors
 from fairlora_cls.models.backbones import Backbone, load_backbone
 from fairlora_cls.models.outputs import Outputs
-from fairlora_cls.models.taps import HiddenTaps, TapSettings
+from fairlora_cls.models.taps import TapSettings, real_tokens
 from fairlora_cls.models.zero_shot import load_label_word_classifier
 
 
 def pool_last(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
     """The last real token, which has seen image and question (glaucoma paper § 3.2)."""
     return hidden[torch.arange(len(hidden), device=hidden.device), last]
-
-
-def real_tokens(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """(B, T) bool: False on padding."""
-    places = torch.arange(hidden.shape[1], device=hidden.device)[None]
-    return (places >= first[:, None]) & (places <= last[:, None])
 
 
 def pool_mean(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
@@ -76,7 +62,7 @@ class ClassifierSettings:
     train_projector: bool = False  # the projector was trained, and is saved beside the adapter
 
 
-class Classifier(nn.Module):
+class Classifier(AdaptedModel):
     """A vision-language model with a linear head in float32 on one pooled hidden state."""
 
     def __init__(
@@ -87,27 +73,16 @@ class Classifier(nn.Module):
         pooling: str,
         taps: Sequence[TapSettings] = (),
     ):
-        super().__init__()
-        self.backbone = backbone
-        self.network = network  # the PeftModel around backbone.model
-        if backbone.train_projector:
-            self.projector = backbone.projector
+        super().__init__(backbone, network, taps)
         self.head = nn.Linear(backbone.hidden_size, class_count, dtype=torch.float32)
         nn.init.normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
         self.pool = POOLINGS[pooling]
-        self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
-        self.initial_projector = projector_tensors(backbone)
-
-    def untrained(self) -> AbstractContextManager[None]:
-        """Inside, hidden states are those of the backbone before training."""
-        return untrained(self.backbone, self.network, self.initial_projector)
 
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """What an objective may read of one example, and its shape."""
-        tapped = (len(self.taps.settings), self.backbone.hidden_size)
-        return {"logits": (self.head.out_features,), "hidden": tapped}
+        return {"logits": (self.head.out_features,), "hidden": self.tapped_shape}
 
     def forward(self, batch: Batch) -> Outputs:
         """Logits, pooled and tapped states of one micro-batch."""
@@ -144,14 +119,9 @@ def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder:
 
 def read_classifier_settings(folder: Path) -> ClassifierSettings:
     """The settings saved with a classifier. Raises InputError when `folder` holds none."""
-    path = folder / "classifier.json"
-    if not path.is_file():
-        raise InputError(f"'{folder}' holds no trained classifier (no classifier.json).")
-    values: dict[str, Any] = read_json(path)
+    values = read_saved_settings(folder, "classifier.json", "classifier")
     words = values["label_words"]
     values |= {"labels": tuple(values["labels"]), "label_words": tuple(words) if words else None}
-    if isinstance(values.get("rescaling"), list):
-        values["rescaling"] = tuple(values["rescaling"])
     return ClassifierSettings(**values)
 
 

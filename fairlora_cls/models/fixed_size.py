@@ -5,11 +5,13 @@ B images, T tokens, V visual tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from PIL import Image
+
+from fairlora_cls.models.architecture import Grid
 
 
 def fit_image(config: Any, processor: Any, image: Image.Image, maximum_pixels: int) -> Image.Image:
@@ -31,6 +33,18 @@ def pixel_values(model: Any, processor: Any, images: Sequence[Image.Image]) -> t
         return_tensors="pt",
     )
     return inputs["pixel_values"].to(model.device, model.dtype)
+
+
+def encode(
+    grid_of_size: Callable[[Any, tuple[int, int], int], Grid],
+    model: Any,
+    processor: Any,
+    images: Sequence[Image.Image],
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """The tower's features of fitted images, whose grid is one and the same."""
+    outputs = model.get_image_features(pixel_values(model, processor, images))
+    grid = torch.tensor(grid_of_size(model.config, images[0].size, 0))
+    return [(features, grid) for features in outputs.pooler_output]
 
 
 def fitted_size(config: Any, grid: Sequence[int]) -> tuple[int, int]:

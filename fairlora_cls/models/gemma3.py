@@ -14,11 +14,10 @@ is refused: an example has one image.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import nn
 
 from fairlora_cls.models import fixed_size
@@ -47,14 +46,6 @@ def refusal(config: Any, processor: Any) -> str:
 def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
     side = math.isqrt(config.mm_tokens_per_image)
     return 1, side, side
-
-
-def encode(
-    model: Any, processor: Any, images: Sequence[Image.Image]
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    outputs = model.get_image_features(fixed_size.pixel_values(model, processor, images))
-    grid = torch.tensor(grid_of_size(model.config, images[0].size, 0))
-    return [(features, grid) for features in outputs.pooler_output]
 
 
 def bypass_projector(model: Any) -> None:
@@ -109,7 +100,7 @@ GEMMA3 = Architecture(
     placeholder=lambda processor: processor.boi_token,
     expanded=expanded,
     positions=fixed_size.positions,
-    encode=encode,
+    encode=partial(fixed_size.encode, grid_of_size),
     projector=lambda model: model.multi_modal_projector,
     bypass_projector=bypass_projector,
     project=project,

@@ -6,7 +6,6 @@ B examples, T tokens, D hidden size, M answer tokens of the whole batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,18 +15,12 @@ from torch.nn import functional
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
-from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json, write_folder_atomically, write_json
-from fairlora_cls.models.adapters import (
-    load_adapter,
-    projector_tensors,
-    save_adapter,
-    untrained,
-)
+from fairlora_cls.files import write_folder_atomically, write_json
+from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
+from fairlora_cls.models.adapters import load_adapter, save_adapter
 from fairlora_cls.models.backbones import Backbone, load_backbone
-from fairlora_cls.models.classifier import real_tokens
 from fairlora_cls.models.outputs import Outputs
-from fairlora_cls.models.taps import HiddenTaps, TapSettings
+from fairlora_cls.models.taps import TapSettings, real_tokens
 
 
 @dataclass(frozen=True)
@@ -43,28 +36,17 @@ class GeneratorSettings:
     rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
 
 
-class Generator(nn.Module):
+class Generator(AdaptedModel):
     """A vision-language model that is taught answers; logits are made for answer tokens only."""
 
     def __init__(self, backbone: Backbone, network: nn.Module, taps: Sequence[TapSettings] = ()):
-        super().__init__()
-        self.backbone = backbone
-        self.network = network  # the PeftModel around backbone.model
-        if backbone.train_projector:
-            self.projector = backbone.projector
+        super().__init__(backbone, network, taps)
         self.language_head = backbone.language_head
-        self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
-        self.initial_projector = projector_tensors(backbone)
-
-    def untrained(self) -> AbstractContextManager[None]:
-        """Inside, the model is the backbone before training."""
-        return untrained(self.backbone, self.network, self.initial_projector)
 
     @property
     def output_shapes(self) -> dict[str, tuple[int, ...]]:
         """What an objective may read of one example, and its shape."""
-        tapped = (len(self.taps.settings), self.backbone.hidden_size)
-        return {"losses": (), "hidden": tapped}
+        return {"losses": (), "hidden": self.tapped_shape}
 
     def forward(self, batch: Batch) -> Outputs:
         """Loss (B,), pooled and tapped states of one right-padded micro-batch, taught by its answers.
@@ -109,13 +91,7 @@ def save_generator(generator: Generator, settings: GeneratorSettings, folder: Pa
 
 def read_generator_settings(folder: Path) -> GeneratorSettings:
     """The settings saved with a generator. Raises InputError when `folder` holds none."""
-    path = folder / "generator.json"
-    if not path.is_file():
-        raise InputError(f"'{folder}' holds no trained generator (no generator.json).")
-    values = read_json(path)
-    if isinstance(values["rescaling"], list):
-        values["rescaling"] = tuple(values["rescaling"])
-    return GeneratorSettings(**values)
+    return GeneratorSettings(**read_saved_settings(folder, "generator.json", "generator"))
 
 
 def load_generator(settings: GeneratorSettings, folder: Path, dtype: torch.dtype) -> Generator:

@@ -12,14 +12,13 @@ out, so that the ends of a long image are not seen. LLaVA-Rad and FairLLaVA are 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-import torch
-from PIL import Image
 from torch import nn
 
 from fairlora_cls.models import fixed_size
-from fairlora_cls.models.architecture import Architecture, Grid
+from fairlora_cls.models.architecture import Architecture, Grid, read_language_model
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the patches, by tower
 
@@ -44,26 +43,8 @@ def visual_tokens(config: Any, grid: Sequence[int]) -> int:
     return frames * rows * columns + extra
 
 
-def encode(
-    model: Any, processor: Any, images: Sequence[Image.Image]
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    outputs = model.get_image_features(fixed_size.pixel_values(model, processor, images))
-    grid = torch.tensor(grid_of_size(model.config, images[0].size, 0))
-    return [(features, grid) for features in outputs.pooler_output]
-
-
 def bypass_projector(model: Any) -> None:
     model.multi_modal_projector = nn.Identity()
-
-
-def read(
-    model: Any,
-    embeddings: torch.Tensor,
-    is_image: torch.Tensor,
-    image_features: torch.Tensor | None,
-    arguments: dict[str, Any],
-) -> torch.Tensor:
-    return model.language_model(inputs_embeds=embeddings, **arguments).last_hidden_state
 
 
 def patches(vision: Any, visual_tokens: int) -> tuple[int, float]:
@@ -86,10 +67,10 @@ LLAVA = Architecture(
     placeholder=lambda processor: processor.image_token,
     expanded=lambda processor, count: processor.image_token * count,
     positions=fixed_size.positions,
-    encode=encode,
+    encode=partial(fixed_size.encode, grid_of_size),
     projector=lambda model: model.multi_modal_projector,
     bypass_projector=bypass_projector,
     project=lambda projector, features: projector(features),
-    read=read,
+    read=read_language_model,
     patches=patches,
 )

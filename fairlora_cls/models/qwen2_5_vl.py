@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from fairlora_cls.data.images import fit_to_budget, fitted_size
-from fairlora_cls.models.architecture import Architecture, Grid
+from fairlora_cls.models.architecture import Architecture, Grid, read_language_model
 
 PLACEHOLDER = "<|image_pad|>"
 LEAST_VISUAL_TOKENS = 4  # smaller images are enlarged to this, as by qwen-vl-utils
@@ -73,14 +73,22 @@ def positions(model: Any, input_ids: torch.Tensor, grid: torch.Tensor) -> torch.
     return found[:, 0]
 
 
-def encode(
+def run_tower(
     model: Any, processor: Any, images: Sequence[Image.Image]
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
+) -> tuple[Any, torch.Tensor]:
+    """The stock model's outputs for fitted images, and their grids (N, 3)."""
     inputs = processor.image_processor(images=list(images), do_resize=False, return_tensors="pt")
     grids = inputs["image_grid_thw"]
     outputs = model.get_image_features(
         inputs["pixel_values"].to(model.device), grids.to(model.device)
     )
+    return outputs, grids
+
+
+def encode(
+    model: Any, processor: Any, images: Sequence[Image.Image]
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    outputs, grids = run_tower(model, processor, images)
     return list(zip(outputs.pooler_output, grids, strict=True))
 
 
@@ -93,16 +101,6 @@ def bypass_merger(model: Any) -> None:
 def project(merger: nn.Module, features: torch.Tensor) -> torch.Tensor:
     """(ΣV, k·C) → (ΣV, D)."""
     return merger(features.reshape(-1, merger.ln_q.weight.shape[0]))
-
-
-def read(
-    model: Any,
-    embeddings: torch.Tensor,
-    is_image: torch.Tensor,
-    image_features: torch.Tensor | None,
-    arguments: dict[str, Any],
-) -> torch.Tensor:
-    return model.language_model(inputs_embeds=embeddings, **arguments).last_hidden_state
 
 
 def patches(vision: Any, visual_tokens: int) -> tuple[int, float]:
@@ -132,6 +130,6 @@ QWEN2_5_VL = Architecture(
     projector=lambda model: model.visual.merger,
     bypass_projector=bypass_merger,
     project=project,
-    read=read,
+    read=read_language_model,
     patches=patches,
 )

@@ -19,17 +19,13 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL, PatchGroups
+from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL, PatchGroups, run_tower
 
 
 def encode(
     model: Any, processor: Any, images: Sequence[Image.Image]
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    inputs = processor.image_processor(images=list(images), do_resize=False, return_tensors="pt")
-    grids = inputs["image_grid_thw"]
-    outputs = model.get_image_features(
-        inputs["pixel_values"].to(model.device), grids.to(model.device)
-    )
+    outputs, grids = run_tower(model, processor, images)
     counts = [len(rows) for rows in outputs.pooler_output]
     # Newer releases of transformers split the deep features by image, as they do the others.
     deep = [

@@ -104,6 +104,12 @@ TOKEN_POOLINGS: dict[str, Callable[..., torch.Tensor]] = {
 }
 
 
+def real_tokens(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+    """(B, T) bool: False on padding."""
+    places = torch.arange(hidden.shape[1], device=hidden.device)[None]
+    return (places >= first[:, None]) & (places <= last[:, None])
+
+
 class HiddenTaps:
     """Hooks on the tapped layers only; nothing is kept of the others."""
 

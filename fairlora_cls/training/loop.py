@@ -19,9 +19,8 @@ import torch
 
 from fairlora_cls.data.batching import Batch, micro_batches
 from fairlora_cls.errors import RunError
+from fairlora_cls.models.adapted import AdaptedModel
 from fairlora_cls.models.adapters import restore_trainable_state, trainable_state
-from fairlora_cls.models.classifier import Classifier
-from fairlora_cls.models.generator import Generator
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.objectives.objectives import Objective
 from fairlora_cls.objectives.scores import NonFiniteScoresError
@@ -103,7 +102,7 @@ def learning_rate_factor(step: int, warmup_steps: int, total_steps: int, schedul
 
 
 def fine_tune(
-    model: Classifier | Generator,
+    model: AdaptedModel,
     forward: Callable[[Batch], Outputs],
     objective: Objective,
     plan_epoch: Callable[[int], Sequence[np.ndarray]],
