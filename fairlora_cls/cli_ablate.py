@@ -61,6 +61,13 @@ def ablate(
             help="Run on a Ray cluster: its address, auto, or local for one on this machine.",
         ),
     ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Another ablation's folder, or any with finished runs: those of equal recipes are copied.",
+        ),
+    ] = None,
     quick: Quick = False,
     print_commands: Annotated[
         bool,
@@ -79,9 +86,13 @@ def ablate(
     """A grid of runs: finished ones are kept, a killed ablation goes on, one report over all."""
     with exit_codes(debug):
         from fairlora_cls.ablations.ablate import job_commands, run_ablation
+        from fairlora_cls.ablations.execution import hold_ablation
+        from fairlora_cls.ablations.kept import copy_finished
         from fairlora_cls.ablations.plan import make_plan
 
         plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
+        with hold_ablation(plan.folder):
+            copied = copy_finished(plan, reuse or ())
         if print_commands:
             for command in job_commands(plan, overwrite=overwrite):
                 typer.echo(command)
@@ -90,6 +101,8 @@ def ablate(
             f"{plan.name}: {len(plan.settings)} settings × {len(plan.seeds)} seeds → {plan.folder}",
             markup=False,
         )
+        if reuse:
+            terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.", markup=False)
         execute = _execution(plan, jobs, ray, skip_unreadable)
         try:
             outcome = run_ablation(plan, execute, overwrite=overwrite)

@@ -108,6 +108,30 @@ def test_the_same_command_goes_on_where_it_stood(ablation):
     assert (folder / "plain" / "seed-1" / "run.json").read_bytes() == kept
 
 
+def test_runs_of_another_ablation_are_not_made_again(ablation):
+    _, folder, _ = ablation
+    other = folder.parent / "other.yaml"
+    other.write_text(
+        "base: base.yaml\n"
+        "settings: [{name: nothing, objective.method: vanilla}]\n"
+        "grid: {seed: [2, 1]}\n",
+        encoding="utf-8",
+    )
+    words = ["ablate", other, "--output", folder.parent / "copied"]
+    result = invoke(*words, "--reuse", folder)
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 runs copied." in result.output
+    assert [row["seed"] for row in rows(folder.parent / "copied")] == ["2", "1"]
+    for seed in ("1", "2"):
+        theirs, ours = folder / "plain", folder.parent / "copied" / "nothing"
+        for name in ("predictions/test.csv", "run.json", "report/report.json"):
+            place = f"seed-{seed}/{name}"
+            assert (theirs / place).read_bytes() == (ours / place).read_bytes()
+    missing = invoke(*words, "--reuse", folder / "nowhere")
+    assert missing.exit_code == 2
+    assert "There is no finished run in" in missing.output
+
+
 def test_bad_input_ends_before_anything_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     missing = invoke("ablate", "nowhere.yaml")

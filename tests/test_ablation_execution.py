@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from fairlora_cls.ablations import execution
-from fairlora_cls.ablations.execution import hold_ablation, run_here, unfinished_jobs
+from fairlora_cls.ablations.execution import hold_ablation, run_here
+from fairlora_cls.ablations.kept import copy_finished, unfinished_jobs
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text
-from fairlora_cls.recipe import recipe_to_yaml
+from fairlora_cls.recipe import load_recipe, recipe_to_yaml
 
 
 def stand_in(pipe, log):
@@ -114,6 +115,31 @@ def test_finished_runs_are_not_run_again_and_other_recipes_are_refused(plan):
         plan, jobs=(replace(first, recipe=first.recipe.model_copy(update={"name": "x"})),)
     )
     assert unfinished_jobs(renamed, overwrite=False) == []
+
+
+def test_runs_of_equal_recipes_are_copied_from_another_ablation(plan, tmp_path):
+    first, second, *_, last = plan.jobs
+    theirs = tmp_path / "theirs"
+    finish(replace(first, folder=theirs / "a"), first.recipe.model_copy(update={"name": "other"}))
+    finish(replace(second, folder=theirs / "deep" / "b"))
+    write_text(theirs / "deep" / "b" / "checkpoints" / "lock", "")
+    write_text(second.folder / "recipe.yaml", recipe_to_yaml(second.recipe))  # stands here already
+    unfinished = replace(last, folder=theirs / "c")
+    finish(unfinished)
+    write_json(unfinished.folder / "run.json", {"status": "running"})
+    assert copy_finished(plan, [theirs]) == [first]
+    waiting = [job for job, _ in unfinished_jobs(plan, overwrite=False)]
+    assert waiting == list(plan.jobs[1:])
+    assert load_recipe(first.folder / "recipe.yaml").name == "other"
+    assert copy_finished(plan, [theirs]) == []
+    (second.folder / "recipe.yaml").unlink()
+    second.folder.rmdir()
+    assert copy_finished(plan, [theirs / "deep"]) == [second]
+    assert not (second.folder / "checkpoints" / "lock").exists()
+    with pytest.raises(InputError, match=r"no finished run in .*c' \(--reuse\)"):
+        copy_finished(plan, [theirs / "c"])
+    with pytest.raises(InputError, match="no finished run in"):
+        copy_finished(plan, [tmp_path / "nowhere"])
 
 
 def test_two_ablations_do_not_share_a_folder(tmp_path):

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from fairlora_cls.ablations.execution import hold_ablation, unfinished_jobs
+from fairlora_cls.ablations.execution import hold_ablation
+from fairlora_cls.ablations.kept import unfinished_jobs
 from fairlora_cls.ablations.outcome import AblationOutcome, build_outcome
 from fairlora_cls.ablations.plan import Job, Plan
 from fairlora_cls.ablations.runs import read_runs, runs_table

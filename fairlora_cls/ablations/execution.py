@@ -1,4 +1,4 @@
-"""Jobs → worker processes on this machine; which jobs are done, which go on, which are refused."""
+"""Jobs → worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from typing import Any, Protocol
 
 from filelock import FileLock, Timeout
 
-from fairlora_cls.ablations.plan import Job, Plan
+from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.worker import RunOptions, work
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json
-from fairlora_cls.recipe import load_recipe
-from fairlora_cls.run_folder import first_difference, is_run_folder
 
 # Until one run has come beyond these, the others wait: cohort and vision features are made once.
 SHARED_STAGES = ("Vision features",)
@@ -36,34 +33,6 @@ class Listener(Protocol):
     def advance(self, worker: int, count: int) -> None: ...
 
     def job_ends(self, worker: int, job: Job, error: str | None, seconds: float) -> None: ...
-
-
-def is_finished(job: Job) -> bool:
-    """Whether the job's run is complete, with its report."""
-    if not is_run_folder(job.folder) or read_json(job.folder / "run.json")["status"] != "complete":
-        return False
-    return (job.folder / "report" / "report.json").is_file()
-
-
-def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
-    """The jobs to run, and whether each replaces a run of another recipe.
-
-    Raises InputError, before anything runs, for folders that hold a run of another recipe, unless
-    `overwrite` allows to replace them.
-    """
-    waiting, other = [], []
-    for job in plan.jobs:
-        difference = _difference(job)
-        if difference:
-            other.append(f"{job.folder} ({difference})")
-        if difference or not is_finished(job):
-            waiting.append((job, bool(difference)))
-    if other and not overwrite:
-        raise InputError(
-            f"{len(other)} runs in '{plan.folder}' are of another recipe, the first: {other[0]}. "
-            "Name another folder with --output, or replace these runs with --overwrite."
-        )
-    return waiting
 
 
 @contextmanager
@@ -219,13 +188,3 @@ def _surroundings(values: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
-
-
-def _difference(job: Job) -> str:
-    """What the run in the job's folder has otherwise than the job; '' where nothing or no run."""
-    if not is_run_folder(job.folder):
-        return ""
-    kept = load_recipe(job.folder / "recipe.yaml")
-    return first_difference(
-        kept.model_dump(exclude={"name"}), job.recipe.model_dump(exclude={"name"})
-    )

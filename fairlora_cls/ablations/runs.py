@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.execution import is_finished
+from fairlora_cls.ablations.kept import is_finished
 from fairlora_cls.ablations.plan import Job, Plan, show_value
 from fairlora_cls.files import read_json
 
@@ -137,7 +137,7 @@ def _cell(result: RunResult, place: str, name: str, part: str) -> str:
 def _read_run(job: Job, error: str | None) -> RunResult:
     if error is not None:
         return RunResult(job, "failed", error)
-    if not is_finished(job):
+    if not is_finished(job.folder):
         return RunResult(job, "waiting")
     report = read_json(job.folder / "report" / "report.json")
     state = read_json(job.folder / "run.json")

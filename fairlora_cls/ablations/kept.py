@@ -1,0 +1,82 @@
+"""Which runs of a plan are there already: in its own folder, or in another ablation's."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fairlora_cls.ablations.plan import Job, Plan
+from fairlora_cls.errors import InputError
+from fairlora_cls.files import read_json, whole_folder
+from fairlora_cls.recipe import Recipe, load_recipe
+from fairlora_cls.run_folder import first_difference, is_run_folder
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the run in `folder` is complete, with its report."""
+    if not is_run_folder(folder) or read_json(folder / "run.json")["status"] != "complete":
+        return False
+    return (folder / "report" / "report.json").is_file()
+
+
+def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
+    """The jobs to run, and whether each replaces a run of another recipe.
+
+    Raises InputError, before anything runs, for folders that hold a run of another recipe, unless
+    `overwrite` allows to replace them.
+    """
+    waiting, other = [], []
+    for job in plan.jobs:
+        difference = _difference(job)
+        if difference:
+            other.append(f"{job.folder} ({difference})")
+        if difference or not is_finished(job.folder):
+            waiting.append((job, bool(difference)))
+    if other and not overwrite:
+        raise InputError(
+            f"{len(other)} runs in '{plan.folder}' are of another recipe, the first: {other[0]}. "
+            "Name another folder with --output, or replace these runs with --overwrite."
+        )
+    return waiting
+
+
+def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
+    """Copy finished runs of equal recipes (names aside) from `folders` to where the plan has none.
+
+    Looks at every depth. Returns the jobs that are done by it; their folders keep the name under
+    which they were run. Raises InputError for a folder that holds no finished run.
+    """
+    found: list[tuple[dict[str, Any], Path]] = []
+    for folder in folders:
+        runs = [
+            path.parent for path in sorted(folder.rglob("run.json")) if is_finished(path.parent)
+        ]
+        if not runs:
+            raise InputError(f"There is no finished run in '{folder}' (--reuse).")
+        found += [(_without_name(load_recipe(run / "recipe.yaml")), run) for run in runs]
+    taken = []
+    for job in plan.jobs:
+        wanted = _without_name(job.recipe)
+        source = next((run for recipe, run in found if recipe == wanted), None)
+        if source is None or job.folder.exists():
+            continue
+        with whole_folder(job.folder) as draft:
+            shutil.copytree(
+                source, draft, ignore=shutil.ignore_patterns("lock"), dirs_exist_ok=True
+            )
+        taken.append(job)
+    return taken
+
+
+def _without_name(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(exclude={"name"})
+
+
+def _difference(job: Job) -> str:
+    """What the run in the job's folder has otherwise than the job; '' where nothing or no run."""
+    if not is_run_folder(job.folder):
+        return ""
+    kept = load_recipe(job.folder / "recipe.yaml")
+    return first_difference(_without_name(kept), _without_name(job.recipe))
