@@ -71,8 +71,8 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
 
 def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> str:
     """`key: value here, value there` of the first key in which two nested mappings differ, or ''."""
-    for key in kept:
-        here, there = kept[key], asked.get(key)
+    for key in {**kept, **asked}:
+        here, there = kept.get(key), asked.get(key)
         if isinstance(here, Mapping) and isinstance(there, Mapping):
             if found := first_difference(here, there, f"{path}{key}."):
                 return found

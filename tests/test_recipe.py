@@ -178,6 +178,13 @@ def test_first_difference_names_the_key():
     one, two = build_recipe({}).model_dump(), build_recipe({"training": {"epochs": 9}}).model_dump()
     assert first_difference(one, two) == "training.epochs is 3 there and 9 here"
     assert first_difference(one, one) == ""
+    added = build_recipe({}, ["objective.penalties={worst_group: 0.2}"]).model_dump()
+    plain = build_recipe({}, []).model_dump()
+    told = "objective.penalties.worst_group is None there and 0.2 here"
+    assert first_difference(plain, added) == told
+    assert first_difference(added, plain) == (
+        "objective.penalties.worst_group is 0.2 there and None here"
+    )
 
 
 def test_every_key_is_documented():
