@@ -65,7 +65,7 @@ def ablate(
         list[Path] | None,
         typer.Option(
             metavar="FOLDER",
-            help="Another ablation's folder, or any with finished runs: those of equal recipes are copied.",
+            help="Another ablation's folder, or any with finished runs: those that train alike are copied.",
         ),
     ] = None,
     quick: Quick = False,

@@ -8,11 +8,11 @@ import pytest
 
 from fairlora_cls.ablations import execution
 from fairlora_cls.ablations.execution import hold_ablation, run_here
-from fairlora_cls.ablations.kept import copy_finished, unfinished_jobs
+from fairlora_cls.ablations.kept import copy_finished, unfinished_jobs, what_trains
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text
-from fairlora_cls.recipe import load_recipe, recipe_to_yaml
+from fairlora_cls.recipe import build_recipe, load_recipe, recipe_to_yaml
 
 
 def stand_in(pipe, log):
@@ -140,6 +140,39 @@ def test_runs_of_equal_recipes_are_copied_from_another_ablation(plan, tmp_path):
         copy_finished(plan, [theirs / "c"])
     with pytest.raises(InputError, match="no finished run in"):
         copy_finished(plan, [tmp_path / "nowhere"])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        (["method=fr", "gap_weight=0"], ["method=vanilla"], True),
+        (["method=hybrid", "gap_weight=0"], ["method=gr"], True),
+        (["method=vanilla"], ["method=vanilla", "gap_weight=2"], True),
+        (["method=fr"], ["method=vanilla", "penalties={soft_max_acc_gap: 0.5}"], True),
+        (["method=fr"], ["method=fr", "penalties={worst_group: 0}"], True),
+        (["method=fr"], ["method=fr", "gap_weight=1"], False),
+        (["method=fr", "gap_weight=0"], ["method=gr"], False),
+        (["method=vanilla"], ["method=resampling"], False),
+        (["method=vanilla"], ["method=zero-shot"], False),
+        (["method=gr"], ["method=gr", "weight_cap=5"], False),
+        (["method=adversarial"], ["method=adversarial", "gap_weight=2"], False),
+        (["method=vanilla"], ["method=vanilla", "mutual_information={}"], False),
+    ],
+)
+def test_recipes_that_train_alike(one, other, alike):
+    built = [build_recipe({}, [f"objective.{k}" for k in keys]) for keys in (one, other)]
+    first, second = (what_trains(recipe) for recipe in built)
+    assert (first == second) == alike
+
+
+def test_a_run_that_trains_alike_is_kept(plan):
+    job = plan.jobs[0]
+    recipe = build_recipe({}, ["objective.method=vanilla", "seed=1"])
+    job = replace(
+        job, recipe=build_recipe({}, ["objective.method=fr", "objective.gap_weight=0", "seed=1"])
+    )
+    finish(job, recipe)
+    assert unfinished_jobs(replace(plan, jobs=(job,)), overwrite=False) == []
 
 
 def test_two_ablations_do_not_share_a_folder(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any
 from fairlora_cls.ablations.plan import Job, Plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, whole_folder
+from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe, load_recipe
 from fairlora_cls.run_folder import first_difference, is_run_folder
 
@@ -43,7 +44,7 @@ def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
 
 
 def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
-    """Copy finished runs of equal recipes (names aside) from `folders` to where the plan has none.
+    """Copy finished runs from `folders` to where the plan has none and wants one that trains alike.
 
     Looks at every depth. Returns the jobs that are done by it; their folders keep the name under
     which they were run. Raises InputError for a folder that holds no finished run.
@@ -55,10 +56,10 @@ def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
         ]
         if not runs:
             raise InputError(f"There is no finished run in '{folder}' (--reuse).")
-        found += [(_without_name(load_recipe(run / "recipe.yaml")), run) for run in runs]
+        found += [(what_trains(load_recipe(run / "recipe.yaml")), run) for run in runs]
     taken = []
     for job in plan.jobs:
-        wanted = _without_name(job.recipe)
+        wanted = what_trains(job.recipe)
         source = next((run for recipe, run in found if recipe == wanted), None)
         if source is None or job.folder.exists():
             continue
@@ -70,8 +71,21 @@ def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
     return taken
 
 
-def _without_name(recipe: Recipe) -> dict[str, Any]:
-    return recipe.model_dump(exclude={"name"})
+def what_trains(recipe: Recipe) -> dict[str, Any]:
+    """The recipe's values less its name, the method told by its parts and what has λ = 0 left out.
+
+    Two recipes that agree in it give the same run: `fr` with λ = 0 and `vanilla`, say.
+    """
+    values = recipe.model_dump(exclude={"name"})
+    objective = values["objective"]
+    preset = OBJECTIVES[objective.pop("method")]
+    weights = dict(objective["penalties"])
+    own_weight = objective.pop("gap_weight")
+    if preset.penalty:
+        weights[preset.penalty] = weights.get(preset.penalty, 0.0) + own_weight
+    objective["penalties"] = {name: weight for name, weight in weights.items() if weight}
+    objective |= {"base": preset.base, "dependence": preset.dependence, "trains": preset.trains}
+    return values
 
 
 def _difference(job: Job) -> str:
@@ -79,4 +93,6 @@ def _difference(job: Job) -> str:
     if not is_run_folder(job.folder):
         return ""
     kept = load_recipe(job.folder / "recipe.yaml")
-    return first_difference(_without_name(kept), _without_name(job.recipe))
+    if what_trains(kept) == what_trains(job.recipe):
+        return ""
+    return first_difference(*(r.model_dump(exclude={"name"}) for r in (kept, job.recipe)))
