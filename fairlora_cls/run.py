@@ -194,6 +194,7 @@ def _carry_out(
     state = update_state(
         folder,
         status="complete",
+        notes=list(notes),
         timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
         **(training_state(folder, progress, groups, recipe.training) if progress else {}),
         **({"probes": probes} if probes else {}),

@@ -1,19 +1,21 @@
 """Settings over seeds, paired contrasts and choices by validation, with values by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from fairlora_cls.ablations.figures import numeric_axes
-from fairlora_cls.ablations.outcome import AblationOutcome
+from fairlora_cls.ablations.outcome import AblationOutcome, _said_by_runs
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.runs import (
     Measured,
     Quantity,
     RunResult,
     headline_quantities,
+    read_runs,
     runs_table,
 )
 from fairlora_cls.ablations.selection import Validation, _choose
@@ -29,6 +31,8 @@ from fairlora_cls.ablations.wording import (
     describe_undecided,
     quantity_title,
 )
+from fairlora_cls.files import write_json, write_text
+from fairlora_cls.recipe import recipe_to_yaml
 
 ACCURACY, GAP = Quantity("", "accuracy"), Quantity("sex", "max_acc_gap")
 VALUES = {  # λ → seeds 1, 2, 3: accuracy, gap
@@ -161,6 +165,57 @@ def test_reports_of_texts_lead_with_their_own_headline(plan):
     assert quantity_title(found[2]) == "ROUGE-L gap of sex"
     assert quantity_title(found[1]) == "bleu 4"
     assert quantity_title(GAP) == "MaxAccGap of sex"
+
+
+def finish(job, seed_note, auroc):
+    """Report and state of a run, as far as an ablation reads them."""
+    write_json(
+        job.folder / "report" / "report.json",
+        {
+            "n": 10,
+            "overall": {"accuracy": {"value": 0.8}},
+            "attributes": {"sex": {"gaps": {"max_acc_gap": {"value": 0.1}}}},
+        },
+    )
+    state = {"auroc": auroc, "interval": None, "n": 10}
+    before = {"auroc": 0.9, "interval": [0.8, 0.95], "n": 10}
+    write_json(
+        job.folder / "run.json",
+        {
+            "status": "complete",
+            "notes": ["5 examples have no age.", *seed_note],
+            "probes": {
+                name: {"head_input": {"before": before, "after": state}}
+                for name in ("sex", "elsewhere")
+            },
+        },
+    )
+    write_text(job.folder / "recipe.yaml", recipe_to_yaml(job.recipe))
+
+
+def test_probes_and_notes_are_read_from_a_run(plan):
+    first, second = plan.jobs[:2]
+    finish(first, [], 0.7)
+    finish(second, ["The dependence ran away."], None)
+    plan = replace(plan, jobs=(first, second))
+    results = read_runs(plan, {})
+    assert results[0].numbers["sex"] == {
+        "max_acc_gap": Measured(0.1),
+        "probe_auroc": Measured(0.7),
+        "probe_auroc_before": Measured(0.9, (0.8, 0.95)),
+    }
+    assert "elsewhere" not in results[0].numbers
+    found = headline_quantities(results)
+    assert [quantity.column for quantity in found] == [
+        "accuracy",
+        "sex:max_acc_gap",
+        "sex:probe_auroc",
+    ]
+    assert quantity_title(found[2]) == "AUROC of a fresh probe of sex"
+    assert _said_by_runs(results) == [
+        "5 examples have no age.",
+        "gap_weight=1, seed 1: The dependence ran away.",
+    ]
 
 
 def test_the_table_has_a_row_per_run(plan):

@@ -151,6 +151,7 @@ def _notes(plan: Plan, results: Sequence[RunResult]) -> list[str]:
     waiting = sum(result.status == "waiting" for result in results)
     if waiting:
         notes.append(f"{waiting} of {len(results)} runs are not done yet.")
+    notes += _said_by_runs([result for result in results if result.numbers])
     if len(plan.seeds) == 1:
         notes.append(
             "Every setting was run with one seed: intervals are over test images, and what training "
@@ -160,6 +161,19 @@ def _notes(plan: Plan, results: Sequence[RunResult]) -> list[str]:
         notes.append(
             f"The reference setting, {plan.reference}, has no finished run to compare with."
         )
+    return notes
+
+
+def _said_by_runs(finished: Sequence[RunResult]) -> list[str]:
+    """What runs had to say, each sentence once: of all of them, or of those it names."""
+    said: dict[str, list[RunResult]] = {}
+    for result in finished:
+        for note in result.notes:
+            said.setdefault(note, []).append(result)
+    notes = []
+    for note, runs in said.items():
+        names = "; ".join(f"{run.job.setting}, seed {run.job.seed}" for run in runs)
+        notes.append(note if len(runs) == len(finished) else f"{names}: {note}")
     return notes
 
 

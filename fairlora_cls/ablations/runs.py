@@ -19,6 +19,8 @@ from fairlora_cls.files import read_json
 # What the report of an ablation leads with, where the runs' reports have it.
 HEADLINE_METRICS = ("accuracy", "auroc")
 HEADLINE_GAPS = ("max_acc_gap", "equalized_odds_difference")
+PROBE = "probe_auroc"  # of an attribute: read by a fresh probe from what the head reads
+PROBE_BEFORE = "probe_auroc_before"  # from the model before training
 MOST_METRICS = 5  # of reports that have none of the headline metrics, as those of texts
 
 
@@ -45,6 +47,7 @@ class RunResult:
     n: int | None = None  # test examples
     headline: str | None = None  # the metric that a report on texts leads with
     titles: Mapping[str, str] = field(default_factory=dict)  # of metrics that the report names
+    notes: tuple[str, ...] = ()  # what the run itself had to say
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,9 @@ def read_runs(plan: Plan, failures: Mapping[Path, str]) -> list[RunResult]:
 
 
 def headline_quantities(results: Sequence[RunResult]) -> list[Quantity]:
-    """What the report follows: accuracy, AUROC, MaxAccGap and equalized odds where the runs have
-    them; else the first few metrics that they have, their own headline before all, with its gap."""
+    """What the report follows: accuracy, AUROC, MaxAccGap, equalized odds and probes where the runs
+    have them; else the first few metrics that they have, their own headline before all, with its
+    gap."""
     finished = [result for result in results if result.numbers]
     if not finished:
         return []
@@ -85,11 +89,14 @@ def headline_quantities(results: Sequence[RunResult]) -> list[Quantity]:
     metrics = [name for name in HEADLINE_METRICS if name in defined] or defined[:MOST_METRICS]
     gap_names = HEADLINE_GAPS if metrics[0] in HEADLINE_METRICS else (f"{metrics[0]}_gap",)
     titles = dict(first.titles) | {f"{k}_gap": f"{v} gap" for k, v in first.titles.items()}
+    titles[PROBE] = "AUROC of a fresh probe"
     places = [("", metrics)]
     for attribute in first.numbers:
         if attribute:
             known = everywhere(attribute)
-            places.append((attribute, [name for name in gap_names if name in known] or known[:1]))
+            gaps = [name for name in known if name not in (PROBE, PROBE_BEFORE)]
+            gaps = [name for name in gap_names if name in gaps] or gaps[:1]
+            places.append((attribute, gaps + [PROBE] * (PROBE in known)))
     return [
         Quantity(place, name, titles.get(name, "")) for place, names in places for name in names
     ]
@@ -144,11 +151,28 @@ def _read_run(job: Job, error: str | None) -> RunResult:
     numbers = {"": {name: _measured(found) for name, found in report["overall"].items()}}
     for attribute, result in report["attributes"].items():
         numbers[attribute] = {name: _measured(found) for name, found in result["gaps"].items()}
+    for attribute, states in state.get("probes", {}).items():
+        if attribute in numbers:
+            read = states["head_input"]
+            numbers[attribute][PROBE] = _probed(read["after"])
+            numbers[attribute][PROBE_BEFORE] = _probed(read["before"])
     seconds = sum(state.get("timings", {}).get("seconds", {}).values())
     titles = {name: found["title"] for name, found in report.get("metrics", {}).items()}
     return RunResult(
-        job, "complete", "", seconds, numbers, report["n"], report.get("headline"), titles
+        job,
+        "complete",
+        "",
+        seconds,
+        numbers,
+        report["n"],
+        report.get("headline"),
+        titles,
+        tuple(state.get("notes", ())),
     )
+
+
+def _probed(found: Mapping[str, Any]) -> Measured:
+    return Measured(found["auroc"], tuple(found["interval"]) if found["interval"] else None)
 
 
 def _measured(found: Mapping[str, Any]) -> Measured:
