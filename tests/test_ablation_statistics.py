@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fairlora_cls.ablations.figures import numeric_axes
+from fairlora_cls.ablations.figures import far_below, numeric_axes
 from fairlora_cls.ablations.outcome import AblationOutcome, _said_by_runs
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.runs import (
@@ -18,9 +18,10 @@ from fairlora_cls.ablations.runs import (
     read_runs,
     runs_table,
 )
-from fairlora_cls.ablations.selection import Validation, _choose
+from fairlora_cls.ablations.selection import Selection, Selections, Validation, _choose
 from fairlora_cls.ablations.statistics import (
     Contrast,
+    OverSeeds,
     SettingResult,
     contrast_settings,
     pareto_front,
@@ -28,6 +29,7 @@ from fairlora_cls.ablations.statistics import (
 )
 from fairlora_cls.ablations.wording import (
     describe_evidence,
+    describe_selection,
     describe_undecided,
     quantity_title,
 )
@@ -129,9 +131,9 @@ def test_pareto_front_by_hand():
 
 def test_the_rules_of_selection():
     means = {
-        "a": Validation(0.90, 0.95, 0.60, 0.20),
-        "b": Validation(0.85, 0.97, 0.80, 0.06),
-        "c": Validation(0.70, 0.75, 0.70, 0.04),
+        "a": Validation(0.90, 0.95, 0.60, 0.20, 1.0),
+        "b": Validation(0.85, 0.97, 0.80, 0.06, 1.0),
+        "c": Validation(0.70, 0.75, 0.70, 0.04, 1.0),
     }
 
     def chosen(rule, bound=0.05):
@@ -145,7 +147,36 @@ def test_the_rules_of_selection():
     none = chosen("bounded_auroc", 0.01)
     assert (none.setting, none.bound_met) == ("c", False)
     assert chosen("accuracy").bound_met is None
-    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1)}, 0.05) is None
+    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1, 1.0)}, 0.05) is None
+
+
+@pytest.mark.parametrize(("variety", "warned"), [(0.19, True), (0.2, False), (1.1, False)])
+def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
+    setting = SettingResult("a", {}, (1,), {ACCURACY: OverSeeds(0.5, None, (0.5,), None, None)})
+    selections = Selections(
+        "auroc",
+        0.05,
+        (),
+        {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},
+        (Selection("accuracy", "a", None),),
+    )
+    outcome = AblationOutcome(
+        "n", "a", 100, (ACCURACY,), (setting,), (), {}, selections, (), 99, ()
+    )
+    (sentence,) = describe_selection(outcome)
+    assert sentence.startswith(
+        "On validation a is chosen by accuracy. On test it has Accuracy 50.0%."
+    )
+    assert ("nearly every validation image the same answer" in sentence) == warned
+
+
+def test_settings_far_below_the_others_do_not_squeeze_the_plane():
+    close = {"b": 0.876, "c": 0.880, "d": 0.881}
+    assert far_below({"a": 0.52, **close}) == ["a"]
+    assert far_below({"e": 0.30, "a": 0.52, **close}) == ["e", "a"]
+    assert far_below({"a": 0.862, **close}) == []  # 0.019 of which 0.005 is more than a quarter
+    assert far_below({"a": 0.2, "b": 0.8, "c": 0.81}) == []  # too few to leave one out
+    assert far_below(dict.fromkeys("abcd", 0.5)) == []
 
 
 def test_reports_of_texts_lead_with_their_own_headline(plan):

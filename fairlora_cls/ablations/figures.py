@@ -137,7 +137,11 @@ def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Q
 
 
 def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
-    """A point per setting, its intervals, and the front that no setting beats."""
+    """A point per setting, its intervals, and the front that no setting beats.
+
+    A setting so much worse than the others that these would lie on each other is an arrow at the
+    lower edge; its number stands in its label.
+    """
     points = plane_points(outcome, gap)
     front = outcome.fronts[gap]
     title = f"{quantity_title(outcome.metric)} against {quantity_title(gap)}"
@@ -153,33 +157,41 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         linewidth=1.4,
         dashes=(4, 2),
     )
-    for setting in outcome.settings:
-        if setting.name not in points:
-            continue
-        metric, size = points[setting.name]
-        on_front = setting.name in front
-        colour = COLOURS["accent" if on_front else "muted"]
-        for quantity, along in ((outcome.metric, "y"), (gap, "x")):
-            if setting.numbers[quantity].interval is not None:
-                across = [100 * (size if along == "y" else metric)] * 2
-                ends = _ends(quantity, setting.numbers[quantity])
-                places = (across, ends) if along == "y" else (ends, across)
-                axes.plot(*places, color=colour, linewidth=1, alpha=0.35)
-        axes.plot(100 * size, 100 * metric, "o" if on_front else "s", color=colour, markersize=6)
-        axes.annotate(
-            shortened(setting.name, 26),
-            (100 * size, 100 * metric),
-            xytext=(6, 4),
-            textcoords="offset points",
-            size=8,
-            color=COLOURS["ink"],
-            parse_math=False,
-        )
+    settings = {s.name: s for s in outcome.settings if s.name in points}
+    far = far_below({name: metric for name, (metric, _) in points.items()})
+    seen: list[float] = []
+    for name, setting in settings.items():
+        metric, size = points[name]
+        colour = COLOURS["accent" if name in front else "muted"]
+        spans = {q: setting.numbers[q] for q in (outcome.metric, gap)}
+        ends = {q: _ends(q, n) if n.interval else [100 * n.mean] * 2 for q, n in spans.items()}
+        if name not in far:
+            axes.plot([100 * size] * 2, ends[outcome.metric], color=colour, linewidth=1, alpha=0.35)
+            axes.plot(ends[gap], [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
+            shape = "o" if name in front else "s"
+            axes.plot(100 * size, 100 * metric, shape, color=colour, markersize=6)
+            seen += ends[outcome.metric]
+    room = 0.08 * ((max(seen) - min(seen)) or 1.0)
+    floor = min(seen) - room
+    axes.set_ylim(floor, max(seen) + room)
+    for name in far:
+        colour = COLOURS["accent" if name in front else "muted"]
+        axes.plot(100 * points[name][1], floor, "v", color=colour, markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(outcome.metric))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    figure.subplots_adjust(left=0.16, right=0.95, top=0.97, bottom=0.13)
+    labels = {
+        name: (
+            f"{shortened(name, 18)}, {show(outcome.metric, metric)}"
+            if name in far
+            else shortened(name, 24),
+            (100 * size, floor if name in far else 100 * metric),
+        )
+        for name, (metric, size) in points.items()
+    }
+    _label_aside(axes, labels)
+    figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = "; ".join(
         f"{name}: {show(outcome.metric, metric)}, gap {show(gap, size)}"
         + (", on the front" if name in front else "")
@@ -187,6 +199,48 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     )
     file = f"{_stem(gap.attribute)}-plane.png"
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+
+
+def far_below(values: Mapping[str, float]) -> list[str]:
+    """Names of the lowest values without which the others, three or more, span less than a quarter."""
+    names = sorted(values, key=lambda name: values[name])
+    whole = values[names[-1]] - values[names[0]]
+    for count in range(1, len(names) - 2):
+        if values[names[-1]] - values[names[count]] < whole / 4:
+            return names[:count]
+    return []
+
+
+def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]]]) -> None:
+    """Each point's name beside the axes, at the height of the point as far as others leave room."""
+    low, high = axes.get_ylim()
+    apart = min(0.065, 1 / len(labels))
+    heights: list[float] = []
+    ordered = sorted(labels.values(), key=lambda label: -label[1][1])
+    for _, (_, y) in ordered:
+        height = (y - low) / (high - low)
+        heights.append(min(height, heights[-1] - apart) if heights else min(height, 1.0))
+    lift = max(0.0, -heights[-1])
+    for (text, point), height in zip(ordered, heights, strict=True):
+        axes.annotate(
+            text,
+            point,
+            xytext=(1.04, height + lift),
+            textcoords="axes fraction",
+            size=8,
+            va="center",
+            color=COLOURS["ink"],
+            arrowprops={
+                "arrowstyle": "-",
+                "linestyle": ":",
+                "color": COLOURS["muted"],
+                "linewidth": 0.6,
+                "alpha": 0.5,
+                "shrinkB": 4,
+            },
+            parse_math=False,
+            annotation_clip=False,
+        )
 
 
 def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:

@@ -30,6 +30,7 @@ class Validation:
     auroc: float
     worst_group_accuracy: float
     gap: float  # largest MaxAccGap of `attributes`
+    variety: float  # answers other than the most frequent one, over labels other than theirs
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,13 @@ def _validation(result: RunResult, attributes: Sequence[str]) -> Validation:
         float(everyone["auroc"]),
         min(worst, default=float("nan")),
         max(gaps),
+        _others(table.predictions) / max(_others(table.labels), 1),
     )
+
+
+def _others(codes: np.ndarray) -> int:
+    """How many are not of the most frequent class."""
+    return int(len(codes) - np.bincount(codes).max())
 
 
 def _mean(found: Sequence[Validation]) -> Validation:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.runs import Quantity
-from fairlora_cls.ablations.selection import Selection
+from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
 from fairlora_cls.evaluation.comparison_wording import (
     format_difference,
@@ -20,6 +20,7 @@ from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
 
 SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
+VARIETY = 0.2  # of answers, relative to that of labels; less is hardly more than a constant
 RULES_IN_WORDS = {
     "accuracy": "accuracy",
     "auroc": "AUROC",
@@ -98,9 +99,19 @@ def describe_selection(outcome: AblationOutcome) -> list[str]:
         rules.setdefault(selection.setting, []).append(_rule(outcome, selection))
     return [
         f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
-        f"{_test_figures(outcome, settings[name])}."
+        f"{_test_figures(outcome, settings[name])}.{_useless(outcome.selections.validation[name])}"
         for name, said in rules.items()
     ]
+
+
+def _useless(found: Validation) -> str:
+    """A warning of a setting that was chosen though it answers nearly always the same."""
+    if found.variety >= VARIETY:
+        return ""
+    return (
+        " Do not use it: it gives nearly every validation image the same answer, so that its gaps "
+        "say nothing of fairness."
+    )
 
 
 def describe_figures(outcome: AblationOutcome) -> list[str]:
@@ -114,7 +125,8 @@ def describe_figures(outcome: AblationOutcome) -> list[str]:
     return [
         "Bars are 95% intervals; the grey band holds 95% of the gaps that chance alone would show, "
         "its dashed line their mean. Dashed steps join the settings that no other beats (the Pareto "
-        "front): a front of means, on which neighbours may differ by chance.",
+        "front): a front of means, on which neighbours may differ by chance. An arrow at the lower edge is "
+        "a setting far below the others.",
         *fronts,
     ]
 
