@@ -74,6 +74,13 @@ COUPLED = [  # those whose loss depends on what shares a batch
 WHY = {  # what would have to change for `fr` to work
     "fr, λ 2": ["objective.method=fr", "objective.gap_weight=2"],
     "fr, λ 5": ["objective.method=fr", "objective.gap_weight=5"],
+    "fr, λ 20": ["objective.method=fr", "objective.gap_weight=20"],
+    "fr, λ 2, learning rate × 3": [
+        "objective.method=fr",
+        "objective.gap_weight=2",
+        "training.learning_rate=1e-3",
+        "training.head_learning_rate=3e-3",
+    ],
     "fr, running": ["objective.method=fr", "objective.statistics=running"],
     "fr, stratified": ["objective.method=fr", "training.sampler=stratified"],
     "fr, λ 2, batch of 64": [
