@@ -82,6 +82,11 @@ WHY = {  # what would have to change for `fr` to work
         "training.head_learning_rate=3e-3",
     ],
     "fr, running": ["objective.method=fr", "objective.statistics=running"],
+    "fr, λ 5, running": [
+        "objective.method=fr",
+        "objective.gap_weight=5",
+        "objective.statistics=running",
+    ],
     "fr, stratified": ["objective.method=fr", "training.sampler=stratified"],
     "fr, λ 2, batch of 64": [
         "objective.method=fr",
