@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
@@ -21,7 +22,6 @@ from fairlora_cls.evaluation.plotting import (
     ReportFigure,
     finished,
     new_figure,
-    shortened,
     style_axes,
 )
 
@@ -183,9 +183,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     axes.set_xlim(left=0)
     labels = {
         name: (
-            f"{shortened(name, 18)}, {show(outcome.metric, metric)}"
-            if name in far
-            else shortened(name, 24),
+            f"{name}, {show(outcome.metric, metric)}" if name in far else name,
             (100 * size, floor if name in far else 100 * metric),
         )
         for name, (metric, size) in points.items()
@@ -214,16 +212,20 @@ def far_below(values: Mapping[str, float]) -> list[str]:
 def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]]]) -> None:
     """Each point's name beside the axes, at the height of the point as far as others leave room."""
     low, high = axes.get_ylim()
-    apart = min(0.065, 1 / len(labels))
-    heights: list[float] = []
     ordered = sorted(labels.values(), key=lambda label: -label[1][1])
-    for _, (_, y) in ordered:
-        height = (y - low) / (high - low)
-        heights.append(min(height, heights[-1] - apart) if heights else min(height, 1.0))
+    texts = [wrap(text, 20, max_lines=2, placeholder="…") for text, _ in ordered]
+    line = min(0.05, 0.9 / sum(map(len, texts)))  # of the axes' height
+    heights: list[float] = []
+    for place, (_, (_, y)) in enumerate(ordered):
+        height = min((y - low) / (high - low), 1.0)
+        if place:
+            apart = line * (len(texts[place - 1]) + len(texts[place])) / 2 + line / 5
+            height = min(height, heights[-1] - apart)
+        heights.append(height)
     lift = max(0.0, -heights[-1])
-    for (text, point), height in zip(ordered, heights, strict=True):
+    for lines, (_, point), height in zip(texts, ordered, heights, strict=True):
         axes.annotate(
-            text,
+            "\n".join(lines),
             point,
             xytext=(1.04, height + lift),
             textcoords="axes fraction",
