@@ -254,6 +254,11 @@ def test_prevalence_overlap_and_rule_are_warned_of():
     report = fairness_report(predictions, bootstrap=100, seen={"train": {"3", "4", "x"}})
     text = "\n".join(report.warnings)
     assert re.search(r"'yes' is the label of [12]\d\.\d% of A and [45]\d\.\d% of B", text)
+    constant = Predictions(
+        range(400), labels, np.zeros(400, int), [[1.0, 0.0]] * 400, ("no", "yes"), {"g": groups}
+    )
+    gap = fairness_report(constant, bootstrap=0).attributes["g"].gaps["max_acc_gap"].value
+    assert f"the same answer for all has an accuracy gap of {100 * gap:.1f} points." in text
     assert "2 ids of these examples are also in the train split" in text
     assert "neither the most probable classes nor those of one threshold" in text
     assert report.decision.rule == "given"

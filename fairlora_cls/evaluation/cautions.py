@@ -136,11 +136,18 @@ def _prevalence_warnings(
     shares = {name: shares[report.positive].reference for name, shares in found.groups.items()}
     shares = {name: share for name, share in shares.items() if share is not None}
     low, high = min(shares, key=shares.__getitem__), max(shares, key=shares.__getitem__)
+    # Of two classes: right for the share of one label, or of the other, in every group.
+    constant = (
+        f" One and the same answer for all has an accuracy gap of "
+        f"{format_gap('max_acc_gap', shares[high] - shares[low])}."
+        if len(report.classes) == 2
+        else ""
+    )
     return [
         f"{attribute}: '{report.positive}' is the label of {100 * shares[low]:.1f}% of {low} and "
         f"{100 * shares[high]:.1f}% of {high}, more than chance explains (p "
         f"{_relation(found.gap_p_value)}). Accuracy, predictive values, F1 and the share predicted "
-        "positive differ for that reason alone; sensitivity, specificity and AUROC need not."
+        f"positive differ for that reason alone; sensitivity, specificity and AUROC need not.{constant}"
     ]
 
 
