@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -210,3 +211,13 @@ def test_a_larger_cohort_begins_with_the_smaller(tmp_path):
     for row in read_table(small):
         assert ids[row["id"]] == row
         assert (small / row["image"]).read_bytes() == (large / row["image"]).read_bytes()
+
+
+def test_drawing_in_processes_gives_the_same_and_leaves_none_behind(tmp_path, monkeypatch):
+    alone = write_fundus_cohort(tmp_path / "alone", train=6, validation=2, test=2, side=32)
+    monkeypatch.setattr("fairlora_cls.data.simulation.PIECE", 4)
+    shared = write_fundus_cohort(tmp_path / "shared", train=6, validation=2, test=2, side=32)
+    # A worker of `ablate` joins what it has begun: idle ones would hold it up for minutes.
+    assert multiprocessing.active_children() == []
+    for path in sorted(p for p in alone.rglob("*") if p.is_file()):
+        assert path.read_bytes() == (shared / path.relative_to(alone)).read_bytes()

@@ -28,6 +28,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from PIL import Image
 
 from fairlora_cls.data.drawing import FundusScene, draw_fundus
@@ -223,6 +224,8 @@ def write_cohort(
         # Processes of their own pay only for a cohort of some size.
         workers = 1 if sum(counts) <= 2 * PIECE else -1
         rows = itertools.chain.from_iterable(Parallel(n_jobs=workers)(jobs))
+        if workers != 1:  # else they wait for more, and a process of multiprocessing for them
+            get_reusable_executor().shutdown(wait=True)
         write_table(draft / "table.csv", rows)
         facts = {"cohort": cohort, "seed": seed, **size, "counts": by_split}
         text = json.dumps({**facts, "mechanism": asdict(mechanism)}, indent=2, ensure_ascii=False)
