@@ -57,16 +57,18 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
             f"The run folder '{folder}' exists; go on with it by --resume, replace it by --overwrite, "
             "or name another with --output."
         )
-    kept = load_recipe(folder / "recipe.yaml")
-    difference = first_difference(
-        kept.model_dump(exclude={"name"}), recipe.model_dump(exclude={"name"})
-    )
+    difference = recipe_difference(load_recipe(folder / "recipe.yaml"), recipe)
     if difference:
         raise InputError(
             f"The run in '{folder}' is of another recipe ({difference}); resume it with "
             f"`fairlora-cls train {folder / 'recipe.yaml'} --output {folder} --resume`."
         )
     return True
+
+
+def recipe_difference(kept: Recipe, asked: Recipe) -> str:
+    """The first key, beside the name, in which two recipes differ, with both values, or ''."""
+    return first_difference(*(r.model_dump(exclude={"name"}) for r in (kept, asked)))
 
 
 def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: str = "") -> str:

@@ -173,6 +173,9 @@ def test_a_run_that_trains_alike_is_kept(plan):
     )
     finish(job, recipe)
     assert unfinished_jobs(replace(plan, jobs=(job,)), overwrite=False) == []
+    write_json(job.folder / "run.json", {"status": "running"})  # `train --resume` would refuse it
+    with pytest.raises(InputError, match=r"another recipe.*objective\.method is vanilla there"):
+        unfinished_jobs(replace(plan, jobs=(job,)), overwrite=False)
 
 
 def test_two_ablations_do_not_share_a_folder(tmp_path):

@@ -12,7 +12,7 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, whole_folder
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe, load_recipe
-from fairlora_cls.run_folder import first_difference, is_run_folder
+from fairlora_cls.run_folder import is_run_folder, recipe_difference
 
 
 def is_finished(folder: Path) -> bool:
@@ -89,10 +89,13 @@ def what_trains(recipe: Recipe) -> dict[str, Any]:
 
 
 def _difference(job: Job) -> str:
-    """What the run in the job's folder has otherwise than the job; '' where nothing or no run."""
+    """What the run in the job's folder has otherwise than the job; '' where nothing or no run.
+
+    A finished run may be of any recipe that trains alike; one to go on with only of the job's own.
+    """
     if not is_run_folder(job.folder):
         return ""
     kept = load_recipe(job.folder / "recipe.yaml")
-    if what_trains(kept) == what_trains(job.recipe):
+    if is_finished(job.folder) and what_trains(kept) == what_trains(job.recipe):
         return ""
-    return first_difference(*(r.model_dump(exclude={"name"}) for r in (kept, job.recipe)))
+    return recipe_difference(kept, job.recipe)
