@@ -91,8 +91,10 @@ def ablate(
         from fairlora_cls.ablations.plan import make_plan
 
         plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
-        with hold_ablation(plan.folder):
-            copied = copy_finished(plan, reuse or ())
+        copied = []
+        if reuse:
+            with hold_ablation(plan.folder):
+                copied = copy_finished(plan, reuse)
         if print_commands:
             for command in job_commands(plan, overwrite=overwrite):
                 typer.echo(command)
