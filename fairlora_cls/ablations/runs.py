@@ -154,8 +154,8 @@ def _read_run(job: Job, error: str | None) -> RunResult:
     for attribute, states in state.get("probes", {}).items():
         if attribute in numbers:
             read = states["head_input"]
-            numbers[attribute][PROBE] = _probed(read["after"])
-            numbers[attribute][PROBE_BEFORE] = _probed(read["before"])
+            numbers[attribute][PROBE] = _measured(read["after"], "auroc")
+            numbers[attribute][PROBE_BEFORE] = _measured(read["before"], "auroc")
     seconds = sum(state.get("timings", {}).get("seconds", {}).values())
     titles = {name: found["title"] for name, found in report.get("metrics", {}).items()}
     return RunResult(
@@ -171,13 +171,9 @@ def _read_run(job: Job, error: str | None) -> RunResult:
     )
 
 
-def _probed(found: Mapping[str, Any]) -> Measured:
-    return Measured(found["auroc"], tuple(found["interval"]) if found["interval"] else None)
-
-
-def _measured(found: Mapping[str, Any]) -> Measured:
+def _measured(found: Mapping[str, Any], value: str = "value") -> Measured:
     def pair(key: str) -> tuple[float, float] | None:
         limits = found.get(key)
         return (limits[0], limits[1]) if limits else None
 
-    return Measured(found["value"], pair("interval"), found.get("null_mean"), pair("null_interval"))
+    return Measured(found[value], pair("interval"), found.get("null_mean"), pair("null_interval"))
