@@ -13,12 +13,13 @@ what needs no training. Runs that the CSV holds are not evaluated again.
 from __future__ import annotations
 
 import argparse
-import csv
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from objectives import EQUAL_GROUPS, POPULATION, TEST, mean_and_interval, plus_minus, read_rows
+from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
+from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.files import cache_folder
@@ -35,6 +36,7 @@ COLUMNS = (
     "hispanic_sensitivity",
     "non_hispanic_sensitivity",
 )
+COMPARED = ("max_acc_gap", "equalized_odds_difference")
 
 
 def evaluate_ablation(ablation: Path, output: Path, by_thresholds: Sequence[str]) -> None:
@@ -56,7 +58,7 @@ def evaluate_ablation(ablation: Path, output: Path, by_thresholds: Sequence[str]
         "path": str(eyes),
         "options": {"attributes": ["ethnicity", "race", "sex"], "classes": ["no", "yes"]},
     }
-    known = {(row["setting"], row["seed"]) for row in read_rows(output)}
+    known = known_runs(output)
     for run in read_rows(ablation / "ablation.csv"):
         if run["status"] != "complete" or (run["setting"], run["seed"]) in known:
             continue
@@ -68,58 +70,17 @@ def evaluate_ablation(ablation: Path, output: Path, by_thresholds: Sequence[str]
         rows = [summarise(run["setting"], run["seed"], report.to_dict())]
         if run["setting"] in by_thresholds:
             fitted_on = read_predictions(split_predictions(folder, "validation"))
-            moved = postprocess_predictions(answers, fitted_on, "ethnicity")
-            report = fairness_report(moved, ["ethnicity"], bootstrap=0)
+            moved = postprocess_predictions(answers, fitted_on, ATTRIBUTE)
+            report = fairness_report(moved, [ATTRIBUTE], bootstrap=0)
             name = f"{run['setting']}, thresholds by group"
             rows.append(summarise(name, run["seed"], report.to_dict()))
-        new = not output.is_file()
-        with output.open("a", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        append_rows(output, COLUMNS, rows)
 
 
-def summarise(setting: str, seed: str, report: Mapping) -> dict[str, str]:
-    """`accuracy` weights the groups as in the population; `auroc` is of the equal groups."""
-    found = report["attributes"]["ethnicity"]
-    groups, gaps = found["groups"], found["gaps"]
-    numbers = {
-        "accuracy": sum(p * groups[g]["accuracy"]["value"] for g, p in POPULATION.items()),
-        "auroc": report["overall"]["auroc"]["value"],
-        "hispanic_accuracy": groups["Hispanic"]["accuracy"]["value"],
-        "max_acc_gap": gaps["max_acc_gap"]["value"],
-        "equalized_odds_difference": gaps["equalized_odds_difference"]["value"],
-        "hispanic_sensitivity": groups["Hispanic"]["sensitivity"]["value"],
-        "non_hispanic_sensitivity": groups["Non-Hispanic"]["sensitivity"]["value"],
-    }
-    values = {name: f"{value:.6g}" for name, value in numbers.items()}
+def summarise(setting: str, seed: str, report: Mapping[str, Any]) -> dict[str, str]:
+    numbers = group_numbers(report)
+    values = {name: f"{numbers[name]:.6g}" for name in COLUMNS[2:]}
     return {"setting": setting, "seed": seed, **values}
-
-
-def table(path: Path, reference: str) -> str:
-    """Markdown: mean ± half of the 95 % t-interval over seeds; two quantities paired with the
-    reference, with the p-value of a paired t-test."""
-    from scipy.stats import ttest_rel
-
-    rows: dict[str, dict[str, dict[str, str]]] = {}
-    for row in read_rows(path):
-        rows.setdefault(row["setting"], {})[row["seed"]] = row
-    paired = ("max_acc_gap", "equalized_odds_difference")
-    head = ["setting", "seeds", *COLUMNS[2:], *(f"{name} − {reference}'s" for name in paired)]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for setting, found in rows.items():
-        cells = [setting, str(len(found))]
-        for name in COLUMNS[2:]:
-            cells.append(plus_minus(*mean_and_interval([float(r[name]) for r in found.values()])))
-        both = [seed for seed in found if seed in rows[reference]]
-        for name in paired:
-            own, other = ([float(r[seed][name]) for seed in both] for r in (found, rows[reference]))
-            difference = mean_and_interval([x - y for x, y in zip(own, other, strict=True)])
-            p = f" (p {ttest_rel(own, other).pvalue:.2g})" if len(both) > 1 else ""
-            cells.append("" if setting == reference else plus_minus(*difference, "+") + p)
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -134,7 +95,8 @@ def main() -> None:
     teller.add_argument("--reference", required=True)
     arguments = parser.parse_args()
     if arguments.verb == "table":
-        print(table(arguments.results, arguments.reference))
+        rows = read_rows(arguments.results)
+        print(seeds_table(rows, arguments.reference, COLUMNS[2:], COMPARED))
     else:
         evaluate_ablation(arguments.ablation, arguments.output, arguments.thresholds)
 

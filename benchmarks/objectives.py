@@ -14,17 +14,14 @@ between two processes.
 from __future__ import annotations
 
 import argparse
-import csv
-import math
-import shutil
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
+from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
 from fairlora_cls.data.simulation import (
     DEFAULT_FUNDUS_MECHANISM,
@@ -33,7 +30,6 @@ from fairlora_cls.data.simulation import (
 )
 from fairlora_cls.files import cache_folder, whole_folder
 
-ATTRIBUTE = "ethnicity"  # the planted bias
 MICRO = ["objective.statistics=micro_batch", "training.micro_batch_size=2"]
 MUTUAL = f"objective.mutual_information.weights={{{ATTRIBUTE}: 0.6}}"
 RELEASED = "objective.mutual_information.variant=released"
@@ -111,25 +107,30 @@ SETTINGS: Mapping[str, Sequence[str]] = {
     **WHY,
     **EQUAL,
 }
-TRAIN, VALIDATION, TEST = 2000, 500, 3000  # eyes
-POPULATION = DEFAULT_FUNDUS_MECHANISM.ethnicity  # frequencies
-EQUAL_GROUPS = replace(DEFAULT_FUNDUS_MECHANISM, ethnicity=dict.fromkeys(POPULATION, 1 / 3))
-COLUMNS = (
-    "setting",
-    "seed",
+TRAIN, VALIDATION = 2000, 500  # eyes
+OF_GROUPS = (
     "accuracy",
     "auroc",
     "max_acc_gap",
-    "gap_by_chance",
     "equalized_odds_difference",
     "worst_group_accuracy",
+    "hispanic_auroc",
+    "hispanic_sensitivity",
+    "hispanic_specificity",
+)
+COLUMNS = (
+    "setting",
+    "seed",
+    *OF_GROUPS,
+    "gap_by_chance",
     "penalty_active",
     "best_epoch",
     "probe_before",
     "probe_after",
     "training_seconds",
 )
-SHOWN = ("accuracy", "auroc", "max_acc_gap", "equalized_odds_difference", "worst_group_accuracy")
+COMPARED = ("max_acc_gap", "equalized_odds_difference", "hispanic_auroc")
+SHOWN = ("accuracy", "auroc", *COMPARED, "penalty_active")
 
 
 def cohort_folder(seed: int, *, equal_training: bool) -> Path:
@@ -153,11 +154,7 @@ def cohort_folder(seed: int, *, equal_training: bool) -> Path:
 
 
 def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
-    """One whole run through the package's own `train`, as a row of COLUMNS.
-
-    `accuracy` weights the groups as in the population, as `auroc` does not: it is of the test
-    split as it is.
-    """
+    """One whole run through the package's own `train`, as a row of COLUMNS."""
     from fairlora_cls import run
     from fairlora_cls.recipe import build_recipe
 
@@ -174,20 +171,15 @@ def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
     ]
     outcome = run.train(build_recipe({}, keys), folder)
     report, training = outcome.report.to_dict(), outcome.state["training"]
-    attribute = report["attributes"][ATTRIBUTE]
-    gaps = attribute["gaps"]
-    right = {name: group["accuracy"]["value"] for name, group in attribute["groups"].items()}
+    numbers = group_numbers(report)
+    gap = report["attributes"][ATTRIBUTE]["gaps"]["max_acc_gap"]
     probe = outcome.state.get("probes", {}).get(ATTRIBUTE, {}).get("head_input")
     active = training["penalty_active"].values()
     return {
         "setting": setting,
         "seed": seed,
-        "accuracy": sum(share * right[name] for name, share in POPULATION.items()),
-        "auroc": report["overall"]["auroc"]["value"],
-        "max_acc_gap": gaps["max_acc_gap"]["value"],
-        "gap_by_chance": gaps["max_acc_gap"]["null_mean"],
-        "equalized_odds_difference": gaps["equalized_odds_difference"]["value"],
-        "worst_group_accuracy": min(right.values()),
+        **{name: numbers[name] for name in OF_GROUPS},
+        "gap_by_chance": gap["null_mean"],
         "penalty_active": max(active) if active else "",
         "best_epoch": training["best_epoch"],
         "probe_before": probe["before"]["auroc"] if probe else "",
@@ -196,73 +188,23 @@ def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def run_all(path: Path, seeds: int, share: int, shares: int, only: Sequence[str]) -> None:
     """Seed by seed, so that a stopped benchmark has every setting the same number of times."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.is_file():
-        path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8")
     jobs = [(name, seed) for seed in range(1, seeds + 1) for name in only or SETTINGS]
     for name, seed in jobs[share::shares]:
-        if any(r["setting"] == name and r["seed"] == str(seed) for r in read_rows(path)):
+        if (name, str(seed)) in known_runs(path):
             continue
         started = time.perf_counter()
-        folder = Path(tempfile.mkdtemp()) / "run"
-        row = run_one(name, seed, folder)
-        shutil.rmtree(folder.parent)
-        with path.open("a", encoding="utf-8", newline="") as file:
-            csv.DictWriter(file, COLUMNS).writerow(row)
+        with tempfile.TemporaryDirectory() as scratch:
+            append_rows(path, COLUMNS, [run_one(name, seed, Path(scratch) / "run")])
         print(f"{name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
-def mean_and_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Mean and half width of the 95 % t-interval."""
-    from scipy import stats
-
-    n = len(values)
-    if n < 2:
-        return float(np.mean(values)), math.nan
-    half = stats.t.ppf(0.975, n - 1) * np.std(values, ddof=1) / math.sqrt(n)
-    return float(np.mean(values)), float(half)
-
-
-def plus_minus(mean: float, half: float, sign: str = "") -> str:
-    """`0.146 ± 0.031`; one seed has no interval."""
-    return f"{mean:{sign}.3f}" + ("" if math.isnan(half) else f" ± {half:.3f}")
-
-
-def table(path: Path) -> str:
-    """Markdown: mean ± half of the 95 % interval over seeds, and the paired difference of the gap."""
-    rows = read_rows(path)
-    by_setting: dict[str, dict[str, dict[str, str]]] = {}
-    for row in rows:
-        by_setting.setdefault(row["setting"], {})[row["seed"]] = row
-    base = by_setting["vanilla"]
-    head = ["setting", "seeds", *SHOWN, "gap − vanilla's, same seeds", "penalty active"]
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    for name in [s for s in SETTINGS if s in by_setting]:
-        found = by_setting[name]
-        cells = [name.replace(" |", ","), str(len(found))]
-        for column in SHOWN:
-            mean, half = mean_and_interval([float(r[column]) for r in found.values()])
-            cells.append(plus_minus(mean, half))
-        paired = [
-            float(found[seed]["max_acc_gap"]) - float(base[seed]["max_acc_gap"])
-            for seed in found
-            if seed in base
-        ]
-        mean, half = mean_and_interval(paired)
-        cells.append("" if name == "vanilla" else plus_minus(mean, half, "+"))
-        active = [float(r["penalty_active"]) for r in found.values() if r["penalty_active"]]
-        cells.append(f"{np.mean(active):.2f}" if active else "")
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def table(path: Path, columns: Sequence[str]) -> str:
+    """Every setting beside `vanilla` of the same seeds, in the order of SETTINGS."""
+    order = list(SETTINGS)
+    rows = sorted(read_rows(path), key=lambda row: (order.index(row["setting"]), int(row["seed"])))
+    return seeds_table(rows, "vanilla", columns, COMPARED)
 
 
 def main() -> None:
@@ -275,9 +217,10 @@ def main() -> None:
     runner.add_argument("--only", nargs="*", default=[], choices=list(SETTINGS))
     teller = verbs.add_parser("table")
     teller.add_argument("results", type=Path)
+    teller.add_argument("--columns", nargs="+", default=SHOWN, choices=COLUMNS[2:])
     arguments = parser.parse_args()
     if arguments.verb == "table":
-        print(table(arguments.results))
+        print(table(arguments.results, arguments.columns))
         return
     share, shares = map(int, arguments.share.split("/"))
     run_all(arguments.output, arguments.seeds, share, shares, arguments.only)
