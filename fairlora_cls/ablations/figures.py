@@ -158,25 +158,23 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         dashes=(4, 2),
     )
     settings = {s.name: s for s in outcome.settings if s.name in points}
+    colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
     far = far_below({name: metric for name, (metric, _) in points.items()})
     seen: list[float] = []
-    for name, setting in settings.items():
-        metric, size = points[name]
-        colour = COLOURS["accent" if name in front else "muted"]
-        spans = {q: setting.numbers[q] for q in (outcome.metric, gap)}
-        ends = {q: _ends(q, n) if n.interval else [100 * n.mean] * 2 for q, n in spans.items()}
-        if name not in far:
-            axes.plot([100 * size] * 2, ends[outcome.metric], color=colour, linewidth=1, alpha=0.35)
-            axes.plot(ends[gap], [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
-            shape = "o" if name in front else "s"
-            axes.plot(100 * size, 100 * metric, shape, color=colour, markersize=6)
-            seen += ends[outcome.metric]
+    for name in (n for n in settings if n not in far):
+        (metric, size), colour = points[name], colours[name]
+        heights, widths = (_ends(q, settings[name].numbers[q]) for q in (outcome.metric, gap))
+        axes.plot([100 * size] * 2, heights, color=colour, linewidth=1, alpha=0.35)
+        axes.plot(widths, [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
+        shape = "o" if name in front else "s"
+        axes.plot(100 * size, 100 * metric, shape, color=colour, markersize=6)
+        seen += heights
     room = 0.08 * ((max(seen) - min(seen)) or 1.0)
     floor = min(seen) - room
     axes.set_ylim(floor, max(seen) + room)
     for name in far:
-        colour = COLOURS["accent" if name in front else "muted"]
-        axes.plot(100 * points[name][1], floor, "v", color=colour, markersize=7, clip_on=False)
+        x = 100 * points[name][1]
+        axes.plot(x, floor, "v", color=colours[name], markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(outcome.metric))
     axes.margins(x=0.12)
@@ -246,9 +244,12 @@ def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]
 
 
 def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
-    """An interval times 100; a gap's from 0, below which the t-interval of a mean may reach."""
+    """An interval times 100, the mean twice without one.
+
+    A gap's begins at 0, below which the t-interval of a mean may reach.
+    """
     least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in found.interval]
+    return [max(100 * limit, least) for limit in found.interval or (found.mean, found.mean)]
 
 
 def _axis_label(quantity: Quantity) -> str:
