@@ -15,7 +15,8 @@ from fairlora_cls.recipe import load_recipe
 from fairlora_cls.shipped import shipped_recipes
 
 REPOSITORY = Path(__file__).parent.parent
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+README_FILE = REPOSITORY / "README.md"
+README = README_FILE.read_text(encoding="utf-8")
 QUICK = ["--set", "data.limit=24", "--set", "training.epochs=1", "--set", "report.bootstrap=20"]
 
 
@@ -117,3 +118,34 @@ def test_the_python_example_runs(workplace, monkeypatch):
     names = {}
     exec(compile(code, "README.md", "exec"), names)
     assert names["report"].n == 24  # QUICK limits each split
+
+
+TEXTS = [README_FILE, *(REPOSITORY / "docs").glob("*.md"), *REPOSITORY.glob("*/README.md")]
+
+
+@pytest.mark.parametrize("path", sorted(set(TEXTS)), ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_tables_have_a_head_and_rows_of_its_width(path):
+    """A row without them, such as one after a blank line, is shown as plain text."""
+    blocks = re.findall(r"(?:^\|.*\n?)+", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for block in blocks:
+        rows = block.splitlines()
+        assert re.fullmatch(r"\|(\s*:?-+:?\s*\|)+", rows[1] if len(rows) > 1 else ""), rows[0]
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, rows[0]
+
+
+@pytest.mark.parametrize("path", sorted(set(TEXTS)), ids=lambda p: str(p.relative_to(REPOSITORY)))
+def test_links_within_the_repository_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8")):
+        place, _, heading = target.partition("#")
+        if "://" in target:
+            continue
+        found = (path.parent / place) if place else path
+        assert found.exists(), target
+        if heading:
+            anchors = map(anchor, re.findall(r"^#+ (.*)$", found.read_text("utf-8"), re.MULTILINE))
+            assert heading in anchors, target
+
+
+def anchor(heading):
+    """A heading's name in links, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
