@@ -103,6 +103,4 @@ def _left_by_holm(differences: Mapping[tuple[str, str], np.ndarray], column: str
     found = {name: _p_value(v) for (name, of), v in differences.items() if of == column}
     tested = {name: p for name, p in found.items() if p is not None}
     left = [f"{n} ({p:.2g})" for n, p in holm(tested).items() if p < 1 - CONFIDENCE]
-    return (
-        f"{column}, {len(tested)} differences corrected by Holm: {', '.join(left) or 'none left'}."
-    )
+    return f"{column}, Holm's correction over {len(tested)}: {', '.join(left) or 'none left'}."
