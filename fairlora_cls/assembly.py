@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.groups import Groups, encode_groups, encode_recorded
+from fairlora_cls.data.groups import Groups, cross_groups, encode_groups, encode_recorded
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.backbones import DTYPES, Backbone, load_backbone
@@ -51,10 +51,7 @@ class RunGroups:
 
     def crossed(self, split: str, count: int) -> np.ndarray:
         """Codes (N,) of the cells of all protected attributes: what samplers balance."""
-        cells = np.zeros(count, dtype=np.int64)
-        for found in self.protected.values():
-            cells = cells * len(found.names) + found.codes[split]
-        return np.unique(cells, return_inverse=True)[1]
+        return cross_groups(self.protected.values(), split, count)
 
 
 def dependence_sections(recipe: Recipe) -> dict[str, DependenceSection]:

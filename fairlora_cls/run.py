@@ -99,7 +99,7 @@ def train(
         splits, notes = load_run_data(recipe, shared)
         notes = (*notes, *task.check(recipe, splits))
         groups = encode_run_groups(recipe, splits)
-        for finding in quick_check(splits, recipe.data.sensitive, skip_unreadable):
+        for finding in quick_check(recipe, splits, skip_unreadable):
             display.say(f"! {finding.message}")
     with _timed(timings, "model"):
         model, settings = task.build(recipe, splits, shared)

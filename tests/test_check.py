@@ -14,6 +14,7 @@ from fairlora_cls.checking.check import quick_check, run_check
 from fairlora_cls.cli import app
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
+from fairlora_cls.recipe import build_recipe
 from fairlora_cls.training.loop import SilentDisplay
 
 REAL_HAM = Path(__file__).parent.parent.parent / "shared" / "data" / "ham10000"
@@ -173,6 +174,16 @@ def test_a_sound_folder_passes(sound):
     assert json.dumps(checked.report.to_dict(), allow_nan=False)
 
 
+def test_groups_in_a_step_are_told_where_a_penalty_compares_them(sound):
+    report = run_check(values(sound), ["objective.method=fr"], SilentDisplay()).report
+    assert report.facts["groups_in_steps"].keys() == {
+        *("sex F", "sex M"),
+        *("site east", "site north", "site south"),
+    }
+    assert any(t.title.startswith("Groups that the penalty sees, 8") for t in report.tables)
+    assert "groups_in_steps" not in run_check(values(sound), (), SilentDisplay()).report.facts
+
+
 def test_the_page_is_whole_and_escaped(sound):
     page = run_check(values(sound, prompt="Is <b>this</b> & that there?"), (), SilentDisplay()).page
     assert "&lt;|im_start|&gt;user" in page
@@ -262,13 +273,14 @@ def test_train_checks_quickly_before_the_model_loads(sound):
             row["label"] = "no" if row["sex"] == "M" else row["label"]
     write_rows(sound, rows)
     splits = load_splits("table", sound, values(sound)["data"]["options"])
-    (finding,) = quick_check(splits, ["sex"], skip_unreadable=False)
+    recipe = build_recipe(values(sound, sensitive=["sex"]))
+    (finding,) = quick_check(recipe, splits, skip_unreadable=False)
     assert finding.code == "empty-cell"
     assert "M × yes (test)" in finding.message
     (sound / "images" / "test0.png").write_bytes(b"")
-    assert quick_check(splits, ["sex"], skip_unreadable=True)
+    assert quick_check(recipe, splits, skip_unreadable=True)
     with pytest.raises(InputError, match=r"test0\.png"):
-        quick_check(splits, ["sex"], skip_unreadable=False)
+        quick_check(recipe, splits, skip_unreadable=False)
 
 
 @pytest.mark.heavy

@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fairlora_cls.checking.batches import (
+    count_presence,
+    find_seldom_present,
+    tabulate_presence,
+)
 from fairlora_cls.checking.counts import count_cells, find_small_cells, tabulate_cells
 from fairlora_cls.checking.duplicates import find_duplicates, find_pairs
 from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, by_severity
@@ -103,15 +108,16 @@ def write_check(checked: Checked, folder: Path) -> None:
     write_json(folder / "check.json", checked.report.to_dict())
 
 
-def quick_check(splits: Splits, attributes: Sequence[str], skip_unreadable: bool) -> list[Finding]:
-    """What can be told of loaded splits in a moment: cells of groups, and the first images.
+def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[Finding]:
+    """What can be told of loaded splits in a moment: cells and steps of groups, the first images.
 
     Raises InputError for a first image that cannot be read, unless such are to be skipped.
     """
     found = []
-    for name in groupable(splits, attributes):
+    for name in groupable(splits, recipe.data.sensitive):
         cells = count_cells(splits, name)
         found += find_small_cells(name, cells, minimum=1)
+    found += find_seldom_present(recipe, count_presence(recipe, splits, recipe.objective.protect))
     if not skip_unreadable:
         for split in SPLIT_NAMES:
             for example in splits.split(split)[:FIRST_IMAGES]:
@@ -160,6 +166,12 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
             facts["cells"] = facts.get("cells", {}) | {
                 name: {s: {f"{g} × {c}": n for (g, c), n in k.items()} for s, k in cells.items()}
             }
+        protected = [n for n in recipe.objective.protect if n in facts.get("cells", {})]
+        presence = count_presence(recipe, splits, protected)
+        tables += tabulate_presence(recipe, presence)
+        findings += find_seldom_present(recipe, presence)
+        if presence:
+            facts["groups_in_steps"] = {f"{p.attribute} {p.group}": p.share for p in presence}
     return splits, Part(findings, tables, facts)
 
 

@@ -6,13 +6,10 @@ G groups, K classes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
-from fairlora_cls.checking.findings import CheckTable, Finding
+from fairlora_cls.checking.findings import CheckTable, Finding, list_some
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.groups import encode_groups
-
-LISTED = 8  # cells named in a message
 
 Cells = dict[str, Counter[tuple[str, str]]]  # split → (group, class) → examples
 
@@ -62,7 +59,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
                 Finding(
                     "warning",
                     "empty-cell",
-                    f"No example of {attribute} {_some(empty)}; {effect}.",
+                    f"No example of {attribute} {list_some(empty)}; {effect}.",
                     tuple(empty),
                 )
             )
@@ -77,7 +74,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
             Finding(
                 "warning",
                 "small-group",
-                f"Groups of {attribute} with fewer than {minimum} examples: {_some(small)}; "
+                f"Groups of {attribute} with fewer than {minimum} examples: {list_some(small)}; "
                 "their numbers are mostly chance (report.minimum_group_size).",
                 tuple(small),
             )
@@ -94,11 +91,6 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
         )
     )
     return found
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - LISTED:,} more" if len(names) > LISTED else ""
-    return ", ".join(names[:LISTED]) + more
 
 
 def _sizes(counts: Counter[tuple[str, str]]) -> Counter[str]:

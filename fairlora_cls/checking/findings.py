@@ -9,6 +9,7 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN = 3  # names listed in a message; the rest is counted
+LISTED = 8  # groups and cells listed in a message
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ def name_some(names: Sequence[str]) -> str:
     """`'a', 'b', 'c' and 4 more`."""
     shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
     return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
+def list_some(texts: Sequence[str]) -> str:
+    """Up to LISTED of them: `a, b and 4 more`."""
+    more = f" and {len(texts) - LISTED:,} more" if len(texts) > LISTED else ""
+    return ", ".join(texts[:LISTED]) + more
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

@@ -6,7 +6,7 @@ N examples, G groups.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -162,6 +162,14 @@ def encode_groups(splits: Splits, attribute: str, merge_below: int = 0) -> Group
     }
     counts = tuple(int(c) for c in np.bincount(codes["train"], minlength=len(names)))
     return Groups(attribute, names, codes, counts)
+
+
+def cross_groups(attributes: Iterable[Groups], split: str, count: int) -> np.ndarray:
+    """Codes (N,) of the cells of several attributes in a split of `count` examples, 0 upwards."""
+    cells = np.zeros(count, dtype=np.int64)
+    for found in attributes:
+        cells = cells * len(found.names) + found.codes[split]
+    return np.unique(cells, return_inverse=True)[1]
 
 
 def encode_recorded(splits: Splits, attribute: str) -> Groups:

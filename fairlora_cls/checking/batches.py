@@ -1,0 +1,110 @@
+"""How often a penalty that compares groups sees each of them: the share of steps that hold it.
+
+N training examples, G groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fairlora_cls.checking.findings import CheckTable, Finding, list_some
+from fairlora_cls.data.batching import SAMPLERS, micro_batches
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.groups import cross_groups, encode_groups
+from fairlora_cls.objectives.objectives import OBJECTIVES
+from fairlora_cls.recipe import Recipe
+
+SELDOM = 0.5  # of the steps: a group that fewer of them hold is named
+
+
+@dataclass(frozen=True)
+class GroupPresence:
+    """One group of a protected attribute in what a penalty compares: a step, or a micro-batch."""
+
+    attribute: str
+    group: str
+    count: int  # its training examples
+    share: float  # of the first epoch's steps, those with one of them or more
+
+
+def compared_size(recipe: Recipe) -> int | None:
+    """How many examples a penalty compares at a time; None without one, or with running averages."""
+    objective, training = recipe.objective, recipe.training
+    preset = OBJECTIVES[objective.method]
+    own = {preset.penalty: objective.gap_weight} if preset.penalty else {}
+    if not any([*own.values(), *objective.penalties.values()]) or not preset.trains:
+        return None
+    sizes = {"effective_batch": training.batch_size, "micro_batch": training.micro_batch_size}
+    return sizes.get(objective.statistics)
+
+
+def count_presence(
+    recipe: Recipe, splits: Splits, attributes: Sequence[str]
+) -> list[GroupPresence]:
+    """Every group that has training examples, over the steps as the recipe's sampler cuts them.
+
+    `attributes` are those that the objective protects. [] where no penalty compares groups.
+    """
+    size = compared_size(recipe)
+    if size is None or not splits.train or not attributes:
+        return []
+    merge_below = recipe.objective.merge_cells_below
+    protected = [encode_groups(splits, name, merge_below) for name in attributes]
+    training = recipe.training
+    steps = SAMPLERS[training.sampler](
+        cross_groups(protected, "train", len(splits.train)), training.batch_size, recipe.seed, 0
+    )
+    parts = [step[places] for step in steps for places in micro_batches(step, size)]
+    found = []
+    for groups in protected:
+        codes = groups.codes["train"]
+        held = [np.bincount(codes[part], minlength=len(groups.names)) > 0 for part in parts]
+        shares = np.mean(held, axis=0)
+        found += [
+            GroupPresence(groups.attribute, name, count, float(share))
+            for name, count, share in zip(groups.names, groups.counts, shares, strict=True)
+            if count
+        ]
+    return found
+
+
+def find_seldom_present(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[Finding]:
+    """A warning that names the groups that fewer than SELDOM of the steps hold."""
+    seldom = [p for p in presence if p.share < SELDOM]
+    if not seldom:
+        return []
+    size, training = compared_size(recipe), recipe.training
+    named = list_some([f"{p.attribute} {p.group} in {p.share:.1%}" for p in seldom])
+    by, unit = (
+        ("training.batch_size", "steps")
+        if recipe.objective.statistics == "effective_batch"
+        else ("training.micro_batch_size", "micro-batches")
+    )
+    return [
+        Finding(
+            "warning",
+            "seldom-in-batch",
+            f"The penalty of {recipe.objective.method} compares groups within {size} examples "
+            f"({by}; sampler {training.sampler}), and these are in fewer than half of the {unit}: "
+            f"{named}. Where they are it is by an example or two, and chance decides which group "
+            f"is raised; training.sampler=balanced or a larger {by} puts them into more.",
+            tuple(f"{p.attribute} {p.group}" for p in seldom),
+        )
+    ]
+
+
+def tabulate_presence(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[CheckTable]:
+    """One row per group; [] where no penalty compares groups."""
+    if not presence:
+        return []
+    unit = "steps" if recipe.objective.statistics == "effective_batch" else "micro-batches"
+    return [
+        CheckTable(
+            f"Groups that the penalty sees, {compared_size(recipe)} examples at a time",
+            ("group", "train", f"in the share of {unit}"),
+            tuple((f"{p.attribute} {p.group}", f"{p.count:,}", f"{p.share:.1%}") for p in presence),
+        )
+    ]
