@@ -362,8 +362,28 @@ def test_running_statistics_remember_an_absent_group():
     # Group 0: weights .5 (old) and 1 (new): (.5·.8 + .6) / 1.5 = .6667; group 1 keeps .4.
     assert output.terms["soft_max_acc_gap/race"].item() == pytest.approx(2 / 3 - 0.4, abs=1e-6)
     (gradient,) = torch.autograd.grad(output.loss, leaf)
-    # Group 0 is still the best: λ·∂a joins the cross-entropy, which alone would be p − 1.
-    assert gradient[0, 1].item() == pytest.approx(0.6 - 1 + 0.5 * 0.6 * 0.4, abs=1e-6)
+    # Group 0 is still the best: λ·∂a joins the cross-entropy, which alone would be p − 1. It is
+    # all of this step and 1.5 / 2 of what is remembered: ∂a counts 4/3.
+    expected = 0.6 - 1 + 0.5 * 4 / 3 * 0.6 * 0.4
+    assert gradient[0, 1].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_running_statistics_raise_a_rare_group_as_much_as_they_lower_a_common_one():
+    """4 examples a step, one of the rare group in every fifth: its steps must count for the rest.
+
+    Once the memory is full, the gradient of Σ_s value_s over a round of five steps is, per step,
+    that of the groups' means over all examples: 1 for either group.
+    """
+    memory, totals = torch.zeros(2, 2), []
+    for step in range(5 * 400):
+        rare = step % 5 == 0
+        counts = torch.tensor([3.0, 1.0]) if rare else torch.tensor([4.0, 0.0])
+        leaf = torch.tensor([0.8, 0.5], requires_grad=True)
+        seen = GroupStatistic(leaf * (counts > 0), counts > 0, counts)
+        statistic, memory = recall(seen, memory, 0.999)
+        (gradient,) = torch.autograd.grad(statistic.values.sum(), leaf)
+        totals.append(gradient)
+    assert torch.stack(totals[-5:]).mean(dim=0).tolist() == pytest.approx([1, 1], rel=5e-3)
 
 
 def test_a_group_seen_long_ago_stays_in_memory():

@@ -74,8 +74,13 @@ def recall(
 
     `memory` (2, G): each group's average, and the weight of the examples behind it; a step old,
     an example weighs `decay` times as much. Groups absent from this step keep their average, so
-    that they can still be the best or the worst. The gradient is that of this step's values:
-    d average_s / d value_s counts as 1.
+    that they can still be the best or the worst.
+
+    The gradient is that of this step's values, each times the group's share of the step over its
+    share of the remembered examples. In expectation over the steps that is the gradient of the
+    group's mean over all of its examples (the estimator of Horvitz and Thompson 1952): without it,
+    a group that is there in a third of the steps would be raised a third as much as the others are
+    lowered.
     """
     average, weight = memory
     counts = statistic.counts
@@ -84,6 +89,7 @@ def recall(
     average = average + share * (statistic.values.detach() - average)
     # A group once seen stays seen, however long ago.
     grown = torch.where((weight > 0) & (grown < 1e-30), torch.full_like(grown, 1e-30), grown)
-    gradient = statistic.values - statistic.values.detach()
+    rarity = share * grown.sum() / counts.sum().clamp(min=1e-30)
+    gradient = rarity * (statistic.values - statistic.values.detach())
     remembered = GroupStatistic(average + gradient, grown > 0, statistic.counts)
     return remembered, torch.stack([average, grown])
