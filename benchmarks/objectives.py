@@ -188,15 +188,21 @@ def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
     }
 
 
-def run_all(path: Path, seeds: int, share: int, shares: int, only: Sequence[str]) -> None:
-    """Seed by seed, so that a stopped benchmark has every setting the same number of times."""
+def run_all(
+    path: Path, seeds: int, share: int, shares: int, only: Sequence[str], runs: Path | None
+) -> None:
+    """Seed by seed, so that a stopped benchmark has every setting the same number of times.
+
+    The run folders are kept below `runs`, as SETTING/seed-N, or deleted.
+    """
     jobs = [(name, seed) for seed in range(1, seeds + 1) for name in only or SETTINGS]
     for name, seed in jobs[share::shares]:
         if (name, str(seed)) in known_runs(path):
             continue
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as scratch:
-            append_rows(path, COLUMNS, [run_one(name, seed, Path(scratch) / "run")])
+            folder = (runs or Path(scratch)) / name.replace(" |", ",") / f"seed-{seed}"
+            append_rows(path, COLUMNS, [run_one(name, seed, folder)])
         print(f"{name}, seed {seed}: {time.perf_counter() - started:.0f} s", flush=True)
 
 
@@ -215,6 +221,7 @@ def main() -> None:
     runner.add_argument("--seeds", type=int, default=5)
     runner.add_argument("--share", default="0/1", help="this process's part, such as 0/2")
     runner.add_argument("--only", nargs="*", default=[], choices=list(SETTINGS))
+    runner.add_argument("--runs", type=Path, help="keep the run folders here")
     teller = verbs.add_parser("table")
     teller.add_argument("results", type=Path)
     teller.add_argument("--columns", nargs="+", default=SHOWN, choices=COLUMNS[2:])
@@ -223,7 +230,7 @@ def main() -> None:
         print(table(arguments.results, arguments.columns))
         return
     share, shares = map(int, arguments.share.split("/"))
-    run_all(arguments.output, arguments.seeds, share, shares, arguments.only)
+    run_all(arguments.output, arguments.seeds, share, shares, arguments.only, arguments.runs)
 
 
 if __name__ == "__main__":
