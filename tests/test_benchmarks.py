@@ -69,6 +69,13 @@ def test_the_tables_of_more_eyes_are_those_of_the_experiments(script, name):
             assert f"{100 * float(gap):.1f} ±" in text, setting
 
 
+def test_the_table_of_the_methods_is_that_of_the_documents(script):
+    told = script("objectives.py", "table", FOLDER / "results" / "objectives.csv")
+    text = (REPOSITORY / "docs" / "objectives.md").read_text(encoding="utf-8")
+    missing = [line for line in told.strip().splitlines() if line not in text]
+    assert missing == []
+
+
 ROWS = [  # three seeds of a reference, of two others one seed fewer and one number missing
     {"setting": "plain", "seed": 1, "gap": 0.10, "share": ""},
     {"setting": "plain", "seed": 2, "gap": 0.20, "share": ""},
