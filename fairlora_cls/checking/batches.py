@@ -14,10 +14,15 @@ from fairlora_cls.checking.findings import CheckTable, Finding, list_some
 from fairlora_cls.data.batching import SAMPLERS, micro_batches
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import cross_groups, encode_groups
-from fairlora_cls.objectives.objectives import OBJECTIVES
+from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import Recipe
 
 SELDOM = 0.5  # of the steps: a group that fewer of them hold is named
+# Statistics → the key of `training` that says how many examples are compared, and what these are.
+COMPARED = {
+    "effective_batch": ("batch_size", "steps"),
+    "micro_batch": ("micro_batch_size", "micro-batches"),
+}
 
 
 @dataclass(frozen=True)
@@ -30,15 +35,25 @@ class GroupPresence:
     share: float  # of the first epoch's steps, those with one of them or more
 
 
+def outline_objective(recipe: Recipe) -> Objective:
+    """The recipe's objective as far as it is known without data: of two groups, no dependences."""
+    objective = recipe.objective
+    return build_objective(
+        objective.method,
+        dict.fromkeys(objective.protect, (1, 1)),
+        gap_weight=objective.gap_weight,
+        penalties=objective.penalties,
+        statistics=objective.statistics,
+    )
+
+
 def compared_size(recipe: Recipe) -> int | None:
     """How many examples a penalty compares at a time; None without one, or with running averages."""
-    objective, training = recipe.objective, recipe.training
-    preset = OBJECTIVES[objective.method]
-    own = {preset.penalty: objective.gap_weight} if preset.penalty else {}
-    if not any([*own.values(), *objective.penalties.values()]) or not preset.trains:
+    statistics = recipe.objective.statistics
+    trains = OBJECTIVES[recipe.objective.method].trains
+    if not trains or statistics not in COMPARED or not outline_objective(recipe).penalties:
         return None
-    sizes = {"effective_batch": training.batch_size, "micro_batch": training.micro_batch_size}
-    return sizes.get(objective.statistics)
+    return getattr(recipe.training, COMPARED[statistics][0])
 
 
 def count_presence(
@@ -78,19 +93,15 @@ def find_seldom_present(recipe: Recipe, presence: Sequence[GroupPresence]) -> li
         return []
     size, training = compared_size(recipe), recipe.training
     named = list_some([f"{p.attribute} {p.group} in {p.share:.1%}" for p in seldom])
-    by, unit = (
-        ("training.batch_size", "steps")
-        if recipe.objective.statistics == "effective_batch"
-        else ("training.micro_batch_size", "micro-batches")
-    )
+    key, unit = COMPARED[recipe.objective.statistics]
     return [
         Finding(
             "warning",
             "seldom-in-batch",
             f"The penalty of {recipe.objective.method} compares groups within {size} examples "
-            f"({by}; sampler {training.sampler}), and these are in fewer than half of the {unit}: "
+            f"(training.{key}; sampler {training.sampler}), and these are in fewer than half of the {unit}: "
             f"{named}. Where they are it is by an example or two, and chance decides which group "
-            f"is raised; training.sampler=balanced or a larger {by} puts them into more.",
+            f"is raised; training.sampler=balanced or a larger training.{key} puts them into more.",
             tuple(f"{p.attribute} {p.group}" for p in seldom),
         )
     ]
@@ -100,7 +111,7 @@ def tabulate_presence(recipe: Recipe, presence: Sequence[GroupPresence]) -> list
     """One row per group; [] where no penalty compares groups."""
     if not presence:
         return []
-    unit = "steps" if recipe.objective.statistics == "effective_batch" else "micro-batches"
+    _, unit = COMPARED[recipe.objective.statistics]
     return [
         CheckTable(
             f"Groups that the penalty sees, {compared_size(recipe)} examples at a time",

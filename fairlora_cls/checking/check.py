@@ -16,6 +16,7 @@ import numpy as np
 from fairlora_cls.checking.batches import (
     count_presence,
     find_seldom_present,
+    outline_objective,
     tabulate_presence,
 )
 from fairlora_cls.checking.counts import count_cells, find_small_cells, tabulate_cells
@@ -304,20 +305,13 @@ def _plan(
 ) -> Any:
     from fairlora_cls.checking.estimate import Plan
     from fairlora_cls.models.backbones import DTYPES
-    from fairlora_cls.objectives.objectives import OBJECTIVES, build_objective
+    from fairlora_cls.objectives.objectives import OBJECTIVES
 
     training, objective = recipe.training, recipe.objective
     preset = OBJECTIVES[objective.method]
-    loss = build_objective(
-        objective.method,
-        dict.fromkeys(objective.protect, (1, 1)),
-        gap_weight=objective.gap_weight,
-        penalties=objective.penalties,
-        statistics=objective.statistics,
-    )
     reads_taps = bool(objective.mutual_information or objective.adversary)
     in_parts = training.micro_batch_size < training.batch_size
-    cached_gradient = in_parts and (reads_taps or not loss.is_separable)
+    cached_gradient = in_parts and (reads_taps or not outline_objective(recipe).is_separable)
     mean = float(tokens.mean())
     return Plan(
         train=len(splits.train),

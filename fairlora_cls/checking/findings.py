@@ -73,14 +73,13 @@ def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 def name_some(names: Sequence[str]) -> str:
     """`'a', 'b', 'c' and 4 more`."""
-    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
-    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+    return list_some([f"'{name}'" for name in names], SHOWN)
 
 
-def list_some(texts: Sequence[str]) -> str:
-    """Up to LISTED of them: `a, b and 4 more`."""
-    more = f" and {len(texts) - LISTED:,} more" if len(texts) > LISTED else ""
-    return ", ".join(texts[:LISTED]) + more
+def list_some(texts: Sequence[str], most: int = LISTED) -> str:
+    """Up to `most` of them: `a, b and 4 more`."""
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:
