@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding
+from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, counted
 from fairlora_cls.checking.model import FirstExample
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
@@ -112,9 +112,9 @@ def render_check_page(
 def _verdict(report: CheckReport) -> str:
     counts = report.to_dict()["counts"]
     if report.failed:
-        return f"{counts['error']} errors must be mended before training."
+        return f"{counted(counts['error'], 'error')} must be mended before training."
     if counts["warning"]:
-        return f"Nothing stops a training; {counts['warning']} warnings deserve a look."
+        return f"Nothing stops a training; look at {counted(counts['warning'], 'warning')}."
     return "Nothing stops a training."
 
 
