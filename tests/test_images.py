@@ -1,6 +1,8 @@
 """Image files of every kind become upright 8-bit RGB, or are named."""
 
 import math
+import os
+import struct
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from fairlora_cls.data.images import (
     read_image,
 )
 from fairlora_cls.errors import InputError
+from tests.small_images import png_chunk, write_png16, write_tiff
 
 
 def test_sixteen_bit_greyscale_is_rescaled_not_clipped(tmp_path):
@@ -173,3 +176,158 @@ def test_damaged_files_are_named_whatever_the_decoder_says(tmp_path, suffix):
         except UnreadableImageError:
             named += 1
     assert named > 20
+
+
+# 12 bits in 16: 0 is black and 4000 white under `range`, so 1000 is 64 and 3000 is 191.
+DEEP = np.array([[[0, 1000, 4000], [3000, 0, 1000]]], np.uint16)  # (1, 2, 3)
+SHADES = [[0, 64, 255], [191, 0, 64]]
+OPAQUE = np.full((1, 2, 1), 65535, np.uint16)
+
+
+def shown(path, rescaling="range"):
+    return np.asarray(read_image(path, rescaling)).reshape(-1, 3).tolist()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compressed", [False, True])
+def test_deep_colour_of_tiff_is_rescaled(tmp_path, order, compressed):
+    """One window for all channels: with one of its own each, every hue would change."""
+    path = tmp_path / "x.tif"
+    assert shown(write_tiff(path, DEEP, order, compressed=compressed)) == SHADES
+    layered = np.concatenate([DEEP, OPAQUE], axis=2)
+    for extra in (0, 2):  # a fourth channel without meaning, or transparency
+        found = shown(write_tiff(path, layered, order, compressed=compressed, t338=(extra,)))
+        assert found == SHADES
+
+
+def test_deep_colour_of_png_is_rescaled(tmp_path):
+    assert shown(write_png16(tmp_path / "x.png", DEEP)) == SHADES
+    assert shown(write_png16(tmp_path / "x.png", DEEP), (0, 2000)) == [[0, 128, 255], [255, 0, 128]]
+    assert shown(write_png16(tmp_path / "x.png", np.concatenate([DEEP, OPAQUE], 2))) == SHADES
+    grey = np.concatenate([DEEP[..., :1], OPAQUE], axis=2)
+    assert shown(write_png16(tmp_path / "x.png", grey), (0, 4000)) == [[0] * 3, [191] * 3]
+
+
+def test_what_is_transparent_becomes_white_and_says_nothing_of_the_window(tmp_path):
+    """The unseen 60000 would leave the rest nearly black."""
+    pixels = np.concatenate([DEEP, np.full((1, 1, 3), 60000, np.uint16)], axis=1)
+    alpha = np.array([[[65535], [65535], [0]]], np.uint16)
+    expected = [*SHADES, [255] * 3]
+    assert shown(write_png16(tmp_path / "x.png", np.concatenate([pixels, alpha], 2))) == expected
+    unseen = png_chunk(b"tRNS", struct.pack(">HHH", *[60000] * 3))
+    assert shown(write_png16(tmp_path / "y.png", pixels, unseen)) == expected
+    grey = np.array([[[0], [4000], [60000]]], np.uint16)
+    unseen = png_chunk(b"tRNS", struct.pack(">H", 60000))
+    assert shown(write_png16(tmp_path / "z.png", grey, unseen)) == [[0] * 3, [255] * 3, [255] * 3]
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+def test_tiff_whose_zero_is_white(tmp_path, kind):
+    tags = {"t339": (3,)} if kind is np.float32 else {}
+    pixels = np.array([[[0], [255]]], kind)
+    assert shown(write_tiff(tmp_path / "x.tif", pixels, photometric=0, **tags)) == [
+        [255] * 3,
+        [0] * 3,
+    ]
+
+
+def test_signs_of_tiff(tmp_path):
+    path = tmp_path / "x.tif"
+    for kind, sign, values in (
+        (np.int16, 2, [-1000, 0, 1000]),
+        (np.uint32, 1, [0, 2**31, 2**32 - 1]),
+        (np.int32, 2, [-(2**30), 0, 2**30]),
+    ):
+        pixels = np.array(values, kind).reshape(1, 3, 1)
+        assert shown(write_tiff(path, pixels, photometric=1, t339=(sign,))) == [
+            [0] * 3,
+            [128] * 3,
+            [255] * 3,
+        ]
+    write_tiff(path, np.array([[[-1], [1]]], np.int8), photometric=1, t339=(2,))
+    with pytest.raises(UnreadableImageError, match="sign"):
+        read_image(path)
+
+
+def test_deep_colour_that_cannot_be_told_is_refused(tmp_path):
+    """Inks, planes one after another, and colour that is multiplied by its transparency."""
+    layered = np.concatenate([DEEP, OPAQUE], axis=2)
+    write_tiff(tmp_path / "ink.tif", layered, photometric=5)
+    write_tiff(tmp_path / "planes.tif", DEEP, t284=(2,))
+    write_tiff(tmp_path / "multiplied.tif", layered, t338=(1,))
+    (tmp_path / "x.ppm").write_bytes(b"P6 2 1 65535\n" + DEEP.astype(">u2").tobytes())
+    Image.new("RGB", (8, 8)).save(tmp_path / "x.jp2")
+    content = bytearray((tmp_path / "x.jp2").read_bytes())
+    content[content.find(b"\xff\x4f\xff\x51") + 42] = 15  # bits of a channel, less one
+    (tmp_path / "x.jp2").write_bytes(content)
+    for name in ("ink.tif", "planes.tif", "multiplied.tif", "x.ppm", "x.jp2"):
+        with pytest.raises(UnreadableImageError, match=rf"{name}.*more than 8 bits"):
+            read_image(tmp_path / name)
+
+
+def test_pixels_that_are_no_numbers_are_refused(tmp_path):
+    nothing = np.array([[[np.nan], [1]]], np.float32)
+    with pytest.raises(UnreadableImageError, match="not finite"):
+        read_image(write_tiff(tmp_path / "x.tif", nothing, photometric=1, t339=(3,)))
+    np.savez(tmp_path / "x.npz", image=np.full((2, 2), 1j))
+    with pytest.raises(UnreadableImageError, match="complex"):
+        read_image(tmp_path / "x.npz")
+
+
+def test_kinds_of_eight_bits(tmp_path):
+    red = Image.new("RGB", (4, 4), (255, 0, 0))
+    red.convert("CMYK").save(tmp_path / "ink.tif")
+    red.quantize(2).save(tmp_path / "palette.png", transparency=0)
+    Image.new("LA", (4, 4), (100, 0)).save(tmp_path / "clear.png")
+    Image.new("1", (4, 4), 1).save(tmp_path / "bit.png")
+    assert [read_image(tmp_path / n).getpixel((0, 0)) for n in ("ink.tif", "palette.png")] == [
+        (255, 0, 0),
+        (255, 255, 255),
+    ]
+    assert [read_image(tmp_path / n).getpixel((0, 0)) for n in ("clear.png", "bit.png")] == [
+        (255, 255, 255)
+    ] * 2
+
+
+@pytest.mark.parametrize("kind", ["tif", "gif", "png", "webp", "mpo"])
+def test_several_frames_are_refused(tmp_path, kind):
+    pages = [Image.effect_noise((20, 20), 50 + i).convert("RGB") for i in range(2)]
+    pages[0].save(tmp_path / f"x.{kind}", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnreadableImageError, match="frames"):
+        read_image(tmp_path / f"x.{kind}")
+    pages[0].save(tmp_path / f"one.{kind}")
+    assert read_image(tmp_path / f"one.{kind}").size == (20, 20)
+
+
+def test_a_photograph_with_a_small_one_of_itself_is_one_image(tmp_path):
+    picture = Image.new("RGB", (20, 20), (250, 250, 250))
+    picture.save(tmp_path / "x.jpg", "MPO", save_all=True, append_images=[picture.resize((5, 5))])
+    assert read_image(tmp_path / "x.jpg").size == (20, 20)
+
+
+def test_a_file_is_what_it_holds(tmp_path):
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "x.dcm", "PNG")
+    assert read_image(tmp_path / "x.dcm").getpixel((0, 0)) == (1, 2, 3)
+    np.savez(tmp_path / "y.npz", image=np.full((2, 2), 9, np.uint8))
+    (tmp_path / "y.npz").rename(tmp_path / "y.image")
+    assert read_image(tmp_path / "y.image").getpixel((0, 0)) == (9, 9, 9)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "x.png")
+    for path in (tmp_path / "x.png", tmp_path):
+        with pytest.raises(UnreadableImageError, match="not a file"):
+            read_image(path)
+        with pytest.raises(UnreadableImageError, match="not a file"):
+            content_digest(path)
+
+
+def test_a_shape_that_fits_no_backbone_is_unreadable(tmp_path):
+    Image.new("RGB", (9, 3)).save(tmp_path / "x.png")
+
+    def fits(size):
+        raise ValueError(f"{size[0]} × {size[1]} is too narrow")
+
+    (problem,) = find_unreadable([tmp_path / "x.png"], fits)
+    assert problem.path == tmp_path / "x.png"
+    assert "9 × 3" in problem.reason

@@ -1,36 +1,46 @@
-"""DICOM files → pixels, by what their header says of rescaling, window and photometry."""
+"""DICOM files → pixels, by what their header says of rescaling, window, padding and photometry.
+
+H rows, W columns.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from fairlora_cls.errors import InputError
 
-SUFFIXES = (".dcm", ".dicom")
 LARGEST = 178_956_970  # pixels, as Pillow has it
 PREAMBLE = 128  # bytes before the mark DICM
+GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def is_dicom(path: Path) -> bool:
-    """By suffix, or by the mark after the preamble where the name says nothing. Raises OSError."""
-    if path.suffix.lower() in SUFFIXES:
-        return True
-    if path.suffix:
-        return False
-    with path.open("rb") as handle:
-        return handle.read(PREAMBLE + 4)[PREAMBLE:] == b"DICM"
+@dataclass(frozen=True)
+class DicomPixels:
+    """One image."""
+
+    values: np.ndarray  # (H, W) float32, or uint8 after a window; colour (H, W, 3) uint8 or uint16
+    is_image: np.ndarray | None = None  # (H, W) bool: no padding; None where there is none
+    turned_over: bool = False  # the least value is white (MONOCHROME1)
 
 
-def read_dicom(path: Path, use_window: bool) -> tuple[np.ndarray, bool]:
-    """The pixels of a single-frame DICOM, and whether they are to be turned over (MONOCHROME1).
+def is_dicom(beginning: bytes) -> bool:
+    """By the mark after the preamble: archives name files by their UID, without a suffix."""
+    return beginning[PREAMBLE : PREAMBLE + 4] == b"DICM"
 
-    (H, W) float32 after the modality transform (rescale slope and intercept, or a table); with
-    `use_window`, where the header has a VOI window or table, the first of them is applied and
-    the pixels are uint8; colour is (H, W, 3) uint8. Raises InputError without pydicom, and
-    ValueError for a file that cannot be decoded.
+
+def read_dicom(path: Path, use_window: bool) -> DicomPixels:
+    """The pixels of a single-frame DICOM.
+
+    Grey ones after the modality transform (rescale slope and intercept, or a table); with
+    `use_window`, where the header has a VOI window or table, the first of them is applied. Colour
+    as RGB: YBR_FULL and palettes are converted. Raises InputError without pydicom, and ValueError
+    for a file that cannot be decoded or has another photometric interpretation.
     """
     try:
         import pydicom
@@ -44,21 +54,65 @@ def read_dicom(path: Path, use_window: bool) -> tuple[np.ndarray, bool]:
         raise ValueError(str(error) or type(error).__name__) from error
 
 
-def _pixels(header: Any, use_window: bool) -> tuple[np.ndarray, bool]:
-    from pydicom.pixels import apply_modality_lut
+def _pixels(header: Any, use_window: bool) -> DicomPixels:
+    from pydicom.pixels import apply_modality_lut, get_decoder
 
     if int(header.get("NumberOfFrames") or 1) > 1:
         raise ValueError(f"{header.NumberOfFrames} frames; one image is expected")
     if header.Rows * header.Columns > LARGEST:
         raise ValueError(f"{header.Rows} × {header.Columns} pixels: a decompression bomb?")
-    pixels = header.pixel_array
-    photometry = header.get("PhotometricInterpretation", "MONOCHROME2")
-    if header.get("SamplesPerPixel", 1) == 3:
-        return _colour(pixels, photometry), False
-    pixels = apply_modality_lut(pixels, header).astype(np.float32)
+    pixels, photometry = _marked_jpeg(header), "RGB"
+    if pixels is None:  # the decoder turns YBR_FULL into RGB itself, and says what it gives
+        pixels, given = get_decoder(header.file_meta.TransferSyntaxUID).as_array(header)
+        photometry = given["photometric_interpretation"]
+    if pixels.shape[:2] != (header.Rows, header.Columns):
+        raise ValueError(
+            f"pixels of {' × '.join(map(str, pixels.shape))} where the header says one image of "
+            f"{header.Rows} × {header.Columns}"
+        )
+    if photometry == "RGB":
+        # Colour of 16 bits that uses 8 of them is colour of 8 bits.
+        return DicomPixels(pixels.astype(np.uint8) if header.BitsStored <= 8 else pixels)
+    if photometry == "PALETTE COLOR":
+        return DicomPixels(_coloured(pixels, header))
+    if photometry not in GREY or pixels.ndim != 2:
+        raise ValueError(
+            f"{header.SamplesPerPixel} samples of {photometry}, which is not read; there is: "
+            f"{', '.join(GREY)}, RGB, YBR_FULL, YBR_FULL_422, PALETTE COLOR"
+        )
+    is_image = _is_image(pixels, header)
+    values = apply_modality_lut(pixels, header).astype(np.float32)
     if use_window:
-        pixels = _windowed(pixels, header)
-    return pixels, photometry == "MONOCHROME1"
+        values = _windowed(values, header)
+    return DicomPixels(values, is_image, photometry == "MONOCHROME1")
+
+
+def _marked_jpeg(header: Any) -> np.ndarray | None:
+    """RGB (H, W, 3) of a colour JPEG that says itself how its colours are written; None without.
+
+    Of Adobe's mark pydicom's decoder takes no notice and converts to RGB what is RGB already.
+    """
+    from pydicom.encaps import generate_frames
+    from pydicom.uid import JPEGBaseline8Bit
+
+    if header.file_meta.TransferSyntaxUID != JPEGBaseline8Bit or header.SamplesPerPixel != 3:
+        return None
+    frames = list(generate_frames(header.PixelData, number_of_frames=1))
+    with Image.open(BytesIO(frames[0]), formats=("JPEG",)) as image:
+        if len(frames) > 1 or not {"jfif", "adobe_transform"} & set(image.info):
+            return None
+        return np.asarray(image.convert("RGB"))
+
+
+def _is_image(pixels: np.ndarray, header: Any) -> np.ndarray | None:
+    """(H, W) bool: not filled in around the image (DICOM PS3.3 C.7.5.1.1.2), by stored value."""
+    first = header.get("PixelPaddingValue")
+    if first is None or pixels.dtype.kind not in "iu":
+        return None
+    last = header.get("PixelPaddingRangeLimit")
+    # A header that writes −2000 without a sign means the same bits.
+    bounds = np.array([first, first if last is None else last], np.int64).astype(pixels.dtype)
+    return (pixels < bounds.min()) | (pixels > bounds.max())
 
 
 def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
@@ -78,11 +132,22 @@ def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
     return (scaled * 255.0 + 0.5).astype(np.uint8)
 
 
-def _colour(pixels: np.ndarray, photometry: str) -> np.ndarray:
-    from pydicom.pixels import convert_color_space
-
-    if photometry.startswith("YBR"):
-        pixels = convert_color_space(pixels, photometry, "RGB")
-    if pixels.dtype != np.uint8:
-        raise ValueError(f"colour of {pixels.dtype}; 8 bits are expected")
-    return pixels
+def _coloured(indices: np.ndarray, header: Any) -> np.ndarray:
+    """(H, W, 3) uint8 by the header's palette (DICOM PS3.3 C.7.6.3.1.5 and .6)."""
+    if "SegmentedRedPaletteColorLookupTableData" in header:
+        raise ValueError("a segmented palette, which is not read; save the image as RGB")
+    entries, first, bits = (int(v) for v in header.RedPaletteColorLookupTableDescriptor)
+    entries = entries % 2**16 or 2**16
+    if indices.dtype.kind == "u":
+        first %= 2**16  # written with a sign where the indices have none
+    order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    tables = []
+    for name in ("Red", "Green", "Blue"):
+        content = header[f"{name}PaletteColorLookupTableData"].value
+        wide = bits > 8 or len(content) >= 2 * entries
+        tables.append(np.frombuffer(content, f"{order}u2" if wide else "u1", entries))
+    palette = np.stack(tables, axis=1)
+    if palette.max() > 255:  # 8 bits are also written into 16 as they are
+        palette = palette >> 8
+    places = np.clip(indices.astype(np.int64) - first, 0, entries - 1)
+    return palette.astype(np.uint8)[places]

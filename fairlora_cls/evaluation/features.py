@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.archives import open_archive, read_member
 from fairlora_cls.errors import InputError
 
 
@@ -72,16 +73,17 @@ def read_features(path: Path) -> Features:
 
 def _read_npz(path: Path) -> Features:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open_archive(path) as archive:
             missing = {"ids", "features"} - set(archive.files)
             if missing:
                 raise InputError(
                     f"{path} has no array '{min(missing)}'; it has: {', '.join(archive.files)}"
                 )
-            return Features(tuple(archive["ids"].tolist()), archive["features"], str(path))
+            ids, values = read_member(archive, "ids"), read_member(archive, "features")
+            return Features(tuple(ids.tolist()), values, str(path))
     except InputError:
         raise
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except Exception as error:  # broken archives make numpy and zipfile raise almost anything
         raise InputError(
             f"cannot read {path} as .npz of plain arrays (ids as text, features as numbers): {error}"
         ) from error
