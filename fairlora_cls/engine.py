@@ -18,9 +18,9 @@ from fairlora_cls.data.digests import content_digests
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.prediction import predict_outputs, read_states
-from fairlora_cls.files import cache_folder
+from fairlora_cls.files import cache_folder, writable
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.shared_parts import SharedParts
@@ -88,14 +88,17 @@ def prepare_features(
             ("features", folder, tuple(paths)),
             lambda: _cached_entries(folder, paths, backbone, accelerator, display),
         )
-        problems = find_unreadable([p for p in paths if p not in entries])
-    else:
-        problems = find_unreadable(paths)
+    problems = find_unreadable([p for p in paths if p not in entries], backbone.grid_of_size)
     if not skip_unreadable:
         raise_unreadable(problems)
     dropped = [problem.path for problem in problems]
+    bad = set(dropped)
+    if use_cache and (lost := [p for p in paths if p not in entries and p not in bad]):
+        raise RunError(
+            f"The features of {len(lost)} images are gone from '{folder}'; the same command computes "
+            "them again."
+        )
     if dropped:
-        bad = set(dropped)
         kept = {n: tuple(e for e in splits.split(n) if e.image not in bad) for n in SPLIT_NAMES}
         splits = replace(splits, **kept)
     features = {}
@@ -116,6 +119,7 @@ def _cached_entries(
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
     if new:
+        writable(folder, "or give --no-vision-cache")
         display.stage("Vision features", len(new))
         share = new[accelerator.process_index :: accelerator.num_processes]
         fill_cache(

@@ -9,8 +9,11 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
+
+from fairlora_cls.errors import InputError
 
 LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.")  # how temporary names begin
 
@@ -33,11 +36,16 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write` with a temporary path beside `path`, flush it to disk, then rename it there.
 
     A reader, or a process killed at any moment, sees the old file or the new one, never a part.
+    Others may read it as far as the umask says, whatever `write` would have.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = temporary_sibling(path)
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         write(temporary)
+        if temporary.stat().st_mode != mode:  # safetensors writes for the owner alone
+            temporary.chmod(mode)
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
@@ -66,6 +74,7 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
     try:
         temporary.mkdir()
         fill(temporary)
+        _follow_umask(temporary)
         replaced = temporary_sibling(folder)
         if folder.exists():
             os.replace(folder, replaced)
@@ -73,6 +82,15 @@ def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(replaced, ignore_errors=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _follow_umask(folder: Path) -> None:
+    """Let others read the files of a new folder as far as they may look into it."""
+    allowed = folder.stat().st_mode & 0o666
+    for path in folder.rglob("*"):
+        mode = path.stat().st_mode
+        if path.is_file() and mode | allowed != mode:
+            path.chmod(mode | allowed)
 
 
 @contextmanager
@@ -87,6 +105,7 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     draft.mkdir()
     try:
         yield draft
+        _follow_umask(draft)
         try:
             os.rename(draft, folder)
         except OSError:
@@ -94,6 +113,24 @@ def whole_folder(folder: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def writable(folder: Path, or_else: str = "") -> Path:
+    """A folder of the cache, made unless it is there.
+
+    Raises InputError where nothing can be written, which names the ways out: another cache, and
+    what `or_else` says.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        way_out = f"set FAIRLORA_CACHE to another folder {or_else}".strip()
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"The cache '{folder}' cannot be written ({reason}); {way_out}."
+        ) from error
 
 
 def cache_folder() -> Path:

@@ -154,6 +154,26 @@ def test_an_image_s_size_tells_its_tokens(backbone, size):
     assert backbone.visual_tokens(foretold) == len(features)
 
 
+@pytest.mark.parametrize("size", [(3, 900), (12000, 59), (1, 201)])
+def test_a_sliver_is_refused_before_it_is_resized(backbone, size):
+    """More than 200 times longer than wide: the shorter side would be enlarged without end."""
+    for refuse in (lambda: backbone.grid_of_size(size), lambda: backbone.fit_image(noise(*size))):
+        with pytest.raises(ValueError, match=rf"{size[0]} × {size[1]} px is too narrow"):
+            refuse()
+
+
+def test_of_a_sliver_within_the_budget_something_is_left_or_it_is_refused(backbone):
+    """61 px of 12,000 × 61 shrink to 12 at 31,360 px², less than one token of 28."""
+    size = (12000, 61)
+    if backbone.architecture.follows_budget:
+        with pytest.raises(ValueError, match="too narrow"):
+            backbone.grid_of_size(size)
+    else:
+        assert backbone.fit_image(noise(*size)).size == backbone.fitted_size(
+            backbone.grid_of_size(size)
+        )
+
+
 def test_a_second_image_token_in_the_words_is_refused(backbone):
     text = render_prompt(backbone.processor, "Is <image> here?")
     image = backbone.processor.tokenizer.decode([backbone.image_token])

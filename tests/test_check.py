@@ -174,6 +174,15 @@ def test_a_sound_folder_passes(sound):
     assert json.dumps(checked.report.to_dict(), allow_nan=False)
 
 
+def test_an_image_too_narrow_for_the_model_is_named(sound):
+    """60 of 11,000 × 60 px would shrink below one token."""
+    Image.effect_noise((11000, 60), 50).save(sound / "images" / "train3.png")
+    report = run_check(values(sound), ["model.max_pixels=3136"], SilentDisplay()).report
+    (finding,) = (f for f in report.findings if f.code == "too-narrow-image")
+    assert finding.severity == "error"
+    assert finding.examples == ("train3",)
+
+
 def test_groups_in_a_step_are_told_where_a_penalty_compares_them(sound):
     report = run_check(values(sound), ["objective.method=fr"], SilentDisplay()).report
     assert report.facts["groups_in_steps"].keys() == {

@@ -1,12 +1,16 @@
 """Files and folders that are whole or absent."""
 
+import os
+import stat
 import threading
 
 import pytest
 
+from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
     remove_leftovers,
     whole_folder,
+    writable,
     write_atomically,
     write_folder_atomically,
     write_json,
@@ -40,6 +44,39 @@ def test_a_folder_is_swapped_whole(tmp_path):
         write_folder_atomically(tmp_path / "f", fail)
     assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
+
+
+def test_others_may_read_as_far_as_the_umask_says(tmp_path):
+    """Some writers, such as safetensors, write for the owner alone."""
+
+    def write(path):
+        path.unlink(missing_ok=True)
+        path.touch(0o600)
+
+    def fill(folder):
+        (folder / "below").mkdir()
+        write(folder / "below" / "a")
+
+    former = os.umask(0o022)
+    try:
+        write_atomically(tmp_path / "a", write)
+        write_folder_atomically(tmp_path / "b", fill)
+        with whole_folder(tmp_path / "c") as draft:
+            fill(draft)
+        os.umask(0o077)
+        write_atomically(tmp_path / "d", write)
+    finally:
+        os.umask(former)
+    for name, mode in (("a", 0o644), ("b/below/a", 0o644), ("c/below/a", 0o644), ("d", 0o600)):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode, name
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path):
+    assert writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    assert list((tmp_path / "a" / "b").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file.*FAIRLORA_CACHE.*or else"):
+        writable(tmp_path / "file" / "b", "or else")
 
 
 def test_nan_is_not_json(tmp_path):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from fairlora_cls.checking import image_facts
 from fairlora_cls.checking.image_facts import difference_hash, gather_image_facts
+from tests.small_images import write_png16
 
 
 @pytest.fixture
@@ -71,6 +72,29 @@ def test_only_new_and_changed_files_are_read(files, reads):
     assert reads == ["plain.png"]
     assert changed.digest[0] == first.digest[0]
     assert changed.digest[1] != first.digest[1]
+
+
+def test_modes_of_what_pillow_does_not_open_or_cuts(tmp_path):
+    pytest.importorskip("pydicom")
+    from tests.test_dicom import write as write_dicom
+
+    deep = np.arange(12, dtype=np.uint16).reshape(2, 2, 3) * 300
+    files = [
+        write_dicom(tmp_path / "1.2.840.3"),
+        write_dicom(tmp_path / "1.2.840.4", deep.astype(np.uint8), "RGB"),
+        write_png16(tmp_path / "deep.png", deep),
+        tmp_path / "x.npz",
+    ]
+    np.savez(tmp_path / "x.npz", image=np.zeros((2, 2), np.uint8))
+    facts = gather_image_facts(files, "modes", lambda n: None)
+    assert facts.mode.tolist() == ["dicom", "RGB", "RGB;16", "npz"]
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(files, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "file"))
+    facts = gather_image_facts(files, "nowhere", lambda n: None)
+    assert facts.readable.tolist() == [True, True, False, False]
 
 
 def test_a_damaged_cache_is_read_anew(files, reads, tmp_path, monkeypatch):

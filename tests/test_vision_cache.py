@@ -1,5 +1,7 @@
 """Features once per image: never stale, never broken, the same as live ones."""
 
+import os
+import stat
 from functools import partial
 
 import numpy as np
@@ -81,6 +83,34 @@ def test_a_flipped_bit_is_noticed(tmp_path, images, backbone):
     content[-1] ^= 1  # in the features of the last image
     shard.write_bytes(bytes(content))
     assert len(open_cache(folder, [content_digest(p) for p in images])) == 4
+
+
+def test_a_shard_of_another_user_is_left_alone(tmp_path, images, backbone, monkeypatch):
+    """safetensors says that a file is not there where it may not be read."""
+    folder = tmp_path / "c"
+    filled(folder, images, backbone.encode_images)
+    (theirs,) = folder.glob("*.safetensors")
+    real = vision_cache.safe_open
+
+    def refuse(path, framework):
+        if path == theirs:
+            raise FileNotFoundError(path)
+        return real(path, framework=framework)
+
+    monkeypatch.setattr(vision_cache, "safe_open", refuse)
+    assert open_cache(folder, [content_digest(p) for p in images]) == {}
+    assert len(filled(folder, images, backbone.encode_images)) == 5
+    assert theirs.exists()
+
+
+def test_shards_may_be_read_as_far_as_the_umask_says(tmp_path, images, backbone):
+    former = os.umask(0o027)
+    try:
+        filled(tmp_path / "c", images, backbone.encode_images)
+    finally:
+        os.umask(former)
+    (shard,) = (tmp_path / "c").glob("*.safetensors")
+    assert stat.S_IMODE(shard.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 500])

@@ -267,6 +267,12 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
         return None, Part(findings)
     backbone = skeleton.backbone
     tokens, shrunk = model.visual_tokens(facts, backbone)
+    readable = [e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok]
+    findings += model.find_slivers(
+        [e.id for e in readable], facts.take(facts.readable), tokens, backbone
+    )
+    if not tokens.any():
+        return None, Part(findings)
     first, words, answers, tables = None, None, None, []
     if backbone.processor is not None and bool(asked) == generates:
         text = render_prompt(backbone.processor, recipe.data.prompt)
@@ -280,9 +286,7 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
             text = "".join(p.text for p in render_conversation(backbone.processor, turns))
         longest = backbone.config.text_config.max_position_embeddings
         findings += model.find_token_problems(tokens, shrunk, words, longest, backbone)
-        example = next(
-            (e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok), None
-        )
+        example = readable[int(np.argmax(tokens > 0))]
         first = model.decode_example(example.id, example.image, text, backbone)
     plan = _plan(recipe, splits, tokens, words or 0, answers)
     head_numbers = 0 if generates else (backbone.hidden_size + 1) * len(splits.classes)

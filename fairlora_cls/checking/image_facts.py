@@ -9,16 +9,25 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fairlora_cls.data.images import UnreadableImageError, content_digest, read_image
+from fairlora_cls.data.deep_colour import is_deep_colour
+from fairlora_cls.data.dicom import is_grey
+from fairlora_cls.data.images import (
+    READING,
+    UnreadableImageError,
+    container_of,
+    content_digest,
+    read_image,
+)
 from fairlora_cls.files import cache_folder, write_atomically
 
-FACTS_VERSION = 1  # a new number reads every file anew
+FACTS_VERSION = 1  # a new number reads every file anew, as READING does
 THUMBNAIL = 16  # pixels a side, greyscale
 PIECE = 64  # files that one worker reads at a time
 
@@ -68,7 +77,9 @@ def gather_image_facts(
     `source` names the data set, whose cache is one npz file. `advance` hears how many files are
     done.
     """
-    name = hashlib.blake2b(f"{FACTS_VERSION} {source}".encode(), digest_size=8).hexdigest()
+    name = hashlib.blake2b(
+        f"{FACTS_VERSION} {READING} {source}".encode(), digest_size=8
+    ).hexdigest()
     file = cache_folder() / "image_facts" / f"{name}.npz"
     keys = np.array([_key(path) for path in paths], dtype="U32")
     known_keys, known = _load(file)
@@ -86,7 +97,8 @@ def gather_image_facts(
         column[old] = getattr(known, name)[rows[old]]
         column[new] = read[name]
         columns[name] = column
-    write_atomically(file, lambda path: np.savez(path, keys=keys, **columns))
+    with suppress(OSError):  # the next check reads the files again
+        write_atomically(file, lambda path: np.savez(path, keys=keys, **columns))
     return ImageFacts(**columns)
 
 
@@ -112,7 +124,7 @@ def _load(file: Path) -> tuple[np.ndarray, ImageFacts]:
                 columns = {name: kept[name] for name in FIELDS}
                 return kept["keys"], ImageFacts(**columns)
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
-            file.unlink(missing_ok=True)
+            pass  # written anew below
     return np.zeros(0, "U32"), ImageFacts(
         **{
             name: np.zeros(0, kind) if kind.subdtype is None else _blank(0)
@@ -161,12 +173,13 @@ def read_facts(path: Path) -> dict[str, object]:
 
 
 def stored_mode(path: Path) -> str:
-    """Pillow's mode of the file as stored; for what Pillow does not open (DICOM), its suffix."""
-    try:
-        with Image.open(path) as stored:
-            return stored.mode
-    except OSError:
-        return path.suffix.lstrip(".").lower()
+    """Pillow's mode of a readable file as stored, `;16` after that of deep colour; `npz`, and of
+    DICOM `dicom` where it is grey, else RGB."""
+    container = container_of(path)
+    if container:
+        return "RGB" if container == "dicom" and not is_grey(path) else container
+    with Image.open(path) as stored:
+        return f"{stored.mode};16" if is_deep_colour(stored) else stored.mode
 
 
 def difference_hash(grey: Image.Image) -> np.uint64:

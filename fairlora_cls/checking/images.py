@@ -12,12 +12,12 @@ import numpy as np
 
 from fairlora_cls.checking.findings import CheckTable, Finding, counted, name_some
 from fairlora_cls.checking.image_facts import ImageFacts
+from fairlora_cls.data.images import LARGEST_RATIO
 
 MOST = 0.9  # a size or mode that this share of the files has is the rule, another one odd
 FAR = 4.0  # without such a rule, a side this many times the median side (or 1 / that) is odd
-LARGEST_RATIO = 200  # of an image's sides; qwen-vl-utils refuses more
 FLAT = 2  # grey values between the darkest and the brightest pixel of a constant image
-DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F", "dcm")
+DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F", "RGB;16", "RGBA;16", "dicom")
 
 
 def find_bad_images(names: Sequence[str], facts: ImageFacts) -> list[Finding]:

@@ -5,6 +5,7 @@ T tokens, V visual tokens.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fairlora_cls.checking.findings import CheckTable, Finding, counted
+from fairlora_cls.checking.findings import CheckTable, Finding, counted, name_some
 from fairlora_cls.checking.image_facts import ImageFacts
-from fairlora_cls.checking.images import LARGEST_RATIO
-from fairlora_cls.data.images import Rescaling, read_image
+from fairlora_cls.data.images import LARGEST_RATIO, Rescaling, read_image
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
@@ -99,20 +99,41 @@ def build_skeleton(
 def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:
     """V of each readable image (N,), and whether its sides shrink below 70 % to fit (N,).
 
-    Images too long for the model have 0.
+    Images too narrow for the model have 0.
     """
     readable = facts.take(facts.readable)
     sizes = np.stack([readable.height, readable.width], axis=1)
     distinct, places = np.unique(sizes, axis=0, return_inverse=True)
     tokens, shrunk = np.zeros(len(distinct), np.int64), np.zeros(len(distinct), bool)
     for i, (height, width) in enumerate(distinct.tolist()):
-        if max(height, width) > LARGEST_RATIO * min(height, width):
+        try:
+            grid = backbone.grid_of_size((width, height))
+        except ValueError:
             continue
-        grid = backbone.grid_of_size((width, height))
         fitted_width, fitted_height = backbone.fitted_size(grid)
         tokens[i] = backbone.visual_tokens(grid)
         shrunk[i] = fitted_width * fitted_height < 0.5 * height * width
     return tokens[places.reshape(-1)], shrunk[places.reshape(-1)]
+
+
+def find_slivers(
+    names: Sequence[str], facts: ImageFacts, tokens: np.ndarray, backbone: Backbone
+) -> list[Finding]:
+    """Images of which this model would see nothing, besides those too long for any.
+
+    `names`, `facts` and `tokens` (N,) are of readable images.
+    """
+    long = np.maximum(facts.width, facts.height) > LARGEST_RATIO * np.minimum(
+        facts.width, facts.height
+    )
+    slivers = [names[i] for i in np.flatnonzero((tokens == 0) & ~long)]
+    if not slivers:
+        return []
+    sentence = (
+        f"{counted(len(slivers), 'image')} too narrow for {backbone.name}: {name_some(slivers)}; crop, "
+        "or train with --skip-unreadable."
+    )
+    return [Finding("error", "too-narrow-image", sentence, tuple(slivers))]
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,14 @@ def is_dicom(beginning: bytes) -> bool:
     return beginning[PREAMBLE : PREAMBLE + 4] == b"DICM"
 
 
+def is_grey(path: Path) -> bool:
+    """Whether a DICOM that can be read has grey pixels."""
+    import pydicom
+
+    header = pydicom.dcmread(path, specific_tags=["PhotometricInterpretation"])
+    return header.PhotometricInterpretation in GREY
+
+
 def read_dicom(path: Path, use_window: bool) -> DicomPixels:
     """The pixels of a single-frame DICOM.
 

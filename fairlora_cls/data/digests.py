@@ -75,7 +75,7 @@ def _recall(states: dict[str, str]) -> dict[str, str]:
                 for path, got in rows
                 if (row := got.fetchone()) and row[0] == states[path]
             }
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return {}
 
 
@@ -85,7 +85,7 @@ def _remember(rows: Sequence[tuple[str, str, str]]) -> None:
     try:
         with _memory() as memory, memory:
             memory.executemany("INSERT OR REPLACE INTO digests VALUES (?, ?, ?)", rows)
-    except sqlite3.Error:
+    except (sqlite3.Error, OSError):
         return  # the next run reads the files again
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 READING = 2  # a new number wherever the same file becomes other pixels than before
+LARGEST_RATIO = 200  # of an image's sides; qwen-vl-utils refuses more
 PERCENTILES = (0.5, 99.5)
 WHITE_IS_ZERO = 0  # of TIFF's tag 262
 SIGNED = 2  # of TIFF's tag 339

@@ -20,7 +20,7 @@ from fairlora_cls.data.rows import Columns, Part, build_splits, name_attributes
 from fairlora_cls.data.splitting import SPLIT_ALIASES
 from fairlora_cls.data.tables import row_of, texts_of
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import cache_folder, write_atomically
+from fairlora_cls.files import cache_folder, writable, write_atomically
 
 MARKS = ("dataset_dict.json", "state.json")  # of a DatasetDict, of a single Dataset
 ROWS_AT_ONCE = 256  # embedded images in memory
@@ -170,6 +170,7 @@ def _embedded_image(value: Any, file: Path, row: int) -> Path | None:
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     path = cache_folder() / "embedded" / digest[:2] / f"{digest}.image"
     if not path.is_file():
+        writable(path.parent)
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return path
 

@@ -13,7 +13,7 @@ from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import cache_folder
+from fairlora_cls.files import cache_folder, writable
 
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
 
@@ -100,8 +100,11 @@ def _drawn(
 ) -> Path:
     """The folder of a cohort, `path` or one in the cache; drawn there unless it is."""
     size = "-".join(map(str, (*counts, seed)))
-    folder = path or cache_folder() / "cohorts" / f"{cohort}-{COHORT_VERSION}-{size}"
+    kept = cache_folder() / "cohorts"
+    folder = path or kept / f"{cohort}-{COHORT_VERSION}-{size}"
     if not (folder / "table.csv").is_file():
+        if path is None:
+            writable(kept)
         train, validation, test = counts
         write(folder, train=train, validation=validation, test=test, seed=seed)
     return folder

@@ -15,6 +15,7 @@ import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from fairlora_cls.data.images import Rescaling, UnreadableImageError, read_image
+from fairlora_cls.data.images import Rescaling, UnreadableImageError, read_fitted
 from fairlora_cls.files import write_atomically
 
 SHARD_BYTES = 256 * 2**20  # a shard is closed at this size …
@@ -58,8 +59,8 @@ def checksum(features: torch.Tensor) -> int:
 def open_cache(folder: Path, digests: Iterable[str]) -> dict[str, Entry]:
     """The entries of `folder` for the images asked for, every one checked against its CRC.
 
-    Unreadable shards (truncated, foreign) are deleted, damaged entries are left out; both are
-    then computed anew.
+    Damaged shards (truncated, foreign) are deleted, damaged entries are left out; both are then
+    computed anew. A shard that may not be read is another user's, and stays as it is.
     """
     wanted = set(digests)
     found: dict[str, Entry] = {}
@@ -76,7 +77,10 @@ def open_cache(folder: Path, digests: Iterable[str]) -> dict[str, Entry]:
 
 def _open_shard(path: Path) -> dict[str, Entry]:
     try:
-        shard = safe_open(path, framework="pt")
+        with path.open(
+            "rb"
+        ):  # safetensors does not tell a lack of permission from a lack of a file
+            shard = safe_open(path, framework="pt")
         listing = json.loads(shard.metadata()["entries"])
         features = shard.get_slice("features")
         rows = features.get_shape()[0]
@@ -85,8 +89,11 @@ def _open_shard(path: Path) -> dict[str, Entry]:
             for digest, start, stop, grid, crc in listing
             if 0 <= start < stop <= rows
         }
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError):
-        path.unlink(missing_ok=True)
+    except OSError:
+        return {}
+    except (SafetensorError, KeyError, TypeError, ValueError):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
         return {}
     return entries
 
@@ -117,7 +124,7 @@ def encode_files(
 
     def load(path: Path) -> Image.Image | UnreadableImageError:
         try:
-            return fit(read_image(path, rescaling))
+            return read_fitted(path, fit, rescaling)
         except UnreadableImageError as error:
             return error
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from fairlora_cls.data.images import Rescaling
+from fairlora_cls.data.images import LARGEST_RATIO, READING, Rescaling
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.architecture import Architecture
 from fairlora_cls.models.gemma3 import GEMMA3
@@ -94,12 +94,23 @@ class Backbone:
         return r".*language_model.*\.({targets})"
 
     def fit_image(self, image: Image.Image) -> Image.Image:
-        """The image as the tower sees it: resized, and cropped where the architecture crops."""
+        """The image as the tower sees it: resized, and cropped where the architecture crops.
+
+        Raises ValueError for a sliver, as `grid_of_size` does.
+        """
+        self.grid_of_size(image.size)
         return self.architecture.fit_image(self.config, self.processor, image, self.maximum_pixels)
 
     def grid_of_size(self, size: tuple[int, int]) -> torch.Tensor:
-        """The grid (3,) that an image of `size` (width, height) px will have."""
-        grid = self.architecture.grid_of_size(self.config, size, self.maximum_pixels)
+        """The grid (3,) that an image of `size` (width, height) px will have.
+
+        Raises ValueError for a sliver, of which less than one visual token would be left.
+        """
+        grid: Sequence[int] = ()
+        if max(size) <= LARGEST_RATIO * min(size):
+            grid = self.architecture.grid_of_size(self.config, size, self.maximum_pixels)
+        if not all(grid) or not grid:
+            raise ValueError(f"{size[0]} × {size[1]} px is too narrow for {self.name}")
         return torch.tensor(grid, device="cpu")
 
     def fitted_size(self, grid: torch.Tensor) -> tuple[int, int]:
@@ -195,7 +206,7 @@ class Backbone:
         )
         settings = {
             "processor": self.processor.image_processor.to_dict(),
-            "pixels": [*budget, self.rescaling],
+            "pixels": [*budget, self.rescaling, READING],
             "config": self.config.vision_config.to_dict(),
             "settings": {n: getattr(self.config, n) for n in self.architecture.vision_settings},
             "before the projector": self.train_projector,
