@@ -85,7 +85,7 @@ SkipUnreadable = Annotated[
 AllowUrls = Annotated[
     bool,
     typer.Option(
-        "--allow-urls", help="Fetch images that a table names by URL; data.options.allow_urls=true."
+        "--allow-urls", help="Fetch images that a table names by URL; a recipe alone may not."
     ),
 ]
 
@@ -140,6 +140,7 @@ def train(
                 overwrite=overwrite,
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
+                allow_urls=allow_urls,
             )
         show_outcome(outcome)
 
@@ -167,7 +168,7 @@ def check(
 
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
         with open_display() as display:
-            checked = run_check(values, settings or (), display)
+            checked = run_check(values, settings or (), display, allow_urls=allow_urls)
         folder = output or Path("runs") / f"{checked.name}-check"
         write_check(checked, folder)
         if as_json:
@@ -214,6 +215,7 @@ def evaluate(
                 threshold=threshold,
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
+                allow_urls=allow_urls,
             )
         show_outcome(outcome)
 

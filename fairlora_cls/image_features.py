@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
-from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.missing_groups import mean_visual_tokens
 from fairlora_cls.engine import prepare_features, start_accelerator
 from fairlora_cls.errors import InputError
@@ -27,7 +27,8 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     made of them. Raises InputError where `run` is no run folder or none of the ids is in its data.
     """
     recipe = recipe_of(run)
-    splits = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
+    options = permitted_options(recipe.data.options, allow_urls=False)
+    splits = load_splits(recipe.data.source, recipe.data.place, options)
     wanted = set(ids)
     examples = tuple(e for e in splits.everything() if e.id in wanted)
     if not examples:

@@ -80,11 +80,13 @@ def train(
     overwrite: bool = False,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
+    allow_urls: bool = False,
     shared: SharedParts | None = None,
 ) -> Outcome:
     """Run a whole recipe: train, predict validation and test, report, and write the run folder.
 
-    Every check that needs no training is made before `folder` is created or touched. `shared`
+    Every check that needs no training is made before `folder` is created or touched. With
+    `allow_urls` images that a table names by URL are fetched; the recipe alone does not. `shared`
     holds what further runs of this process need not load again; it changes no result. Raises
     InputError for bad input and RunError for a run that failed.
     """
@@ -96,7 +98,7 @@ def train(
     if going_on and read_json(folder / "run.json")["status"] == "complete":
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
-        splits, notes = load_run_data(recipe, shared)
+        splits, notes = load_run_data(recipe, shared, allow_urls)
         notes = (*notes, *task.check(recipe, splits))
         groups = encode_run_groups(recipe, splits)
         for finding in quick_check(recipe, splits, skip_unreadable):

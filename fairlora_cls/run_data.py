@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairlora_cls.assembly import RunGroups
 from fairlora_cls.data.batching import ImageFeatures
-from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
@@ -15,9 +15,12 @@ from fairlora_cls.recipe import Recipe
 from fairlora_cls.shared_parts import SharedParts
 
 
-def load_run_data(recipe: Recipe, shared: SharedParts) -> tuple[Splits, tuple[str, ...]]:
+def load_run_data(
+    recipe: Recipe, shared: SharedParts, allow_urls: bool = False
+) -> tuple[Splits, tuple[str, ...]]:
     """The splits that a recipe names, limited, with rare and missing groups treated, and notes."""
-    source, place, options = recipe.data.source, recipe.data.place, recipe.data.options
+    source, place = recipe.data.source, recipe.data.place
+    options = permitted_options(recipe.data.options, allow_urls)
     loaded = shared.once(
         ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
     )

@@ -14,7 +14,7 @@ import numpy as np
 
 from fairlora_cls.classification import batch_maker, predict_logits, prompt_encoder
 from fairlora_cls.data.batching import ordered_batches
-from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.images import find_unreadable
@@ -53,6 +53,7 @@ def evaluate(
     threshold: str | None = None,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
+    allow_urls: bool = False,
 ) -> Outcome:
     """Predict a split again, of the run's own data or of another source, and report on it.
 
@@ -68,7 +69,8 @@ def evaluate(
     claim_report_folder(folder / "report")
     if data:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(data))})
-    loaded = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
+    options = permitted_options(recipe.data.options, allow_urls)
+    loaded = load_splits(recipe.data.source, recipe.data.place, options)
     examples = loaded.split(split)
     recipe = task.fit(recipe, settings, loaded)
     if not examples:

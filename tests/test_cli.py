@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from itertools import product
 
 import pytest
 from typer.testing import CliRunner
@@ -278,6 +279,7 @@ def test_predict_prints_csv_and_nothing_else(cli, small_run, cohort, tmp_path):
 def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monkeypatch):
     from fairlora_cls.data import downloads
 
+    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "cache"))
     folder, _ = small_run
     image = next((cohort / "images").iterdir())
     url = "https://example.org/eye.png"
@@ -286,9 +288,7 @@ def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monke
     assert code == 2
     assert "row 2 names the image 'https://example.org/eye.png'; only local" in error
     content = image.read_bytes()
-    monkeypatch.setattr(
-        downloads.urllib.request, "urlopen", lambda url, timeout: io.BytesIO(content)
-    )
+    monkeypatch.setattr(downloads, "_fetch", lambda url: content)
     code, out, error = cli("predict", folder, "--table", "t.csv", "--allow-urls")
     assert code == 0, error
     first, second = csv.DictReader(io.StringIO(out))
@@ -297,6 +297,35 @@ def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monke
     code, _, error = cli("train", "--allow-urls")
     assert code == 2
     assert "'simulated-fundus' has no option 'allow_urls'" in error
+
+
+def test_a_recipe_alone_fetches_nothing(cli, small_run, cohort, tmp_path, monkeypatch):
+    """A recipe may be a stranger's: the permission is the user's, on every command line anew."""
+    from fairlora_cls.data import downloads
+
+    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "cache"))
+    asked = []
+    content = next((cohort / "images").iterdir()).read_bytes()
+    monkeypatch.setattr(downloads, "_fetch", lambda url: asked.append(url) or content)
+    rows = [
+        f"https://example.org/{split}{i}.png,{label},{sex},{sex},{split}\n"
+        for split in ("train", "validation", "test")
+        for i, (label, sex) in enumerate(product(("no", "yes"), "FM"))
+    ]
+    (tmp_path / "t.csv").write_text("image,label,sex,ethnicity,split\n" + "".join(rows))
+    (tmp_path / "r.yaml").write_text(
+        "data: {source: table, path: t.csv, options: {allow_urls: true}, sensitive: [sex]}\n"
+    )
+    options = "data.options={allow_urls: true, attributes: [sex, ethnicity]}"
+    given = ("--data", "table:t.csv", "--set", options, "--set", "data.sensitive=[sex, ethnicity]")
+    for command in (("train", "r.yaml"), ("check", "r.yaml"), ("evaluate", small_run[0], *given)):
+        code, out, error = cli(*command)
+        assert code == 2
+        assert "--allow-urls" in out + error
+    assert asked == []
+    code, out, error = cli("check", "r.yaml", "--allow-urls", "--json")
+    assert json.loads(out)["facts"]["examples"] == 12
+    assert len(asked) == 12
 
 
 def test_evaluate_writes_beside_the_run(cli, small_run, tmp_path):

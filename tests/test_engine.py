@@ -56,7 +56,7 @@ def test_slivers_are_unreadable_by_name(tmp_path, backbone, display, use_cache):
     """12000 × 61 within 200 times longer than wide, and 3 × 900 beyond."""
     splits = in_folder(tmp_path, [(56, 56), (12000, 61), *[(56, 56)] * 4, (3, 900)])
     accelerator = start_accelerator("fp32", [], tmp_path)
-    with pytest.raises(InputError, match="2 images cannot be read.*12000 × 61"):
+    with pytest.raises(InputError, match=r"2 images cannot be read.*12000 × 61"):
         prepare_features(splits, backbone, use_cache, False, accelerator, display)
     left, dropped, features = prepare_features(
         splits, backbone, use_cache, True, accelerator, display
@@ -79,7 +79,7 @@ def test_a_cache_that_cannot_be_written_is_said_before_the_tower_runs(
     monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "file"))
     monkeypatch.setattr("fairlora_cls.engine.fill_cache", None)
     accelerator = start_accelerator("fp32", [], tmp_path)
-    with pytest.raises(InputError, match="FAIRLORA_CACHE.*--no-vision-cache"):
+    with pytest.raises(InputError, match=r"FAIRLORA_CACHE.*--no-vision-cache"):
         prepare_features(splits, backbone, True, False, accelerator, display)
     _, dropped, _ = prepare_features(splits, backbone, False, False, accelerator, display)
     assert dropped == []

@@ -46,6 +46,33 @@ def test_urls_need_permission(table, monkeypatch):
         resolve_images(table, ["file:///etc/passwd"], allow_urls=True)
 
 
+def test_what_was_fetched_before_needs_no_permission(table, monkeypatch, tmp_path):
+    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "cache"))
+    file = downloads.fetched_file("https://x/y.png")
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"x")
+    assert resolve_images(table, ["https://x/y.png"]) == [file]
+    with pytest.raises(InputError, match="only local files"):
+        resolve_images(table, ["https://x/z.png"])
+
+
+def test_backslashes_of_windows(table):
+    """As slashes where no file has them in its name, and within the folder like any other name."""
+    (table.parent / "images" / "001.png").write_bytes(b"x")
+    (table.parent / "odd\\name.png").write_bytes(b"x")
+    names = ["images\\001.png", ".\\images\\001.png", "odd\\name.png"]
+    expected = ["images/001.png", "images/001.png", "odd\\name.png"]
+    assert resolve_images(table, names) == [table.parent / name for name in expected]
+    for name in ("..\\secret.png", "images\\..\\..\\secret.png", "up\\secret.png", "\\etc\\passwd"):
+        with pytest.raises(InputError, match="outside"):
+            resolve_images(table, [name])
+
+
+def test_a_name_that_no_file_can_have(table):
+    with pytest.raises(InputError, match="row 2"):
+        resolve_images(table, ["a\0.png"])
+
+
 def test_schemes():
     assert downloads.is_url("HTTPS://x/y.png")
     assert not downloads.is_url("ftp://x/y.png")

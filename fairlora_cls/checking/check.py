@@ -34,7 +34,7 @@ from fairlora_cls.checking.shortcuts import (
 )
 from fairlora_cls.checking.structure import find_attributes, find_structure, groupable
 from fairlora_cls.checking.table_rows import inspect_table
-from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
@@ -67,10 +67,16 @@ class Part:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Display) -> Checked:
+def run_check(
+    values: Mapping[str, Any],
+    overrides: Iterable[str],
+    display: Display,
+    *,
+    allow_urls: bool = False,
+) -> Checked:
     """Check everything that a recipe's values (and `key=value` overrides) ask for.
 
-    Bad input becomes findings, not exceptions.
+    With `allow_urls` images that a table names by URL are fetched; the recipe alone does not. Bad input becomes findings, not exceptions.
     """
     overrides = tuple(overrides)
     recipe, findings = read_recipe(values, overrides)
@@ -78,7 +84,7 @@ def run_check(values: Mapping[str, Any], overrides: Iterable[str], display: Disp
     first, sheet, title = None, [], "recipe"
     if recipe is not None:
         title = f"{recipe.data.source} with {recipe.model.backbone}"
-        splits, refusal, part = _load(recipe)
+        splits, refusal, part = _load(recipe, allow_urls)
         parts.append(part)
         facts = None
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
@@ -126,18 +132,18 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
     return [f for f in found if f.severity == "warning"]
 
 
-def _load(recipe: Recipe) -> tuple[Splits | None, Finding | None, Part]:
+def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Finding | None, Part]:
     """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
     data = recipe.data
-    path = data.place
+    path, options = data.place, permitted_options(data.options, allow_urls)
     try:
-        splits = load_splits(data.source, path, data.options)
+        splits = load_splits(data.source, path, options)
         return limit_splits(splits, data.limit), None, Part()
     except InputError as error:
         refusal = Finding("error", "data", str(error))
     if data.source != "table" or path is None:
         return None, refusal, Part()
-    splits, rows = inspect_table(path, data.options)
+    splits, rows = inspect_table(path, options)
     return (limit_splits(splits, data.limit) if splits else None), refusal, Part(rows)
 
 

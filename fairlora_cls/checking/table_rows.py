@@ -98,7 +98,7 @@ def inspect_table(
         names.str.contains("://", regex=False) & (not chosen.get("allow_urls", False)),
         image_column,
         "an address instead of a file",
-        lambda v: "; download the images, only local files are read.",
+        lambda v: "; download the images, or give --allow-urls.",
     )
     root = file.parent.resolve()
     outside = names.map(lambda name: not (root / name).resolve().is_relative_to(root))

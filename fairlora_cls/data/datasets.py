@@ -142,6 +142,12 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
     return values, problems
 
 
+def permitted_options(options: Mapping[str, Any], allow_urls: bool) -> dict[str, Any]:
+    """A recipe's options, which may come from a stranger: images are fetched only where the user
+    allows it too, by --allow-urls."""
+    return {k: v and allow_urls if k == "allow_urls" else v for k, v in options.items()}
+
+
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:
     """Load a source by name. Raises InputError for an unknown source, option or bad data."""
     if source not in DATASETS:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.downloads import download_images, is_url
+from fairlora_cls.data.downloads import download_images, fetched_file, is_url
 from fairlora_cls.data.tables import row_of
 from fairlora_cls.errors import InputError
 
@@ -22,9 +22,10 @@ def resolve_images(
 ) -> list[Path]:
     """The file that each row of `table` names, relative to `folder` (the table's own by default).
 
-    Raises InputError for a name that leaves the folder, by `..`, an absolute path or a link,
-    unless `allow_outside`; for an URL unless `allow_urls`, which fetches it into the cache.
-    Whether a local file exists is not asked: 100,000 rows would take seconds on a network disk.
+    A name with backslashes, as Windows writes them, is taken as one with slashes unless a file is
+    called so. Raises InputError for a name that leaves the folder, by `..`, an absolute path or a
+    link, unless `allow_outside`; for an URL that is not in the cache unless `allow_urls`, which
+    fetches it. Whether a local file exists is not asked: 100,000 rows would take seconds on a network disk.
     """
     root = os.path.realpath(folder or table.parent)
     inside = os.path.join(root, "")
@@ -34,14 +35,21 @@ def resolve_images(
     for row, name in enumerate(names):
         name = name.strip()
         if "://" in name:
-            if not allow_urls or not is_url(name):
+            if not is_url(name) or not (allow_urls or fetched_file(name).is_file()):
                 raise InputError(
                     f"{row_of(table, row)} names the image '{name}'; only local files are read "
-                    "(--allow-urls fetches http and https)."
+                    "(--allow-urls on the command line fetches http and https; a recipe alone does "
+                    "not)."
                 )
             urls[row] = name
             files.append(None)
             continue
+        if "\0" in name:
+            raise InputError(
+                f"{row_of(table, row)} names the image {name!r}, which no file can be."
+            )
+        if "\\" in name and not os.path.exists(os.path.join(root, name)):
+            name = name.replace("\\", "/")
         path = os.path.normpath(os.path.join(root, name))
         parent, base = os.path.split(path)
         if parent not in parents:
