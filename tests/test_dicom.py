@@ -202,6 +202,12 @@ def test_padding_written_without_the_sign_of_the_pixels(tmp_path):
     assert shades(path, "range") == [0, 0, 0, 255]
 
 
+def test_padding_that_no_pixel_can_have_is_no_padding(tmp_path):
+    pixels = np.array([[0, 255], [100, 200]], np.uint8)
+    path = write(tmp_path / "x.dcm", pixels, PixelPaddingValue=65535)
+    assert shades(path, "range") == [0, 255, 100, 200]
+
+
 def test_an_image_of_padding_alone_is_black(tmp_path):
     path = write(tmp_path / "x.dcm", np.zeros((2, 2), np.uint16), PixelPaddingValue=0)
     assert shades(path) == shades(path, "range") == [0, 0, 0, 0]

@@ -1,6 +1,7 @@
 """Matched pairs by plain loops, planted gaps found, and features that cannot be trusted refused."""
 
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from fairlora_cls.evaluation.features import Features, read_features
 from fairlora_cls.evaluation.matching import counterfactual_gaps
 from fairlora_cls.evaluation.matching_section import counterfactual_section, describe_counterfactual
 from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
+from tests.test_archives import write_lying
 
 
 def cohort(count=300, right=(0.9, 0.9, 0.9), seed=0):
@@ -191,6 +193,11 @@ def test_bad_files(tmp_path):
     ):
         with pytest.raises(InputError, match=words):
             read_features(path)
+    lying = write_lying(tmp_path / "lying.npz", "ids", (10**7, 10**9))
+    with zipfile.ZipFile(lying, "a") as archive:
+        archive.writestr("features.npy", b"")
+    with pytest.raises(InputError, match="declares"):
+        read_features(lying)
     np.savez(tmp_path / "half.npz", ids=np.array(["1"]))
     with pytest.raises(InputError, match="no array 'features'"):
         read_features(tmp_path / "half.npz")

@@ -76,7 +76,8 @@ def run_check(
 ) -> Checked:
     """Check everything that a recipe's values (and `key=value` overrides) ask for.
 
-    With `allow_urls` images that a table names by URL are fetched; the recipe alone does not. Bad input becomes findings, not exceptions.
+    With `allow_urls` images that a table names by URL are fetched; the recipe alone does not. Bad
+    input becomes findings, not exceptions.
     """
     overrides = tuple(overrides)
     recipe, findings = read_recipe(values, overrides)

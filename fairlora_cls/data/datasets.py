@@ -145,7 +145,9 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
 def permitted_options(options: Mapping[str, Any], allow_urls: bool) -> dict[str, Any]:
     """A recipe's options, which may come from a stranger: images are fetched only where the user
     allows it too, by --allow-urls."""
-    return {k: v and allow_urls if k == "allow_urls" else v for k, v in options.items()}
+    if allow_urls or not options.get("allow_urls"):
+        return dict(options)
+    return {**options, "allow_urls": False}
 
 
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:

@@ -12,7 +12,11 @@ import numpy as np
 from PIL import Image, ImageOps
 
 BITS_PER_SAMPLE = 258  # a tag of TIFF
-PIECES = ("B", "L", "N")  # byte orders at the end of a raw mode: big, little, the machine's own
+BYTE_ORDERS = (
+    "B",
+    "L",
+    "N",
+)  # byte orders at the end of a raw mode: big, little, the machine's own
 NATIVE = "L" if sys.byteorder == "little" else "B"
 CODESTREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins …
 DEPTH_AT = 42  # … and where it says the bits of a channel, less one
@@ -61,7 +65,7 @@ def read_deep_colour(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_deep(raw_mode: str) -> bool:
-    return raw_mode.endswith(tuple(f";16{order}" for order in PIECES))
+    return raw_mode.endswith(tuple(f";16{order}" for order in BYTE_ORDERS))
 
 
 def _raw_modes(image: Image.Image) -> set[str]:

@@ -118,9 +118,13 @@ def _is_image(pixels: np.ndarray, header: Any) -> np.ndarray | None:
     if first is None or pixels.dtype.kind not in "iu":
         return None
     last = header.get("PixelPaddingRangeLimit")
-    # A header that writes −2000 without a sign means the same bits.
-    bounds = np.array([first, first if last is None else last], np.int64).astype(pixels.dtype)
-    return (pixels < bounds.min()) | (pixels > bounds.max())
+    last = first if last is None else last
+    limits, steps = np.iinfo(pixels.dtype), 2 ** (8 * pixels.dtype.itemsize)
+    # A header that writes −2000 without a sign, as 63536, means the same bits.
+    bounds = [
+        v - steps if v > limits.max else v + steps if v < limits.min else v for v in (first, last)
+    ]
+    return (pixels < min(bounds)) | (pixels > max(bounds))
 
 
 def _windowed(pixels: np.ndarray, header: Any) -> np.ndarray:
