@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from fairlora_cls.data.tables import (
+    check_csv_shape,
     find_table,
     read_json_list,
     read_table,
@@ -73,8 +74,54 @@ def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
         require_columns(semicolons, ["id"], tmp_path / "s.csv")
     with pytest.raises(InputError, match="no text encoding 'klingon'"):
         read_table(path, encoding="klingon")
-    with pytest.raises(InputError, match="not in UTF-8"):
-        read_table(write(tmp_path / "u.csv", "id,sex\n1,F\n".encode("utf-16")))
+    tabs = read_table(write(tmp_path / "b.tsv", "id\tsex\n1\tF\n"), separator="\\t")
+    assert tabs.to_dict("list") == {"id": ["1"], "sex": ["F"]}
+    with pytest.raises(InputError, match=";;"):
+        read_table(path, encoding="cp1250", separator=";;")
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path, codec):
+    frame = read_table(write(tmp_path / "u.csv", '"id",név\n1,Jóska\n'.encode(codec)))
+    assert frame.to_dict("list") == {"id": ["1"], "név": ["Jóska"]}
+
+
+def test_quoted_lines_and_blank_lines_are_no_rows_of_their_own(tmp_path):
+    path = write(tmp_path / "t.csv", 'id,note\r\n\r\n1,"a\n""b"", c"\r\n  \r\n2,\r\n')
+    check_csv_shape(path, ",")
+    frame = read_table(path)
+    assert frame["id"].tolist() == ["1", "2"]
+    assert frame["note"].tolist()[0] == 'a\n"b", c'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [",id,sex\n0,1,F\n", "Unnamed: 0,id,Unnamed: 0.1,sex\n0,1,0,F\n", "id,sex,,\n1,F,,\n"],
+)
+def test_a_column_without_a_name_is_not_read(tmp_path, content):
+    frame = read_table(write(tmp_path / "t.csv", content))
+    assert frame.to_dict("list") == {"id": ["1"], "sex": ["F"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("id,sex,sex \n1,F,F\n", "column 'sex' more than once"),
+        ('id, id\n1,"2"\n', "column 'id' more than once"),
+        ('id,sex,age\n1,"F,\nM",30\n2,F\n', "row 3 has 2 cells .* 3 columns"),
+        ("id,sex\n1,F\n2,F,M\n", "row 3 has 3 cells .* 2 columns"),
+        ("id;sex\n1;a, b\n", "looks separated by semicolons"),
+        ('id,sex\n1,"F\n2,M\n', "not a readable CSV"),
+        ("id,sex\n1,F\0\n", "line 2 holds a NUL"),
+        ("", "it is empty"),
+    ],
+)
+def test_what_is_no_table_by_its_shape(tmp_path, content, words):
+    path = write(tmp_path / "t.csv", content)
+    with pytest.raises(InputError, match=words):
+        check_csv_shape(path, ",")
+    with pytest.raises(InputError, match=words):
+        read_table(path)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +130,7 @@ def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
         ("t.csv", "", "not a readable CSV"),
         ("t.csv", "id,sex\n", "has no rows"),
         ("t.csv", 'id,sex\n1,"F\n', "not a readable CSV"),
-        ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "more fields in its rows than names"),
+        ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "row 2 has 3 cells"),
         ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "not a readable CSV"),
         ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 is not JSON"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),

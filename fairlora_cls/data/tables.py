@@ -5,11 +5,18 @@ N rows.
 
 from __future__ import annotations
 
+import codecs
+import csv
+import gzip
+import io
 import json
+import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +24,14 @@ import pandas as pd
 from fairlora_cls.errors import InputError, nearest
 
 HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")  # their first row is number 1
+# A column that pandas wrote as a table's index, or that a separator at the end of a line makes.
+NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?(_level_\d+)?|__index_level_\d+__)?")
+MARKS = (  # the longer first: one begins with the other
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -31,7 +46,9 @@ def read_table(
 
     `.parquet` (needs pyarrow) and `.jsonl` (one object a line); `.tsv` and `.tab` are separated by
     tabs, everything else by commas unless `separator` says otherwise. `columns` reads only those
-    of them that there are. Raises InputError for a missing, unreadable or empty table.
+    of them that there are. A column without a name, such as the index that pandas writes, is not
+    read. Raises InputError for a missing, unreadable or empty table, a column that stands twice,
+    and a row with more or fewer cells than the first line has names.
     """
     if not path.is_file():
         raise InputError(f"There is no table '{path}'.")
@@ -43,37 +60,126 @@ def read_table(
     else:
         separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
         frame = _read_separated(path, columns, separator, encoding)
-    if frame.empty:
+    if not len(frame):
         raise InputError(f"'{path}' has no rows.")
-    return frame.rename(columns=lambda column: str(column).strip())
+    return frame
 
 
 def _read_separated(
     path: Path, columns: Sequence[str] | None, separator: str, encoding: str
 ) -> pd.DataFrame:
-    wanted = None if columns is None else lambda column: column.strip() in columns
-    try:
-        frame = pd.read_csv(
-            path,
-            sep=separator,
-            encoding="utf-8-sig" if encoding == "utf-8" else encoding,  # with or without its mark
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            usecols=wanted,
+    rows = csv_rows(path, separator, encoding)
+    header = next(rows)
+    wanted = [
+        place
+        for place, name in enumerate(header)
+        if not NAMELESS.fullmatch(name) and (columns is None or name in columns)
+    ]
+    cells = [[row[place] or np.nan for place in wanted] for row in rows]
+    names = [header[place] for place in wanted]
+    return pd.DataFrame(cells, columns=names, index=range(len(cells)), dtype=object)
+
+
+def csv_rows(path: Path, separator: str, encoding: str = "utf-8") -> Iterator[list[str]]:
+    """The first line's names, without outer spaces, and the cells of each row; blank lines pass.
+
+    A byte order mark decides before `encoding` where that is UTF-8. Raises InputError for a name
+    that stands twice (a column may lack a name), a row with more or fewer cells than names, a NUL,
+    a quote that is not closed or not doubled, and a file that is not in `encoding`.
+    """
+    separator = separator.replace("\\t", "\t")  # as a shell hands it on
+    csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
+    with _explained(path, encoding), _open_text(path, encoding_of(path, encoding)) as lines:
+        try:
+            reader = csv.reader(_without_nul(lines, path), delimiter=separator, strict=True)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"A separator is one character, such as ';' or a tab, and not {separator!r}."
+            ) from error
+        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
+        header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
+        if not header:
+            raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
+        refuse_doubled([name for name in header if not NAMELESS.fullmatch(name)], path)
+        yield header
+        for number, row in enumerate(rows):
+            if len(row) != len(header):
+                raise InputError(
+                    _other_separator(header, path)
+                    or f"{row_of(path, number)} has {len(row)} cells where the first line names "
+                    f"{len(header)} columns; a separator or a quote is missing or too many there."
+                )
+            yield row
+
+
+def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None:
+    """Raise InputError, as `csv_rows` does, for doubled columns and for rows of another length."""
+    for _ in csv_rows(path, separator, encoding):
+        pass
+
+
+def encoding_of(path: Path, encoding: str = "utf-8") -> str:
+    """The codec of a text file: what its byte order mark says where `encoding` is UTF-8."""
+    if encoding.lower() not in ("utf-8", "utf8"):
+        return encoding
+    with _open_bytes(path) as file:
+        start = file.read(4)
+    return next((codec for mark, codec in MARKS if start.startswith(mark)), "utf-8-sig")
+
+
+def refuse_doubled(names: Sequence[str], path: Path) -> None:
+    """Raise InputError naming a column that stands twice."""
+    doubled = [name for name, count in Counter(names).items() if count > 1]
+    if doubled:
+        raise InputError(
+            f"'{path}' has the column '{doubled[0]}' more than once; keep one, or give each a name "
+            "of its own."
         )
+
+
+def _open_bytes(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+
+
+def _open_text(path: Path, encoding: str) -> IO[str]:
+    return io.TextIOWrapper(_open_bytes(path), encoding=encoding, newline="")
+
+
+def _other_separator(header: Sequence[str], path: Path) -> str | None:
+    """What to say of a first line that is one name only because other separators part it."""
+    for separator, word in OTHER_SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            return (
+                f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
+                f"data.options.separator='{separator}' (source 'table')."
+            )
+    return None
+
+
+def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(
+                f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
+                "not in UTF-8: save it as UTF-8."
+            )
+        yield line
+
+
+@contextmanager
+def _explained(path: Path, encoding: str) -> Iterator[None]:
+    """What can go wrong in reading a CSV table, as one sentence."""
+    try:
+        yield
     except UnicodeError as error:
         raise InputError(
             f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8, or say what it is in, "
             "such as cp1252 or utf-16 (data.options.encoding of the source 'table')."
         ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, zlib.error) as error:
+    except (csv.Error, EOFError, zlib.error, OSError) as error:
         raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
     except LookupError as error:
         raise InputError(f"There is no text encoding '{encoding}'.") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise InputError(f"'{path}' has more fields in its rows than names in its first line.")
-    return frame
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:
@@ -157,13 +263,8 @@ def require_columns(
     for name in names:
         if name in frame.columns:
             continue
-        only = str(frame.columns[0])
-        for separator, word in OTHER_SEPARATORS.items():
-            if len(frame.columns) == 1 and separator in only:
-                raise InputError(
-                    f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
-                    f"data.options.separator='{separator}' (source 'table')."
-                )
+        if other := _other_separator(list(frame.columns), path):
+            raise InputError(other)
         way_out = f" Name the right one with data.options.{option}." if option else ""
         raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")
 
