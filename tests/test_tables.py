@@ -113,6 +113,7 @@ def test_a_column_without_a_name_is_not_read(tmp_path, content):
         ("id;sex\n1;a, b\n", "looks separated by semicolons"),
         ('id,sex\n1,"F\n2,M\n', "not a readable CSV"),
         ("id,sex\n1,F\0\n", "line 2 holds a NUL"),
+        ("id,sex\r1,F\r,M\r", "line 3 begins with a blank cell"),
         ("", "it is empty"),
     ],
 )

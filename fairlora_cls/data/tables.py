@@ -68,40 +68,37 @@ def read_table(
 def _read_separated(
     path: Path, columns: Sequence[str] | None, separator: str, encoding: str
 ) -> pd.DataFrame:
-    rows = csv_rows(path, separator, encoding)
-    header = next(rows)
-    wanted = [
-        place
-        for place, name in enumerate(header)
-        if not NAMELESS.fullmatch(name) and (columns is None or name in columns)
-    ]
-    cells = [[row[place] or np.nan for place in wanted] for row in rows]
-    names = [header[place] for place in wanted]
-    return pd.DataFrame(cells, columns=names, index=range(len(cells)), dtype=object)
+    check_csv_shape(path, separator, encoding)
+    with _explained(path, encoding):
+        frame = pd.read_csv(
+            path,
+            sep=_one_character(separator),
+            encoding=encoding_of(path, encoding),
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            usecols=None if columns is None else lambda name: _column_name(name) in columns,
+        )
+    frame = frame.rename(columns=_column_name)
+    return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
 
 
-def csv_rows(path: Path, separator: str, encoding: str = "utf-8") -> Iterator[list[str]]:
-    """The first line's names, without outer spaces, and the cells of each row; blank lines pass.
+def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None:
+    """Refuse a CSV table whose rows are not as long as its first line, or that names a column twice.
 
-    A byte order mark decides before `encoding` where that is UTF-8. Raises InputError for a name
-    that stands twice (a column may lack a name), a row with more or fewer cells than names, a NUL,
-    a quote that is not closed or not doubled, and a file that is not in `encoding`.
+    A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
+    NUL, for a quote that is not closed or not doubled, and for a file that is not in `encoding`
+    (where that is UTF-8, a byte order mark decides).
     """
-    separator = separator.replace("\\t", "\t")  # as a shell hands it on
     csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
     with _explained(path, encoding), _open_text(path, encoding_of(path, encoding)) as lines:
-        try:
-            reader = csv.reader(_without_nul(lines, path), delimiter=separator, strict=True)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"A separator is one character, such as ';' or a tab, and not {separator!r}."
-            ) from error
+        separator = _one_character(separator)
+        reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
         rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
-        header = [name.strip().lstrip("\ufeff") for name in next(rows, [])]
+        header = [_column_name(name) for name in next(rows, [])]
         if not header:
             raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
-        refuse_doubled([name for name in header if not NAMELESS.fullmatch(name)], path)
-        yield header
+        refuse_doubled(header, path)
         for number, row in enumerate(rows):
             if len(row) != len(header):
                 raise InputError(
@@ -109,13 +106,19 @@ def csv_rows(path: Path, separator: str, encoding: str = "utf-8") -> Iterator[li
                     or f"{row_of(path, number)} has {len(row)} cells where the first line names "
                     f"{len(header)} columns; a separator or a quote is missing or too many there."
                 )
-            yield row
 
 
-def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None:
-    """Raise InputError, as `csv_rows` does, for doubled columns and for rows of another length."""
-    for _ in csv_rows(path, separator, encoding):
-        pass
+def _column_name(name: str) -> str:
+    return name.strip().lstrip("\ufeff")
+
+
+def _one_character(separator: str) -> str:
+    separator = separator.replace("\\t", "\t")  # as a shell hands it on
+    if len(separator) != 1 or separator in '"\r\n':
+        raise InputError(
+            f"A separator is one character, such as ';' or a tab, and not {separator!r}."
+        )
+    return separator
 
 
 def encoding_of(path: Path, encoding: str = "utf-8") -> str:
@@ -128,8 +131,9 @@ def encoding_of(path: Path, encoding: str = "utf-8") -> str:
 
 
 def refuse_doubled(names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming a column that stands twice."""
-    doubled = [name for name, count in Counter(names).items() if count > 1]
+    """Raise InputError naming a column that stands twice; one without a name may."""
+    counts = Counter(name for name in names if not NAMELESS.fullmatch(name))
+    doubled = [name for name, count in counts.items() if count > 1]
     if doubled:
         raise InputError(
             f"'{path}' has the column '{doubled[0]}' more than once; keep one, or give each a name "
@@ -156,13 +160,21 @@ def _other_separator(header: Sequence[str], path: Path) -> str | None:
     return None
 
 
-def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
+def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
+    """The lines as they are. Raises InputError naming one that pandas would misread."""
+    before = ""
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             raise InputError(
                 f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
                 "not in UTF-8: save it as UTF-8."
             )
+        if before.endswith("\r") and line.startswith(separator):  # its blank cell would be lost
+            raise InputError(
+                f"'{path}' line {number} begins with a blank cell after a bare carriage return "
+                "(as 'CSV (Macintosh)' has them); save it with the usual ends of lines."
+            )
+        before = line
         yield line
 
 
@@ -176,7 +188,7 @@ def _explained(path: Path, encoding: str) -> Iterator[None]:
             f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8, or say what it is in, "
             "such as cp1252 or utf-16 (data.options.encoding of the source 'table')."
         ) from error
-    except (csv.Error, EOFError, zlib.error, OSError) as error:
+    except (csv.Error, pd.errors.ParserError, EOFError, zlib.error, OSError) as error:
         raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
     except LookupError as error:
         raise InputError(f"There is no text encoding '{encoding}'.") from error
