@@ -222,5 +222,5 @@ def test_broken_annotations(root, tmp_path):
     with pytest.raises(InputError, match=r"v1\.json' row 1 lacks the id, image"):
         load_mimic_cxr(root, annotations=str(tmp_path))
     write(tmp_path / "chat_train_MIMIC_CXR_all_gpt4extract_rulebased_v1.json", "[{")
-    with pytest.raises(InputError, match="not a readable JSON"):
+    with pytest.raises(InputError, match="cannot be read as JSON"):
         load_mimic_cxr(root, annotations=str(tmp_path))

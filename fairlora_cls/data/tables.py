@@ -5,10 +5,7 @@ N rows.
 
 from __future__ import annotations
 
-import codecs
 import csv
-import gzip
-import io
 import json
 import re
 import zlib
@@ -16,22 +13,24 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.text_files import (
+    column_name,
+    encoding_of,
+    is_whole,
+    open_text,
+    parse_json,
+)
 from fairlora_cls.errors import InputError, nearest
 
-HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")  # their first row is number 1
+# The first row of these, and of a data set's folder, is number 1.
+HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")
 # A column that pandas wrote as a table's index, or that a separator at the end of a line makes.
 NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?(_level_\d+)?|__index_level_\d+__)?")
-MARKS = (  # the longer first: one begins with the other
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -77,9 +76,11 @@ def _read_separated(
             dtype=str,
             keep_default_na=False,
             na_values=[""],
-            usecols=None if columns is None else lambda name: _column_name(name) in columns,
+            usecols=None if columns is None else lambda name: column_name(name) in columns,
         )
-    frame = frame.rename(columns=_column_name)
+    if columns is not None and frame.columns.empty:
+        raise InputError(f"'{path}' has none of the columns {', '.join(columns)}.")
+    frame = frame.rename(columns=column_name)
     return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
 
 
@@ -91,11 +92,11 @@ def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None
     (where that is UTF-8, a byte order mark decides).
     """
     csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
-    with _explained(path, encoding), _open_text(path, encoding_of(path, encoding)) as lines:
+    with _explained(path, encoding), open_text(path, encoding_of(path, encoding)) as lines:
         separator = _one_character(separator)
         reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
         rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
-        header = [_column_name(name) for name in next(rows, [])]
+        header = [column_name(name) for name in next(rows, [])]
         if not header:
             raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
         refuse_doubled(header, path)
@@ -108,10 +109,6 @@ def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None
                 )
 
 
-def _column_name(name: str) -> str:
-    return name.strip().lstrip("\ufeff")
-
-
 def _one_character(separator: str) -> str:
     separator = separator.replace("\\t", "\t")  # as a shell hands it on
     if len(separator) != 1 or separator in '"\r\n':
@@ -119,15 +116,6 @@ def _one_character(separator: str) -> str:
             f"A separator is one character, such as ';' or a tab, and not {separator!r}."
         )
     return separator
-
-
-def encoding_of(path: Path, encoding: str = "utf-8") -> str:
-    """The codec of a text file: what its byte order mark says where `encoding` is UTF-8."""
-    if encoding.lower() not in ("utf-8", "utf8"):
-        return encoding
-    with _open_bytes(path) as file:
-        start = file.read(4)
-    return next((codec for mark, codec in MARKS if start.startswith(mark)), "utf-8-sig")
 
 
 def refuse_doubled(names: Sequence[str], path: Path) -> None:
@@ -139,14 +127,6 @@ def refuse_doubled(names: Sequence[str], path: Path) -> None:
             f"'{path}' has the column '{doubled[0]}' more than once; keep one, or give each a name "
             "of its own."
         )
-
-
-def _open_bytes(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
-
-
-def _open_text(path: Path, encoding: str) -> IO[str]:
-    return io.TextIOWrapper(_open_bytes(path), encoding=encoding, newline="")
 
 
 def _other_separator(header: Sequence[str], path: Path) -> str | None:
@@ -194,20 +174,22 @@ def _explained(path: Path, encoding: str) -> Iterator[None]:
         raise InputError(f"There is no text encoding '{encoding}'.") from error
 
 
-def read_json_list(path: Path) -> list[dict[str, Any]]:
-    """A JSON file that holds a list of objects; bare NaN, which LLaVA-Rad writes, is read too.
-
-    Raises InputError.
-    """
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    rows = []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"There is no readable file '{path}'.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not a readable JSON file ({error}).") from error
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise InputError(f"'{path}' is not a JSON list of objects.")
-    return entries
+        with open_text(path, encoding_of(path), newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                line = line.strip().lstrip("\ufeff")
+                if line:
+                    rows.append(parse_json(line, f"'{path}' line {number}"))
+                    if not isinstance(rows[-1], dict):
+                        raise InputError(f"'{path}' line {number} is not a JSON object.")
+    except UnicodeError as error:
+        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"'{path}' cannot be read ({error}).") from error
+    names = dict.fromkeys(key for row in rows for key in row)
+    return text_table(list(names), [[row.get(name) for row in rows] for name in names], path)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -218,31 +200,36 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             f"'{path}' is a Parquet table, which needs pyarrow: pip install 'fairlora-cls[parquet]'."
         ) from error
     try:
-        rows = pyarrow.parquet.read_table(path).to_pandas(types_mapper=pd.ArrowDtype)
-    except pyarrow.ArrowException as error:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            table = file.read()
+        columns = [column.to_pylist() for column in table.columns]
+        return text_table(table.column_names, columns, path)
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"'{path}' is not a readable Parquet table ({error}).") from error
-    return pd.DataFrame({name: texts_of(rows[name]) for name in rows.columns})
 
 
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    rows = []
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict):
-                    raise InputError(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"'{path}' line {number} is not JSON ({error.msg}).") from error
-    columns = dict.fromkeys(key for row in rows for key in row)
-    return pd.DataFrame({name: texts_of([row.get(name) for row in rows]) for name in columns})
+def text_table(names: Sequence[str], columns: Sequence[Sequence[Any]], path: Path) -> pd.DataFrame:
+    """Columns of values, N each, as text columns, blanks as NaN; those without a name left out.
 
-
-def texts_of(values: Sequence[Any]) -> pd.Series:
-    """Values as a text column, blanks as NaN."""
-    return pd.Series([_text(value) for value in values], dtype=object)
+    Raises InputError for a name that stands twice, and for a text that no file can hold.
+    """
+    names = [column_name(name) for name in names]
+    refuse_doubled(names, path)
+    texts = {}
+    for name, values in zip(names, columns, strict=True):
+        if NAMELESS.fullmatch(name):
+            continue
+        own = [_text(value) for value in values]
+        for row, text in enumerate(own):
+            if isinstance(text, str) and not is_whole(text):
+                raise InputError(
+                    f"{row_of(path, row)} has {text!r} for '{name}', which holds a NUL or half a "
+                    "character."
+                )
+        texts[name] = own
+    return pd.DataFrame(texts, index=range(len(columns[0]) if columns else 0), dtype=object)
 
 
 def _text(value: Any) -> str | float:
@@ -251,6 +238,8 @@ def _text(value: Any) -> str | float:
         return np.nan
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)
+    if isinstance(value, bytes):  # texts that were written without saying that they are texts
+        return value.decode("utf-8", "backslashreplace") or np.nan
     return str(value) or np.nan
 
 
@@ -261,7 +250,7 @@ def row_of(path: Path | Sequence[Path], row: int) -> str:
     """
     if not isinstance(path, Path):
         return f"'{path[row]}'"
-    headed = not path.name.lower().removesuffix(".gz").endswith(HEADLESS)
+    headed = not (path.is_dir() or path.name.lower().removesuffix(".gz").endswith(HEADLESS))
     return f"'{path}' row {row + 1 + headed}"
 
 
