@@ -147,7 +147,7 @@ def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
         if "\0" in line:
             raise InputError(
                 f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
-                "not in UTF-8: save it as UTF-8."
+                "in another encoding: save it as UTF-8."
             )
         if before.endswith("\r") and line.startswith(separator):  # its blank cell would be lost
             raise InputError(
@@ -207,7 +207,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     except InputError:
         raise
     except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise InputError(f"'{path}' is not a readable Parquet table ({error}).") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"'{path}' is not a readable Parquet table ({reason}).") from error
 
 
 def text_table(names: Sequence[str], columns: Sequence[Sequence[Any]], path: Path) -> pd.DataFrame:
