@@ -9,8 +9,10 @@ from fairlora_cls.data.cells import recorded
 
 @pytest.mark.parametrize(
     "cell",
-    [None, "", "  ", "nan", "NaN", " NA ", "n/a", "N/A", "#N/A", "null", "NULL", "<NA>", math.nan]
-    + [pd.NA, np.float64("nan")],
+    [
+        *[None, "", "  ", "nan", "NaN", " NA ", "n/a", "N/A", "#N/A", "null", "NULL", "<NA>"],
+        *[math.nan, pd.NA, np.float64("nan")],
+    ],
 )
 def test_nothing_is_recorded(cell):
     assert recorded(cell) is None
@@ -41,3 +43,4 @@ def test_names_are_kept_and_whole_numbers_are_whole(cell, name):
 def test_further_words_are_the_callers():
     assert recorded("Unknown") == "Unknown"
     assert recorded("Unknown", ["unknown"]) is None
+    assert recorded("-9.0", ["-9"]) is None

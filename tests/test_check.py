@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fairlora_cls.checking.check import quick_check, run_check
+from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.cli import app
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
@@ -216,17 +217,28 @@ def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
     assert "HAM10000_metadata.csv" in error.message
 
 
-def test_an_attribute_of_many_values_is_said_once(sound):
+def test_many_values_and_what_the_loader_took_for_granted_are_said_once(sound):
     rows = list(csv.DictReader((sound / "table.csv").open()))
     for i, row in enumerate(rows):
         row["age"] = str(30 + i)
+        owner = row.pop("patient")
+        row["Patient ID"] = "p" if i < 6 else owner
+        row["label"] = "no|yes" if i % 5 == 0 else row["label"]
     write_rows(sound, rows)
-    report = run_check(values(sound, sensitive=["age", "sex"]), (), SilentDisplay()).report
+    wanted = values(sound, sensitive=["age", "sex"], options={"attributes": ["sex", "age"]})
+    report = run_check(wanted, (), SilentDisplay()).report
     about_age = [f for f in report.findings if "age" in f.message.split()]
     assert [f.code for f in about_age] == ["many-groups"]
     assert "40 different values" in about_age[0].message
     assert "cut it into bands" in about_age[0].message
     assert set(report.facts["cells"]) == {"sex"}
+    assert report.facts["units"] == 35  # six images of one patient
+    said = [f.message for f in report.findings if f.code == "loader"]
+    assert ["'Patient ID'" in s for s in said] == [True, False]
+    assert ["'no|yes' (8 rows)" in s for s in said] == [False, True]
+    splits = load_splits("table", sound, wanted["data"]["options"])
+    quick = quick_check(build_recipe(wanted), splits, skip_unreadable=True)
+    assert [f.message for f in quick if f.code == "loader"] == said
 
 
 def test_data_is_looked_at_in_spite_of_other_errors(sound):
@@ -273,6 +285,13 @@ def test_the_command(broken, sound, tmp_path, monkeypatch):
     told = json.loads(done.stdout)
     assert told["status"] == "failed"
     assert told == json.loads((tmp_path / "found" / "check.json").read_text(encoding="utf-8"))
+
+
+def test_classes_that_no_label_has_are_one_finding(sound):
+    options = {"classes": ["No", "Yes"], "attributes": ["sex"]}
+    splits, findings = inspect_table(sound, options)
+    assert [f.code for f in findings] == ["unknown-label"]
+    assert not any(splits.everything())
 
 
 def test_train_checks_quickly_before_the_model_loads(sound):

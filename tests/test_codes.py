@@ -11,9 +11,11 @@ from fairlora_cls.data.codes import (
     age_bands,
     decode_column,
     decode_free,
+    decode_required,
     number_names,
     plain,
     read_ages,
+    read_texts,
 )
 from fairlora_cls.errors import InputError
 
@@ -47,5 +49,18 @@ def test_ages():
 
 
 def test_free_values():
-    column = pd.Series([" F ", "", None, "nan", "?"])
-    assert decode_free(column, ["?"]) == ["F", None, None, None, None]
+    column = pd.Series([" F ", "", None, "nan", "?", "1.0", "two \n lines", "9.0"])
+    names = ["F", None, None, None, None, "1", "two lines", None]
+    assert decode_free(column, ["?", "9"]) == names
+
+
+def test_required_values():
+    column = pd.Series(["1.0", "NA"], name="label")
+    assert decode_required(column[:1], FILE) == ["1"]
+    with pytest.raises(InputError, match=r"row 3 has no value for 'label'.*NA"):
+        decode_required(column, FILE)
+
+
+def test_texts_stay_as_they_are():
+    column = pd.Series([" 1.0\n2. ", "nan", " ", None, "None."])
+    assert read_texts(column) == ["1.0\n2.", None, None, None, "None."]

@@ -170,3 +170,23 @@ def test_wrong_places_and_broken_files(tmp_path):
     (tmp_path / "Test" / "data_08001.npz").write_bytes(b"half an archi")
     with pytest.raises(InputError, match=r"data_08001\.npz' cannot be read as an npz"):
         load_fairvlmed(tmp_path)
+
+
+@pytest.mark.parametrize("glaucoma", ["nan", "NA", "", "n/a"])
+def test_a_label_that_is_not_recorded_is_an_error_of_its_row(tmp_path, glaucoma):
+    people = [*PEOPLE[:2], (*PEOPLE[2][:-2], glaucoma, "training")]
+    write_images(tmp_path, people=people)
+    write_summary(tmp_path, people)
+    with pytest.raises(InputError, match=r"data_summary\.csv' row 4 has no value for 'glaucoma'"):
+        load_fairvlmed(tmp_path)
+
+
+def test_notes_and_groups_that_are_not_recorded(tmp_path):
+    people = [("00001", "nan", "NA", "n/a", "null", "", "#N/A", "0.0", "Training "), *PEOPLE[1:]]
+    write_images(tmp_path, people=[PEOPLE[0], *PEOPLE[1:]])
+    write_summary(tmp_path, people)
+    summary = tmp_path / "data_summary.csv"
+    summary.write_text(summary.read_text().replace("Summary.", "nan"))
+    first = load_fairvlmed(tmp_path, text="gpt4_summary").train[0]
+    assert (first.label, first.text) == (0, None)
+    assert set(first.attributes.values()) == {None}

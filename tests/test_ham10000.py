@@ -55,6 +55,13 @@ def test_ham10000_codes_become_names(tmp_path):
     assert splits.attributes == ("sex", "age_group", "age", "localization")
 
 
+def test_ham10000_ids_are_taken_as_they_stand(tmp_path):
+    rows = [("1.0", "NA", "nv", "50", "male"), ("1", "nan", "mel", "n/a", "NULL")]
+    splits = load_splits("ham10000", ham_folder(tmp_path, rows), {})
+    found = {e.id: (e.unit, e.attributes["sex"], e.attributes["age"]) for e in splits.everything()}
+    assert found == {"NA": ("1", "male", "50"), "nan": ("1", None, None)}
+
+
 def test_ham10000_without_localizations_and_with_unknown_ones(tmp_path):
     folder = ham_folder(tmp_path, ROWS)
     table = folder / "HAM10000_metadata.csv"
@@ -75,6 +82,8 @@ def test_ham10000_without_localizations_and_with_unknown_ones(tmp_path):
         (("L", "I", "nv", "-inf", "male"), "row 2 has age '-inf'"),
         (("L", "I", "nv", "50", "m"), "row 2 has sex 'm'"),
         (("", "I", "nv", "50", "male"), "row 2 has no value for 'lesion_id'"),
+        (("nan", "I", "nv", "50", "male"), "row 2 has no value for 'lesion_id'"),
+        (("L", "I", "NA", "50", "male"), "row 2 has no value for 'dx'"),
     ],
 )
 def test_ham10000_unknown_codes_are_refused(tmp_path, row, words):
@@ -154,6 +163,9 @@ def test_questions_of_fairllava(tmp_path):
     assert all(e.text is None for e in splits.everything())
     file.write_text(json.dumps([{"image_id": "I3", "label": "mel"}]))
     with pytest.raises(InputError, match="entry 1 lacks the image_id or new_QA"):
+        load_splits("ham10000", folder, {"questions": str(file)})
+    file.write_text(json.dumps([{**entries[0], "new_QA": [{"Q": "What?", "A": float("nan")}]}]))
+    with pytest.raises(InputError, match="entry 1 has a question or an answer that is blank"):
         load_splits("ham10000", folder, {"questions": str(file)})
     file.write_text(json.dumps([{**entries[0], "image_id": "J"}]))
     with pytest.raises(InputError, match=r"qa\.json' .* has no image of .*metadata"):

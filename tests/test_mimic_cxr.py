@@ -106,6 +106,23 @@ def test_rules_for_uncertain_blank_and_views(root):
         labels(finding="Effusion")
 
 
+def test_numbers_that_a_tool_wrote_as_fractions_still_join(root):
+    for file in ("chexpert", "metadata"):
+        table = root / f"mimic-cxr-2.0.0-{file}.csv.gz"
+        text = gzip.decompress(table.read_bytes()).decode()
+        write(table, text.replace("50414267", "50414267.0").replace("10000032", "10000032.0"))
+    first = load_mimic_cxr(root).train[0]
+    assert first.image == root.resolve() / "files/p10/p10000032/s50414267/02aa.jpg"
+    assert (first.unit, first.attributes["sex"]) == ("p10000032", "Female")
+
+
+def test_a_patient_without_a_number_is_an_error_of_its_row(root):
+    images = [*IMAGES[:2], ("nan", *IMAGES[2][1:])]
+    write_tables(root, images=images)
+    with pytest.raises(InputError, match=r"metadata\.csv\.gz' row 4 has no value for 'subject_id'"):
+        load_mimic_cxr(root)
+
+
 def test_a_tie_between_races_is_unknown(root):
     splits = load_mimic_cxr(root, uncertain="positive")
     found = next(e for e in splits.train if e.id == "096b")
@@ -222,5 +239,5 @@ def test_broken_annotations(root, tmp_path):
     with pytest.raises(InputError, match=r"v1\.json' row 1 lacks the id, image"):
         load_mimic_cxr(root, annotations=str(tmp_path))
     write(tmp_path / "chat_train_MIMIC_CXR_all_gpt4extract_rulebased_v1.json", "[{")
-    with pytest.raises(InputError, match="not a readable JSON"):
+    with pytest.raises(InputError, match="cannot be read as JSON"):
         load_mimic_cxr(root, annotations=str(tmp_path))

@@ -78,13 +78,17 @@ def test_other_findings_views_and_exclusions(tmp_path):
         row(61, Labels=""),
         row(62, Labels="['exclude']"),
         row(63, PatientSex_DICOM="", PatientBirth=""),
+        row(64, PatientSex_DICOM="n/a", PatientBirth="nan", PatientID="1.0", Report="NA"),
+        row(65, Labels="nan"),
     ]
     write(tmp_path, rows)
     splits = load_padchest(tmp_path, finding="cardiomegaly")
     ids = {e.id: e for e in splits.everything()}
-    assert len(ids) == 61
+    assert len(ids) == 62
+    assert ids["0064_a.png"].attributes == ids["0063_a.png"].attributes
+    assert (ids["0064_a.png"].unit, ids["0064_a.png"].text) == ("1", None)
     assert ids["0063_a.png"].attributes == {"sex": None, "age_group": None}
-    assert sum(1 for _ in load_padchest(tmp_path, views=[]).everything()) == 62
+    assert sum(1 for _ in load_padchest(tmp_path, views=[]).everything()) == 63
     with pytest.raises(InputError, match="labelled 'efusion'"):
         load_padchest(tmp_path, finding="efusion")
 
@@ -140,6 +144,9 @@ def test_translated_reports(tmp_path):
         ({"PatientBirth": 2050}, "row 62 has StudyDate_DICOM '20140915' and PatientBirth '2050'"),
         ({"ImageID": "0000_a.png"}, "row 62 has the id '0000_a.png' of row 2 again"),
         ({"PatientID": ""}, "row 62 has no value for 'PatientID'"),
+        ({"PatientID": "NULL"}, "row 62 has no value for 'PatientID'"),
+        ({"Labels": "'pleural effusion'"}, "row 62 has Labels .* not a list"),
+        ({"Labels": "[" * 5000}, "row 62 has Labels .* not a list"),
     ],
 )
 def test_bad_rows_are_named(tmp_path, change, words, monkeypatch):

@@ -86,6 +86,37 @@ def test_embedded_images_of_one_name_are_different_examples(tmp_path):
     assert len({e.id for e in everyone}) == len({e.image for e in everyone}) == 4
 
 
+def plain(folder, **columns):
+    """Four rows without class labels, and what is given."""
+    rows = {"image": embedded(4), "label": ["no", "yes"] * 2, **columns}
+    features = datasets.Features(
+        {name: datasets.Value("string") for name in rows} | {"image": datasets.Image()}
+    )
+    data = datasets.Dataset.from_dict(rows, features=features)
+    data.save_to_disk(str(folder))
+    return folder
+
+
+def test_the_rules_of_tables_hold(tmp_path):
+    owners = {"MRN": ["1", "1.0", "nan", "NA"], "sex": ["n/a", "1.0", "1", "None"]}
+    splits = load_saved_dataset(plain(tmp_path / "good", **owners), id_column="MRN2")
+    found = [(e.unit, e.attributes) for e in sorted(splits.everything(), key=lambda e: e.id)]
+    assert [unit for unit, _ in found] == ["1", "1", "id 2", "id 3"]
+    assert [attributes for _, attributes in found] == [
+        {"sex": sex} for sex in (None, "1", "1", "None")
+    ]
+    assert "'MRN'" in splits.notes[0]
+    for name, columns, words in (
+        ("nan", {"label": ["no", "yes", "nan", "no"]}, "row 3 has no value for 'label'"),
+        ("twice", {"sex": ["F"] * 4, "sex ": ["M"] * 4}, "column 'sex' more than once"),
+        ("nul", {"sex": ["F", "a\0", "F", "F"]}, "row 2 .*NUL"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_saved_dataset(plain(tmp_path / name, **columns))
+    with pytest.raises(InputError, match="class maybe"):
+        load_saved_dataset(tmp_path / "good", classes=["maybe", "no", "yes"])
+
+
 def test_bad_folders(tmp_path):
     with pytest.raises(InputError, match="is no data set that `datasets` saved"):
         load_saved_dataset(tmp_path)

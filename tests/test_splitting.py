@@ -69,8 +69,11 @@ def test_split_names_in_all_spellings():
     assert names == ["train", "validation", "validation", "test"]
     with pytest.raises(InputError, match="row 3 has the split 'trian'; did you mean 'train'"):
         read_split_names(pd.Series(["train", "trian"]), Path("t.csv"))
-    with pytest.raises(InputError, match="row 2 has the split ''"):
-        read_split_names(pd.Series([None]), Path("t.csv"))
+    for missing in (None, " ", "nan", "N/A"):
+        with pytest.raises(InputError, match="row 2 has no value for 'use'"):
+            read_split_names(pd.Series([missing], name="use"), Path("t.csv"))
+    with pytest.raises(InputError, match="row 3 has the split '1'; there is: train"):
+        read_split_names(pd.Series(["test", "1.0"]), Path("t.csv"))
 
 
 def test_few_units_leave_no_split_empty():

@@ -125,8 +125,15 @@ def test_one_example_of_each_class_is_too_few(tmp_path):
 
 def test_unknown_class_attribute_and_place(tmp_path):
     path = write(tmp_path, HEAD + ROWS)
-    with pytest.raises(InputError, match="row 3 has the label 'yes'"):
-        load_table(path, classes=["no", "maybe"])
+    for classes, words in (
+        (["no"], "row 3 has the label 'yes'"),
+        (["no", "maybe", "yes"], "class maybe of .*; the labels are no, yes"),
+        (["No", "Yes"], "class No, Yes of .*; the labels are no, yes"),
+        (["no", "yes", "yes"], "name each class once"),
+        (["no", "nan"], "name each class once"),
+    ):
+        with pytest.raises(InputError, match=words):
+            load_table(path, classes=classes)
     with pytest.raises(InputError, match="no column 'race'"):
         load_table(path, attributes=["race"])
     with pytest.raises(InputError, match="no file or folder"):

@@ -3,11 +3,12 @@
 import gzip
 import sys
 
+import pandas as pd
 import pytest
 
 from fairlora_cls.data.tables import (
+    check_csv_shape,
     find_table,
-    read_json_list,
     read_table,
     require_columns,
     require_unique,
@@ -52,8 +53,32 @@ def test_parquet(tmp_path):
     assert frame["id"].tolist()[0] == "1"  # a whole number stays whole beside a blank
     assert frame["age"].tolist()[0] == "54.5"
     assert frame.isna().to_numpy().tolist() == [[False] * 3, [True] * 3]
+    doubled = pa.table([["1"], ["F"], ["M"]], names=["id", "sex", " sex"])
+    pyarrow.parquet.write_table(doubled, tmp_path / "d.parquet")
+    with pytest.raises(InputError, match="column 'sex' more than once"):
+        read_table(tmp_path / "d.parquet")
     with pytest.raises(InputError, match="not a readable Parquet"):
         read_table(write(tmp_path / "bad.parquet", "PAR1"))
+
+
+def test_the_index_of_a_pandas_frame_is_a_column_only_where_it_has_a_name(tmp_path):
+    pytest.importorskip("pyarrow")
+    frame = pd.DataFrame({"sex": ["F", "M"]}, index=[7, 3])
+    frame.to_parquet(tmp_path / "t.parquet")
+    assert list(read_table(tmp_path / "t.parquet")) == ["sex"]
+    frame.rename_axis("id").to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet")["id"].tolist() == ["7", "3"]
+
+
+def test_names_are_one_line_and_a_mark_within_json_lines_is_passed_over(tmp_path):
+    quoted = read_table(write(tmp_path / "t.csv", '"Patient \n ID"\n1\n'))
+    assert list(quoted) == ["Patient ID"]
+    lines = '\ufeff{"id": "\\ud83d\\ude00"}\n\ufeff{"id": "NA"}\n'  # a pair is one whole character
+    for name, content in (
+        ("t.jsonl", lines.encode()),
+        ("t.jsonl.gz", gzip.compress(lines.encode())),
+    ):
+        assert read_table(write(tmp_path / name, content))["id"].tolist() == ["\U0001f600", "NA"]
 
 
 def test_parquet_without_pyarrow(tmp_path, monkeypatch):
@@ -73,8 +98,55 @@ def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
         require_columns(semicolons, ["id"], tmp_path / "s.csv")
     with pytest.raises(InputError, match="no text encoding 'klingon'"):
         read_table(path, encoding="klingon")
-    with pytest.raises(InputError, match="not in UTF-8"):
-        read_table(write(tmp_path / "u.csv", "id,sex\n1,F\n".encode("utf-16")))
+    tabs = read_table(write(tmp_path / "b.tsv", "id\tsex\n1\tF\n"), separator="\\t")
+    assert tabs.to_dict("list") == {"id": ["1"], "sex": ["F"]}
+    with pytest.raises(InputError, match=";;"):
+        read_table(path, encoding="cp1250", separator=";;")
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_byte_order_mark_says_the_encoding(tmp_path, codec):
+    frame = read_table(write(tmp_path / "u.csv", '"id",név\n1,Jóska\n'.encode(codec)))
+    assert frame.to_dict("list") == {"id": ["1"], "név": ["Jóska"]}
+
+
+def test_quoted_lines_and_blank_lines_are_no_rows_of_their_own(tmp_path):
+    path = write(tmp_path / "t.csv", 'id,note\r\n\r\n1,"a\n""b"", c"\r\n  \r\n2,\r\n')
+    check_csv_shape(path, ",")
+    frame = read_table(path)
+    assert frame["id"].tolist() == ["1", "2"]
+    assert frame["note"].tolist()[0] == 'a\n"b", c'
+
+
+@pytest.mark.parametrize(
+    "content",
+    [",id,sex\n0,1,F\n", "Unnamed: 0,id,Unnamed: 0.1,sex\n0,1,0,F\n", "id,sex,,\n1,F,,\n"],
+)
+def test_a_column_without_a_name_is_not_read(tmp_path, content):
+    frame = read_table(write(tmp_path / "t.csv", content))
+    assert frame.to_dict("list") == {"id": ["1"], "sex": ["F"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("id,sex,sex \n1,F,F\n", "column 'sex' more than once"),
+        ('id, id\n1,"2"\n', "column 'id' more than once"),
+        ('id,sex,age\n1,"F,\nM",30\n2,F\n', "row 3 has 2 cells .* 3 columns"),
+        ("id,sex\n1,F\n2,F,M\n", "row 3 has 3 cells .* 2 columns"),
+        ("id;sex\n1;a, b\n", "looks separated by semicolons"),
+        ('id,sex\n1,"F\n2,M\n', "not a readable CSV"),
+        ("id,sex\n1,F\0\n", "line 2 holds a NUL"),
+        ("id,sex\r1,F\r,M\r", "line 3 begins with a blank cell"),
+        ("", "it is empty"),
+    ],
+)
+def test_what_is_no_table_by_its_shape(tmp_path, content, words):
+    path = write(tmp_path / "t.csv", content)
+    with pytest.raises(InputError, match=words):
+        check_csv_shape(path, ",")
+    with pytest.raises(InputError, match=words):
+        read_table(path)
 
 
 @pytest.mark.parametrize(
@@ -83,11 +155,19 @@ def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
         ("t.csv", "", "not a readable CSV"),
         ("t.csv", "id,sex\n", "has no rows"),
         ("t.csv", 'id,sex\n1,"F\n', "not a readable CSV"),
-        ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "more fields in its rows than names"),
+        ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "row 2 has 3 cells"),
         ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "not a readable CSV"),
-        ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 is not JSON"),
+        ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 cannot be read as JSON"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("t.jsonl", b'{"id": "\xe9"}\n', "not in UTF-8"),
+        ("t.jsonl", '{"id": 1}\n{"sex": "F", "sex ": "M"}\n', "line 2 .*'sex' stands twice"),
+        ("t.jsonl", '{"id": "a\\ud800"}\n', "line 1 .*half a character"),
+        ("t.jsonl", '{"a\\uDC00": 1}\n', "line 1 .*half a character"),
+        ("t.jsonl", '{"id": "\\u0000"}\n', "line 1 .*NUL"),
+        ("t.jsonl", '{"id": 1e999}\n', "1e999 is no finite number"),
+        ("t.jsonl", '{"id": -Infinity}\n', "-Infinity is no finite number"),
+        ("t.jsonl", '{"id": ' + "9" * 5000 + "}\n", "line 1 cannot be read as JSON"),
+        ("t.jsonl", '{"id": ' + "[" * 100_000 + "}\n", "nested too deeply"),
     ],
 )
 def test_broken_tables(tmp_path, name, content, words):
@@ -117,15 +197,3 @@ def test_the_wrong_folder_level_is_pointed_out(tmp_path):
         find_table(tmp_path / "data", ["other.csv"])
     with pytest.raises(InputError, match="no folder"):
         find_table(tmp_path / "nowhere", ["t.csv"])
-
-
-def test_json_lists(tmp_path):
-    entries = read_json_list(write(tmp_path / "a.json", '[{"x": NaN}, {}]'))
-    assert entries[0]["x"] != entries[0]["x"]
-    for content in ("{}", "[1]"):
-        with pytest.raises(InputError, match="not a JSON list of objects"):
-            read_json_list(write(tmp_path / "b.json", content))
-    with pytest.raises(InputError, match="not a readable JSON"):
-        read_json_list(write(tmp_path / "b.json", "[{"))
-    with pytest.raises(InputError, match="no readable file"):
-        read_json_list(tmp_path / "nowhere.json")

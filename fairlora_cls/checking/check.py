@@ -32,7 +32,12 @@ from fairlora_cls.checking.shortcuts import (
     fit_baselines,
     tabulate_baselines,
 )
-from fairlora_cls.checking.structure import find_attributes, find_structure, groupable
+from fairlora_cls.checking.structure import (
+    find_attributes,
+    find_loader_notes,
+    find_structure,
+    groupable,
+)
 from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
@@ -121,7 +126,7 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
 
     Raises InputError for a first image that cannot be read, unless such are to be skipped.
     """
-    found = []
+    found = find_loader_notes(splits)
     for name in groupable(splits, recipe.data.sensitive):
         cells = count_cells(splits, name)
         found += find_small_cells(name, cells, minimum=1)
@@ -152,6 +157,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
     data = recipe.data
     sensitive = single_attributes(data.sensitive)
     findings = [
+        *find_loader_notes(splits),
         *find_structure(splits, classifies=recipe.task == "classify"),
         *find_attributes(splits, sensitive, data.missing_groups),
     ]

@@ -18,6 +18,11 @@ from fairlora_cls.errors import nearest
 MANY_GROUPS = 20  # an attribute with more values than this is not a set of groups
 
 
+def find_loader_notes(splits: Splits) -> list[Finding]:
+    """What the loader took for granted, and its user should look at."""
+    return [Finding("warning", "loader", note) for note in splits.notes]
+
+
 def find_structure(splits: Splits, *, classifies: bool = True) -> list[Finding]:
     """Everything that `validate_splits` refuses, all of it at once, and the units as a note."""
     found = []

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fairlora_cls.checking.findings import Finding, counted
+from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES, split_by_unit
 from fairlora_cls.data.table_source import (
@@ -53,9 +54,9 @@ def inspect_table(
         return None, (Finding("error", "table", str(error)),)
     labels = pd.Series(UNLABELLED, index=frame.index)
     if label_column:
-        labels = frame[label_column].str.strip()
+        labels = frame[label_column].map(recorded)
     named = chosen["classes"] if label_column else None
-    classes = tuple(str(c) for c in named or sorted(labels.dropna().unique()))
+    classes = tuple(recorded(c) or "" for c in named or sorted(labels.dropna().unique()))
     bad = pd.Series(False, index=frame.index)
     found = []
 
@@ -149,9 +150,7 @@ def _good_rows(
             id=str(ids[i]),
             image=(file.parent / frame[chosen["image_column"]][i]).resolve(),
             label=classes.index(labels[i]),
-            attributes={
-                a: None if pd.isna(frame[a][i]) else str(frame[a][i]).strip() for a in attributes
-            },
+            attributes={a: recorded(frame[a][i]) for a in attributes},
             unit=str(units[i]),
         )
         for i in frame.index

@@ -17,12 +17,10 @@ def recorded(cell: Any, missing: Iterable[str] = ()) -> str | None:
     """The name in a cell, or None where nothing is recorded.
 
     Outer spaces go, and a whole number loses its `.0`, so that 1 and 1.0 are one group, one class
-    and one patient. `missing` are further words for "not recorded", in lower case. Not for ids and
-    file names, which are taken as they stand: an image may be called NA.
+    and one patient. `missing` are further words for "not recorded", in lower case and without `.0`.
+    Not for ids and file names, which are taken as they stand: an image may be called NA.
     """
     text = "" if cell is None else str(cell).strip()
-    word = text.lower()
-    if word in NOT_RECORDED or word in missing:
-        return None
     number = _WHOLE_NUMBER.fullmatch(text)
-    return number[1] if number else text
+    name = number[1] if number else text
+    return None if name.lower() in NOT_RECORDED or name.lower() in missing else name

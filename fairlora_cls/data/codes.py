@@ -12,11 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from fairlora_cls.data.groups import AGE_CUTS, age_band
+from fairlora_cls.data.cells import recorded
+from fairlora_cls.data.groups import AGE_CUTS, age_band, check_age_cuts
 from fairlora_cls.data.tables import row_of
+from fairlora_cls.data.text_files import one_line
 from fairlora_cls.errors import InputError
 
-NOT_RECORDED = ("", "nan", "null", "<na>", "n/a")  # no group is ever called one of these
 OLDEST = 130.0  # years; more is no age
 
 UNKNOWN_CODES: dict[str, str | None] = {"-1": None, "unknown": None}
@@ -29,10 +30,7 @@ def number_names(names: Sequence[str]) -> dict[str, str | None]:
 
 def plain(value: Any) -> str:
     """A code as text: no case, no outer spaces, `2.0` as `2`, blank for what is not recorded."""
-    text = "" if value is None else str(value).strip().lower()
-    if text in NOT_RECORDED:
-        return ""
-    return text.removesuffix(".0") if text.removesuffix(".0").lstrip("-").isdigit() else text
+    return (recorded(value) or "").lower()
 
 
 def decode_column(
@@ -93,12 +91,45 @@ def _age(value: str, unknown: Sequence[str]) -> float | None:
 
 
 def age_bands(ages: Sequence[float], cuts: Sequence[float] = AGE_CUTS) -> list[str | None]:
-    """The band of each age, None where it is NaN."""
+    """The band of each age, None where it is NaN. Raises InputError for cuts that do not rise."""
+    check_age_cuts(cuts)
     return [age_band(age, cuts) for age in ages]
 
 
-def decode_free(column: pd.Series, missing: Sequence[str] = NOT_RECORDED) -> list[str | None]:
-    """Values of an attribute that has no coding of its own: outer spaces stripped, missing as None."""
-    missing = {word.lower() for word in (*NOT_RECORDED, *missing)}
-    texts = column.fillna("").astype(str).str.strip()
-    return [None if text.lower() in missing else text for text in texts]
+def decode_free(column: pd.Series, missing: Sequence[str] = ()) -> list[str | None]:
+    """Names in a column that has no coding of its own, None where nothing is recorded.
+
+    `missing`: further words for "not recorded", in any case. A line break or another control
+    character within a name becomes a space.
+    """
+    words = {plain(word) for word in missing}
+    cells = column.fillna("").astype(str)
+    names = {cell: recorded(one_line(cell), words) for cell in cells.unique()}
+    return [names[cell] for cell in cells]
+
+
+def decode_required(column: pd.Series, file: Path | Sequence[Path]) -> list[str]:
+    """As `decode_free`, for labels and patients. Raises InputError naming a row without a value."""
+    return require_recorded(decode_free(column), column, file)
+
+
+def require_recorded(
+    names: Sequence[str | None], column: pd.Series, file: Path | Sequence[Path]
+) -> list[str]:
+    """The names decoded from `column`. Raises InputError naming the first row that has none."""
+    if None in names:
+        row = names.index(None)
+        cell = column.fillna("").astype(str).iloc[row].strip()
+        seen = f" ('{cell}' says that it is not known)" if cell else ""
+        raise InputError(f"{row_of(file, row)} has no value for '{column.name}'{seen}.")
+    return list(names)
+
+
+def read_texts(column: pd.Series) -> list[str | None]:
+    """Reports, questions, answers: as they stand but for outer spaces; None where not recorded."""
+    return [read_text(cell) for cell in column]
+
+
+def read_text(cell: Any) -> str | None:
+    """A text as it stands but for outer spaces; None where nothing is recorded."""
+    return None if recorded(cell) is None else str(cell).strip()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from fairlora_cls.data.codes import decode_column, plain, read_ages
+from fairlora_cls.data.codes import decode_column, decode_required, plain, read_ages
 from fairlora_cls.data.tables import (
     first_file,
     read_table,
     require_columns,
     require_unique,
-    require_values,
     row_of,
 )
 from fairlora_cls.errors import InputError, nearest
@@ -48,17 +48,18 @@ def load_mimic_iv(path: Path, folder: str | None) -> dict[str, dict[str, str | f
     patients = _find(root, "patients.csv")
     people = read_table(patients, columns=["subject_id", "gender", "anchor_age"])
     require_columns(people, ["subject_id", "gender", "anchor_age"], patients)
-    require_values(people, ["subject_id"], patients)
-    require_unique(people["subject_id"], patients)
+    subjects = decode_required(people["subject_id"], patients)
+    require_unique(pd.Series(subjects), patients)
     admissions = _find(root, "admissions.csv")
     visits = read_table(admissions, columns=["subject_id", "race", "ethnicity"])
     race_column = "race" if "race" in visits else "ethnicity"
     require_columns(visits, ["subject_id", race_column], admissions)
-    subjects = people["subject_id"]
     return {
         "sex": dict(zip(subjects, decode_column(people["gender"], SEX, patients), strict=True)),
         "age": dict(zip(subjects, read_ages(people["anchor_age"], patients), strict=True)),
-        "race": _majority(visits["subject_id"], visits[race_column], admissions),
+        "race": _majority(
+            decode_required(visits["subject_id"], admissions), visits[race_column], admissions
+        ),
     }
 
 
@@ -72,7 +73,7 @@ def _find(root: Path, name: str) -> Path:
     return found
 
 
-def _majority(subjects: pd.Series, races: pd.Series, file: Path) -> dict[str, str | None]:
+def _majority(subjects: Sequence[str], races: pd.Series, file: Path) -> dict[str, str | None]:
     """Each subject's most frequent race over admissions, "unknown" not counted; a tie is unknown."""
     counts: dict[str, Counter[str]] = {}
     for subject, race in zip(subjects, decode_races(races, file), strict=True):

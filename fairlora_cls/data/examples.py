@@ -40,6 +40,7 @@ class Splits:
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
+    notes: tuple[str, ...] = ()  # what the loader took for granted, a sentence each
 
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of `train`, `validation` or `test`."""
@@ -99,7 +100,8 @@ def validate_structure(splits: Splits) -> None:
             if home.setdefault(example.unit, name) != name:
                 raise InputError(
                     f"Patient or lesion '{example.unit}' is in both {home[example.unit]} and {name}; "
-                    "put all of its images into one split."
+                    "put all of its images into one split, or name the right column of patients "
+                    "(data.options.unit_column; null: none)."
                 )
 
 

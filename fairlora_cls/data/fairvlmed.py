@@ -15,9 +15,10 @@ from fairlora_cls.data.codes import (
     UNKNOWN_CODES,
     age_bands,
     decode_column,
-    decode_free,
     number_names,
     read_ages,
+    read_texts,
+    require_recorded,
 )
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
@@ -87,15 +88,16 @@ def load_fairvlmed(
     else:
         file, frame = summary, read_table(summary)
         require_columns(frame, ["filename", "use", "glaucoma"], file)
-        require_values(frame, ["filename", "use", "glaucoma"], file)
+        require_values(frame, ["filename"], file)
         frame["filename"] = frame["filename"].str.strip()
         require_unique(frame["filename"], file)
     homes = read_split_names(frame["use"], file)
     labels = decode_column(frame["glaucoma"], GLAUCOMA, file)
+    labels = require_recorded(labels, frame["glaucoma"], file)
     columns = _attributes(frame, file, age_cuts)
     if not columns:
         raise InputError(f"'{path}' has no attribute such as race, gender or ethnicity.")
-    texts = decode_free(frame[text]) if text in frame else [None] * len(frame)
+    texts = read_texts(frame[text]) if text in frame else [None] * len(frame)
     examples = []
     rows = zip(frame["filename"], homes, labels, texts, *columns.values(), strict=True)
     for row, (name, home, label, words, *values) in enumerate(rows):
@@ -105,8 +107,6 @@ def load_fairvlmed(
             raise InputError(
                 f"{row_of(file, row)} names '{name}', which is not in its {home} folder of '{path}'."
             )
-        if label is None:
-            raise InputError(f"{row_of(file, row)} has no value for 'glaucoma'.")
         attributes = dict(zip(columns, values, strict=True))
         examples.append(Example(stem, image, CLASSES.index(label), attributes, stem, words))
     return gather_splits(str(path), CLASSES, tuple(columns), examples, homes)

@@ -41,15 +41,21 @@ def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
 
     None where age is not recorded. Raises InputError for cuts that do not rise from above 0.
     """
+    check_age_cuts(cuts)
     if age is None or not np.isfinite(age):
         return None
     bounds = (0.0, *cuts)
-    if not cuts or any(not low < high for low, high in pairwise(bounds)):
-        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
     for low, high in pairwise(bounds):
         if age <= high:
             return f"({low:g},{high:g}]"
     return f"({bounds[-1]:g},∞)"
+
+
+def check_age_cuts(cuts: Sequence[float]) -> None:
+    """Raise InputError for cuts (years) that do not rise from above 0, or are not finite."""
+    bounds = (0.0, *cuts, np.inf)
+    if not cuts or any(not low < high for low, high in pairwise(bounds)):
+        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
 
 
 def single_attributes(names: Sequence[str]) -> list[str]:

@@ -8,19 +8,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.codes import age_bands, decode_column, decode_free, read_ages
+from fairlora_cls.data.codes import (
+    age_bands,
+    decode_column,
+    decode_free,
+    decode_required,
+    read_ages,
+    read_text,
+    require_recorded,
+)
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, split_examples
 from fairlora_cls.data.tables import (
     find_table,
-    read_json_list,
     read_table,
     require_columns,
     require_unique,
     require_values,
     row_of,
 )
+from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -73,9 +81,12 @@ def load_ham10000(
     file = find_table(path, METADATA)
     frame = read_table(file)
     require_columns(frame, ["lesion_id", "image_id", "dx", "age", "sex"], file)
-    require_values(frame, ["lesion_id", "image_id", "dx"], file)
-    require_unique(frame["image_id"], file)
+    require_values(frame, ["image_id"], file)
+    names = frame["image_id"].str.strip()
+    require_unique(names, file)
+    lesions = decode_required(frame["lesion_id"], file)
     diagnoses = decode_column(frame["dx"], {d: d for d in DIAGNOSES} | LONG_NAMES, file)
+    diagnoses = require_recorded(diagnoses, frame["dx"], file)
     sexes = decode_column(frame["sex"], SEXES, file)
     years = read_ages(frame["age"], file)
     bands = age_bands(years, age_cuts)
@@ -84,7 +95,7 @@ def load_ham10000(
     pairs = _read_questions(Path(questions).expanduser()) if questions else None
     classes = DIAGNOSES if task == "diagnosis" else BINARY
     examples = []
-    rows = zip(frame["image_id"], frame["lesion_id"], diagnoses, sexes, years, bands, strict=True)
+    rows = zip(names, lesions, diagnoses, sexes, years, bands, strict=True)
     for row, (image, lesion, diagnosis, sex, age, band) in enumerate(rows):
         if pairs is not None and image not in pairs:
             continue
@@ -119,12 +130,14 @@ def _read_questions(file: Path) -> dict[str, tuple[tuple[str, str], ...]]:
     found: dict[str, tuple[tuple[str, str], ...]] = {}
     for place, entry in enumerate(read_json_list(file), 1):
         try:
-            pairs = tuple((str(qa["Q"]).strip(), str(qa["A"]).strip()) for qa in entry["new_QA"])
+            pairs = tuple((read_text(qa["Q"]), read_text(qa["A"])) for qa in entry["new_QA"])
             image = str(entry["image_id"])
         except (KeyError, TypeError) as error:
             raise InputError(
                 f"'{file}' entry {place} lacks the image_id or new_QA of FairLLaVA's questions."
             ) from error
+        if any(None in pair for pair in pairs):
+            raise InputError(f"'{file}' entry {place} has a question or an answer that is blank.")
         found[image] = found.get(image, ()) + pairs
     return {image: pairs for image, pairs in found.items() if pairs}
 

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from fairlora_cls.data.chexpert import FINDINGS, label_finding
-from fairlora_cls.data.codes import age_bands, decode_column, read_ages
+from fairlora_cls.data.codes import age_bands, decode_column, decode_required, read_ages, read_text
 from fairlora_cls.data.demographics import SEX, decode_races, load_mimic_iv
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
@@ -23,13 +23,13 @@ from fairlora_cls.data.splitting import SPLIT_ALIASES, gather_splits, read_split
 from fairlora_cls.data.tables import (
     find_table,
     first_file,
-    read_json_list,
     read_table,
     require_columns,
     require_unique,
     require_values,
     row_of,
 )
+from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
 
 PREFIX = "mimic-cxr-2.0.0-"
@@ -139,7 +139,12 @@ def _read(path: Path, part: str, columns: list[str]) -> tuple[pd.DataFrame, Path
     file = find_table(path, [f"{PREFIX}{part}.csv"])
     frame = read_table(file, columns=columns)
     require_columns(frame, columns, file)
-    require_values(frame, [c for c in columns if c.endswith("_id")], file)
+    if "dicom_id" in frame:
+        require_values(frame, ["dicom_id"], file)
+        frame["dicom_id"] = frame["dicom_id"].str.strip()
+    for key in ("subject_id", "study_id"):  # numbers, which some tool may have written as 1.0
+        if key in frame:
+            frame[key] = decode_required(frame[key], file)
     if part == "metadata":
         require_unique(frame["dicom_id"], file)
     return frame, file
@@ -183,7 +188,7 @@ def _annotation_row(
     try:
         subject, study = str(entry["id"]).split("_")[:2]
         image = str(entry["image"])
-        answer = _text(entry["conversations"][-1]["value"])
+        answer = entry["conversations"][-1]["value"]
         label = entry["chexpert_labels"].get(finding)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
@@ -195,15 +200,14 @@ def _annotation_row(
         "subject_id": subject,
         "study_id": study,
         "image": f"files/{image.removeprefix('mimic/').removeprefix('files/')}",
-        "ViewPosition": _text(entry.get("view")),
-        "finding": _text(label),
-        "text": (answer or "").replace("<image>", "").strip() or None,
-        **{key: _text(entry.get(key)) for key in ("reason", "gender", "anchor_age", "race_major")},
+        "ViewPosition": read_text(entry.get("view")),
+        "finding": read_text(label),
+        "text": read_text(str(answer or "").replace("<image>", "")),
+        **{
+            key: read_text(entry.get(key))
+            for key in ("reason", "gender", "anchor_age", "race_major")
+        },
     }
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value != value else str(value)
 
 
 def _attributes(

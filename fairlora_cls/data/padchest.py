@@ -11,20 +11,28 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairlora_cls.data.codes import OLDEST, age_bands, decode_column, decode_free
+from fairlora_cls.data.codes import (
+    OLDEST,
+    age_bands,
+    decode_column,
+    decode_required,
+    plain,
+    read_text,
+    read_texts,
+)
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.splitting import gather_splits, split_examples
 from fairlora_cls.data.tables import (
     find_table,
-    read_json_list,
     read_table,
     require_columns,
     require_unique,
     require_values,
     row_of,
 )
+from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
 
 LABELS = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
@@ -59,8 +67,9 @@ def load_padchest(
     file = find_table(path, [LABELS])
     frame = read_table(file, columns=COLUMNS)
     require_columns(frame, [c for c in COLUMNS if c != "Report"], file)
-    require_values(frame, ["ImageID", "PatientID"], file)
-    require_unique(frame["ImageID"], file)
+    require_values(frame, ["ImageID"], file)
+    names = frame["ImageID"].str.strip()
+    require_unique(names, file)
     labels = _parse_labels(frame["Labels"], file)
     known = {label for own in labels if own for label in own}
     if finding not in known:
@@ -69,13 +78,13 @@ def load_padchest(
         )
     ages, sexes = _ages(frame, file), decode_column(frame["PatientSex_DICOM"], SEX, file)
     bands = age_bands(ages, age_cuts)
-    texts = decode_free(frame["Report"]) if "Report" in frame else [None] * len(frame)
+    texts = read_texts(frame["Report"]) if "Report" in frame else [None] * len(frame)
     translated = _read_translations(annotations)
     shown = {view.lower() for view in views}
     images = _index_images(path)
     examples = []
     rows = zip(
-        frame["ImageID"].str.strip(), frame["PatientID"].str.strip(), frame["Projection"].fillna(""),
+        names, decode_required(frame["PatientID"], file), frame["Projection"].fillna(""),
         labels, sexes, bands, texts, strict=True,
     )  # fmt: skip
     for row, (name, patient, view, own, sex, band, text) in enumerate(rows):
@@ -109,9 +118,11 @@ def _parse_labels(column: pd.Series, file: Path) -> list[frozenset[str] | None]:
     texts = column.fillna("")
     for text in texts.unique():
         try:
-            value = ast.literal_eval(text.strip() or "[]")
-            labels = frozenset(str(label).strip().lower() for label in value) - {"", "nan"}
-        except (ValueError, SyntaxError, TypeError) as error:
+            value = ast.literal_eval(text.strip() if plain(text) else "[]")
+            if not isinstance(value, list | tuple | set):
+                raise ValueError("no list")
+            labels = frozenset(plain(label) for label in value) - {""}
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
             row = int((texts == text).argmax())
             raise InputError(
                 f"{row_of(file, row)} has Labels {text!r}, which is not a list such as ['normal']."
@@ -122,10 +133,10 @@ def _parse_labels(column: pd.Series, file: Path) -> list[frozenset[str] | None]:
 
 def _ages(frame: pd.DataFrame, file: Path) -> list[float]:
     """Study year − PatientBirth; NaN where either is blank. Raises InputError for no possible age."""
-    years = pd.to_numeric(frame["StudyDate_DICOM"].str.strip().str[:4], errors="coerce")
-    births = pd.to_numeric(frame["PatientBirth"], errors="coerce")
-    ages = years - births
-    blank = frame["StudyDate_DICOM"].isna() | frame["PatientBirth"].isna()
+    dates, births = (frame[name].map(plain) for name in ("StudyDate_DICOM", "PatientBirth"))
+    years = pd.to_numeric(dates.str[:4], errors="coerce")
+    ages = years - pd.to_numeric(births, errors="coerce")
+    blank = (dates == "") | (births == "")
     wrong = ~blank & ~ages.between(0, OLDEST)
     if wrong.any():
         row = int(wrong.argmax())
@@ -148,14 +159,9 @@ def _read_translations(files: Sequence[str]) -> dict[str, tuple[str | None, str]
     for name in files:
         file = Path(name).expanduser()
         for place, entry in enumerate(read_json_list(file), 1):
-            if "ImageID" not in entry:
+            if not str(entry.get("ImageID") or "").strip():
                 raise InputError(f"'{file}' entry {place} has no ImageID.")
-            findings, indication = (_words(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
+            findings, indication = (read_text(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
             if findings:
-                texts[str(entry["ImageID"])] = (indication, findings)
+                texts[str(entry["ImageID"]).strip()] = (indication, findings)
     return texts
-
-
-def _words(value: object) -> str | None:
-    """A text of the JSON; None where it is blank, null or the bare NaN that Python writes."""
-    return value.strip() or None if isinstance(value, str) else None

@@ -5,17 +5,29 @@ N rows.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
-from fairlora_cls.data.codes import age_bands, decode_free, read_ages
+from fairlora_cls.data.codes import (
+    age_bands,
+    decode_free,
+    decode_required,
+    plain,
+    read_ages,
+    read_texts,
+)
 from fairlora_cls.data.examples import UNLABELLED, Example, Splits
+from fairlora_cls.data.labels import code_labels, name_classes, note_combined, sort_classes
 from fairlora_cls.data.splitting import gather_splits, read_split_names, split_examples
 from fairlora_cls.data.tables import require_columns, require_unique, require_values, row_of
-from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.data.units import choose_unit_column, find_candidates
+from fairlora_cls.errors import InputError
+
+AGE_GROUP = "age_group"  # the attribute that `age_column` becomes
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class Columns:
     label: str | None  # None: no labels, for texts
     id: str
     split: str
-    unit: str
+    unit: str | None  # None: no column of patients or lesions
     text: str | None
     age: str | None
     question: str | None = None
@@ -46,57 +58,91 @@ class Part:
     frame: pd.DataFrame
 
 
-def name_attributes(
-    parts: Sequence[Part], columns: Columns, attributes: Sequence[str] | None
-) -> tuple[str, ...]:
-    """The attribute columns, all that have no other use by default; needed columns are checked."""
-    if attributes is None:
-        attributes = [c for c in parts[0].frame.columns if c not in columns.all]
+@dataclass(frozen=True)
+class Uses:
+    """What each column of the tables is used for, and what there is to say of the choice."""
+
+    columns: Columns
+    attributes: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def choose_uses(parts: Sequence[Part], columns: Columns, attributes: Sequence[str] | None) -> Uses:
+    """Find the column of patients and the attributes: by default all that have no other use.
+
+    Raises InputError for a needed column that is not there, and for an image without a name.
+    """
     for part in parts:
         for use in ("image", "label", "text", "age", "question", "answer"):
             named = [name for name in [getattr(columns, use)] if name]
             require_columns(part.frame, named, part.file, f"{use}_column")
-        require_columns(part.frame, attributes, part.file, "attributes")
-        filled = [columns.image, *([columns.label] if columns.label else [])]
-        require_values(part.frame, filled, part.file)
-    return tuple(attributes)
+        require_columns(part.frame, attributes or (), part.file, "attributes")
+        require_values(part.frame, [columns.image], part.file)
+    frames = [part.frame for part in parts]
+    candidates = find_candidates(frames, columns.all)
+    unit, notes = choose_unit_column(frames, columns.unit, candidates)
+    if attributes is None:
+        others = [c for c in frames[0] if c not in columns.all and c not in candidates]
+        lacking = [c for c in others if any(c not in frame for frame in frames)]
+        attributes = [c for c in others if c not in lacking]
+        notes += tuple(
+            f"The column '{c}' is not in every table, so it is no attribute." for c in lacking
+        )
+    if columns.age and AGE_GROUP in attributes:
+        raise InputError(
+            f"'{parts[0].file}' has a column '{AGE_GROUP}', which data.options.age_column makes "
+            "too; leave that option away, or name data.options.attributes without it."
+        )
+    return Uses(replace(columns, unit=unit), tuple(dict.fromkeys(attributes)), notes)
 
 
 def build_splits(
     parts: Sequence[Part],
     images: Sequence[Sequence[Path]],
-    columns: Columns,
-    attributes: Sequence[str],
+    uses: Uses,
     *,
     age_cuts: Sequence[float],
     missing_values: Sequence[str],
     classes: Sequence[str],
     stratify: Sequence[str],
     seed: int,
+    known_classes: Sequence[str] = (),
 ) -> Splits:
-    """Splits of all parts' rows, `images` the file of each. Raises InputError naming row and value."""
+    """Splits of all parts' rows, `images` the file of each.
+
+    `classes`: those that the user names, each with a label; else `known_classes`, those that the
+    data declares; else the labels, sorted. Raises InputError naming row and value.
+    """
+    columns, attributes, notes = uses.columns, uses.attributes, uses.notes
     names: tuple[str, ...] = (UNLABELLED,)
+    coded = [[0] * len(part.frame) for part in parts]
     if columns.label:
-        names = tuple(str(c) for c in classes) or _class_names(parts, columns.label)
+        labels = [decode_required(part.frame[columns.label], part.file) for part in parts]
+        counts = Counter(label for own in labels for label in own)
+        files = [part.file for part in parts]
+        if classes:
+            names = name_classes(classes, counts)
+        else:
+            names = tuple(known_classes) or sort_classes(labels, files)
+            notes += note_combined(counts)
+        coded = [code_labels(own, names, file) for own, file in zip(labels, files, strict=True)]
+    words = tuple(plain(word) for word in missing_values)
     examples: list[Example] = []
     homes: list[str] = []
-    for part, files in zip(parts, images, strict=True):
+    for part, files, codes in zip(parts, images, coded, strict=True):
         frame, file = part.frame, part.file
-        labels = [0] * len(frame)
-        if columns.label:
-            labels = _read_labels(frame[columns.label], names, file)
         ids = _read_ids(part, columns)
-        units = frame[columns.unit].fillna(ids).str.strip() if columns.unit in frame else ids
-        known = {a: decode_free(frame[a], missing_values) for a in attributes}
+        units = _read_units(frame, columns.unit, ids, words)
+        known = {a: decode_free(frame[a], words) for a in attributes}
         if columns.age:
-            words = ("unknown", *(word.lower() for word in missing_values))
-            known["age_group"] = age_bands(read_ages(frame[columns.age], file, words), age_cuts)
-        texts = decode_free(frame[columns.text]) if columns.text else [None] * len(frame)
+            ages = read_ages(frame[columns.age], file, ("unknown", *words))
+            known[AGE_GROUP] = age_bands(ages, age_cuts)
+        texts = read_texts(frame[columns.text]) if columns.text else [None] * len(frame)
         pairs = _read_pairs(part, columns)
         examples += [
             Example(name, image, label, dict(zip(known, values, strict=True)), unit, text, own)
             for name, image, label, unit, text, own, *values in zip(
-                ids, files, labels, units, texts, pairs, *known.values(), strict=True
+                ids, files, codes, units, texts, pairs, *known.values(), strict=True
             )
         ]
         if part.home:
@@ -105,36 +151,19 @@ def build_splits(
             homes += read_split_names(frame[columns.split], file)
     _refuse_one_unit(examples, columns.unit, parts[0].file)
     homes = homes or split_examples(examples, names, stratify, seed)
-    shown = (*attributes, "age_group") if columns.age else tuple(attributes)
-    return gather_splits(str(parts[0].file), names, shown, examples, homes)
+    shown = (*attributes, AGE_GROUP) if columns.age else attributes
+    splits = gather_splits(str(parts[0].file), names, shown, examples, homes)
+    return replace(splits, notes=notes)
 
 
-def _class_names(parts: Sequence[Part], column: str) -> tuple[str, ...]:
-    """The sorted labels. Raises InputError where two differ in nothing but case."""
-    first: dict[str, str] = {}
-    for part in parts:
-        labels = part.frame[column].str.strip()
-        for label in labels.unique():
-            known = first.setdefault(label.casefold(), label)
-            if known != label:
-                row = int((labels == label).argmax())
-                raise InputError(
-                    f"{row_of(part.file, row)} has the label '{label}', and others have '{known}'; "
-                    "write them alike, or name the classes with data.options.classes."
-                )
-    return tuple(sorted(first.values()))
-
-
-def _read_labels(column: pd.Series, classes: tuple[str, ...], file: Path) -> list[int]:
-    labels = column.str.strip()
-    unknown = ~labels.isin(classes)
-    if unknown.any():
-        row = int(unknown.argmax())
-        raise InputError(
-            f"{row_of(file, row)} has the label '{labels[row]}'{nearest(labels[row], classes)}"
-        )
-    index = {name: k for k, name in enumerate(classes)}
-    return [index[label] for label in labels]
+def _read_units(
+    frame: pd.DataFrame, column: str | None, ids: Sequence[str], missing: Sequence[str]
+) -> list[str]:
+    """Patient or lesion of each row; a row without one is its own, and shares it with no patient."""
+    if column is None or column not in frame:
+        return list(ids)
+    units = decode_free(frame[column], missing)
+    return [unit or f"id {own}" for unit, own in zip(units, ids, strict=True)]
 
 
 def _read_pairs(part: Part, columns: Columns) -> list[tuple[tuple[str, str], ...]]:
@@ -145,8 +174,8 @@ def _read_pairs(part: Part, columns: Columns) -> list[tuple[tuple[str, str], ...
                 "data.options.question_column and answer_column belong together; name both or none."
             )
         return [()] * len(part.frame)
-    asked = decode_free(part.frame[columns.question])
-    answered = decode_free(part.frame[columns.answer])
+    asked = read_texts(part.frame[columns.question])
+    answered = read_texts(part.frame[columns.answer])
     pairs = []
     for row, pair in enumerate(zip(asked, answered, strict=True)):
         if (pair[0] is None) != (pair[1] is None):
@@ -168,9 +197,9 @@ def _read_ids(part: Part, columns: Columns) -> pd.Series:
     return ids
 
 
-def _refuse_one_unit(examples: Sequence[Example], column: str, file: Path) -> None:
+def _refuse_one_unit(examples: Sequence[Example], column: str | None, file: Path) -> None:
     if len(examples) > 1 and len({e.unit for e in examples}) == 1:
         raise InputError(
             f"'{file}' has '{examples[0].unit}' as '{column}' in every row, so no split is possible; "
-            "name the right column with data.options.unit_column (a name that no column has: none)."
+            "name the right column with data.options.unit_column (null: none)."
         )

@@ -16,9 +16,10 @@ import pandas as pd
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
-from fairlora_cls.data.rows import Columns, Part, build_splits, name_attributes
+from fairlora_cls.data.rows import Columns, Part, build_splits, choose_uses
 from fairlora_cls.data.splitting import SPLIT_ALIASES
-from fairlora_cls.data.tables import row_of, texts_of
+from fairlora_cls.data.tables import row_of, text_table
+from fairlora_cls.data.units import USUAL
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import cache_folder, writable, write_atomically
 
@@ -33,7 +34,7 @@ def load_saved_dataset(
     label_column: str | None = "label",
     id_column: str = "id",
     split_column: str = "split",
-    unit_column: str = "patient",
+    unit_column: str | None = USUAL,
     text_column: str | None = None,
     question_column: str | None = None,
     answer_column: str | None = None,
@@ -67,7 +68,7 @@ def load_saved_dataset(
     )
     library = _import_library(path)
     loaded = _load(path, library)
-    parts, paths = [], []
+    parts, paths, declared = [], [], ()
     for home, rows in loaded.items():
         file = path / home if home else path
         _check_has(rows.column_names, [c for c in (image_column, label_column) if c], file)
@@ -75,9 +76,9 @@ def load_saved_dataset(
         parts.append(Part(file, home and _split_name(home, path), frame))
         paths.append(embedded)
         kind = rows.features[label_column] if label_column else None
-        if classes is None and isinstance(kind, library.ClassLabel):
-            classes = kind.names
-    chosen = name_attributes(parts, columns, attributes)
+        if isinstance(kind, library.ClassLabel):
+            declared = kind.names
+    uses = choose_uses(parts, columns, attributes)
     files = []
     for part, embedded in zip(parts, paths, strict=True):
         names = [n for n, own in zip(part.frame[image_column], embedded, strict=True) if not own]
@@ -94,13 +95,13 @@ def load_saved_dataset(
     return build_splits(
         parts,
         files,
-        columns,
-        chosen,
+        uses,
         age_cuts=age_cuts,
         missing_values=missing_values,
         classes=classes or (),
         stratify=stratify,
         seed=seed,
+        known_classes=declared,
     )
 
 
@@ -144,20 +145,26 @@ def _read_rows(
     rows: Any, image_column: str, file: Path, library: ModuleType
 ) -> tuple[pd.DataFrame, list[Path | None]]:
     """The rows as text, class codes as names; and the file of each image that was embedded."""
-    columns: dict[str, list[Any]] = {name: [] for name in rows.column_names}
+    kinds = rows.features
+    names = [  # not a mask or another view, which is no attribute
+        name
+        for name in rows.column_names
+        if name == image_column or not isinstance(kinds[name], library.Image)
+    ]
+    columns: dict[str, list[Any]] = {name: [] for name in names}
     embedded: list[Path | None] = []
     # Arrow's own values: the images stay bytes, nothing is decoded here.
     for batch in rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
-        for name in rows.column_names:
+        for name in names:
             values = batch.column(name).to_pylist()
             if name == image_column:
                 start = len(embedded)
                 embedded += [_embedded_image(v, file, start + i) for i, v in enumerate(values)]
                 values = [_image_name(v, start + i) for i, v in enumerate(values)]
-            elif isinstance(rows.features[name], library.ClassLabel):
-                values = [_class_name(rows.features[name], v, file, name) for v in values]
+            elif isinstance(kinds[name], library.ClassLabel):
+                values = [_class_name(kinds[name], v, file, name) for v in values]
             columns[name] += values
-    return pd.DataFrame({name: texts_of(values) for name, values in columns.items()}), embedded
+    return text_table(names, list(columns.values()), file), embedded
 
 
 def _embedded_image(value: Any, file: Path, row: int) -> Path | None:

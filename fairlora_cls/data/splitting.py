@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.codes import decode_required
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.data.tables import row_of
 from fairlora_cls.errors import InputError, nearest
@@ -32,14 +33,12 @@ GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill every stretch evenl
 
 def read_split_names(column: pd.Series, file: Path | Sequence[Path]) -> list[str]:
     """Split names of a column, in any of the usual spellings. Raises InputError naming the row."""
-    texts = column.fillna("").astype(str)
-    known = {text: SPLIT_ALIASES.get(text.strip().lower()) for text in texts.unique()}
-    homes = [known[text] for text in texts]
+    names = decode_required(column, file)
+    homes = [SPLIT_ALIASES.get(name.lower()) for name in names]
     if None in homes:
         row = homes.index(None)
-        value = texts.iloc[row]
         raise InputError(
-            f"{row_of(file, row)} has the split '{value}'{nearest(value, SPLIT_ALIASES)}"
+            f"{row_of(file, row)} has the split '{names[row]}'{nearest(names[row], SPLIT_ALIASES)}"
         )
     return homes
 
@@ -67,7 +66,9 @@ def split_by_unit(
             home[own[rank]] = SPLIT_NAMES[int(np.searchsorted(bounds, place))]
     for name in SPLIT_NAMES[1:]:
         if shares[name] > 0 and name not in home.values():
-            spare = max(([u for u in own if home[u] == "train"] for own in members), key=len)
+            spare = max(
+                ([u for u in own if home[u] == "train"] for own in members), key=len, default=[]
+            )
             if len(spare) > 1:
                 home[spare[-1]] = name
     return [home[unit] for unit in units]

@@ -13,9 +13,10 @@ import pandas as pd
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
-from fairlora_cls.data.rows import Columns, Part, build_splits, name_attributes
+from fairlora_cls.data.rows import Columns, Part, build_splits, choose_uses
 from fairlora_cls.data.splitting import SPLIT_ALIASES
 from fairlora_cls.data.tables import point_at, read_table
+from fairlora_cls.data.units import USUAL
 from fairlora_cls.errors import InputError, nearest
 
 TABLE_NAMES = tuple(
@@ -34,7 +35,7 @@ def load_table(
     label_column: str | None = "label",
     id_column: str = "id",
     split_column: str = "split",
-    unit_column: str = "patient",
+    unit_column: str | None = USUAL,
     text_column: str | None = None,
     question_column: str | None = None,
     answer_column: str | None = None,
@@ -53,12 +54,15 @@ def load_table(
     """Read `path`, a table (CSV, TSV, Parquet, JSON lines) or a folder that holds one.
 
     Image paths are relative to the table. A folder may instead hold train, validation and test
-    folders with a table each. Without `id_column` in the table the image path is the id; without
-    `unit_column` every example is its own unit; without `split_column` units are split 80/10/10 by
-    `seed`, stratified by label and the attributes `stratify`. `attributes` defaults to every column
-    that is none of these; `age_column` becomes the attribute age_group, banded at `age_cuts`
-    (years); `missing_values` are words that mean "not recorded"; `classes` defaults to the sorted
-    labels (the last is positive). Without `label_column` (null) there are no classes: for texts. Raises InputError naming file, column, row and value.
+    folders with a table each. Without `id_column` in the table the image path is the id. Rows of
+    one `unit_column` stay together; where no column is called `patient`, one of another usual name
+    whose values repeat is taken, and null takes none. Without `split_column` units are split
+    80/10/10 by `seed`, stratified by label and the attributes `stratify`. `attributes` defaults to
+    every column that has none of these uses and is in every table; `age_column` becomes the
+    attribute age_group, banded at `age_cuts` (years); `missing_values` are further words that mean
+    "not recorded"; `classes` defaults to the sorted labels (the last is positive). Without
+    `label_column` (null) there are no classes: for texts. Raises InputError naming file, column,
+    row and value.
     """
     parts = [
         Part(file, home, read_table(file, separator=separator, encoding=encoding))
@@ -77,7 +81,7 @@ def load_table(
         question=question_column,
         answer=answer_column,
     )
-    attributes = name_attributes(parts, columns, attributes)
+    uses = choose_uses(parts, columns, attributes)
     paths = [
         resolve_images(
             part.file,
@@ -90,8 +94,7 @@ def load_table(
     return build_splits(
         parts,
         paths,
-        columns,
-        attributes,
+        uses,
         age_cuts=age_cuts,
         missing_values=missing_values,
         classes=classes or (),

@@ -5,18 +5,32 @@ N rows.
 
 from __future__ import annotations
 
+import csv
 import json
+import re
 import zlib
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.text_files import (
+    column_name,
+    encoding_of,
+    is_whole,
+    open_text,
+    parse_json,
+)
 from fairlora_cls.errors import InputError, nearest
 
-HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")  # their first row is number 1
+# The first row of these, and of a data set's folder, is number 1.
+HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")
+# A column that pandas wrote as a table's index, or that a separator at the end of a line makes.
+NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?(_level_\d+)?|__index_level_\d+__)?")
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
@@ -31,7 +45,9 @@ def read_table(
 
     `.parquet` (needs pyarrow) and `.jsonl` (one object a line); `.tsv` and `.tab` are separated by
     tabs, everything else by commas unless `separator` says otherwise. `columns` reads only those
-    of them that there are. Raises InputError for a missing, unreadable or empty table.
+    of them that there are. A column without a name, such as the index that pandas writes, is not
+    read. Raises InputError for a missing, unreadable or empty table, a column that stands twice,
+    and a row with more or fewer cells than the first line has names.
     """
     if not path.is_file():
         raise InputError(f"There is no table '{path}'.")
@@ -43,53 +59,137 @@ def read_table(
     else:
         separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
         frame = _read_separated(path, columns, separator, encoding)
-    if frame.empty:
+    if not len(frame):
         raise InputError(f"'{path}' has no rows.")
-    return frame.rename(columns=lambda column: str(column).strip())
+    return frame
 
 
 def _read_separated(
     path: Path, columns: Sequence[str] | None, separator: str, encoding: str
 ) -> pd.DataFrame:
-    wanted = None if columns is None else lambda column: column.strip() in columns
-    try:
+    check_csv_shape(path, separator, encoding)
+    with _explained(path, encoding):
         frame = pd.read_csv(
             path,
-            sep=separator,
-            encoding="utf-8-sig" if encoding == "utf-8" else encoding,  # with or without its mark
+            sep=_one_character(separator),
+            encoding=encoding_of(path, encoding),
             dtype=str,
             keep_default_na=False,
             na_values=[""],
-            usecols=wanted,
+            usecols=None if columns is None else lambda name: column_name(name) in columns,
         )
+    if columns is not None and frame.columns.empty:
+        raise InputError(f"'{path}' has none of the columns {', '.join(columns)}.")
+    frame = frame.rename(columns=column_name)
+    return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
+
+
+def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None:
+    """Refuse a CSV table whose rows are not as long as its first line, or that names a column twice.
+
+    A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
+    NUL, for a quote that is not closed or not doubled, and for a file that is not in `encoding`
+    (where that is UTF-8, a byte order mark decides).
+    """
+    csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
+    with _explained(path, encoding), open_text(path, encoding_of(path, encoding)) as lines:
+        separator = _one_character(separator)
+        reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
+        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
+        header = [column_name(name) for name in next(rows, [])]
+        if not header:
+            raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
+        refuse_doubled(header, path)
+        for number, row in enumerate(rows):
+            if len(row) != len(header):
+                raise InputError(
+                    _other_separator(header, path)
+                    or f"{row_of(path, number)} has {len(row)} cells where the first line names "
+                    f"{len(header)} columns; a separator or a quote is missing or too many there."
+                )
+
+
+def _one_character(separator: str) -> str:
+    separator = separator.replace("\\t", "\t")  # as a shell hands it on
+    if len(separator) != 1 or separator in '"\r\n':
+        raise InputError(
+            f"A separator is one character, such as ';' or a tab, and not {separator!r}."
+        )
+    return separator
+
+
+def refuse_doubled(names: Sequence[str], path: Path) -> None:
+    """Raise InputError naming a column that stands twice; one without a name may."""
+    counts = Counter(name for name in names if not NAMELESS.fullmatch(name))
+    doubled = [name for name, count in counts.items() if count > 1]
+    if doubled:
+        raise InputError(
+            f"'{path}' has the column '{doubled[0]}' more than once; keep one, or give each a name "
+            "of its own."
+        )
+
+
+def _other_separator(header: Sequence[str], path: Path) -> str | None:
+    """What to say of a first line that is one name only because other separators part it."""
+    for separator, word in OTHER_SEPARATORS.items():
+        if len(header) == 1 and separator in header[0]:
+            return (
+                f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
+                f"data.options.separator='{separator}' (source 'table')."
+            )
+    return None
+
+
+def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
+    """The lines as they are. Raises InputError naming one that pandas would misread."""
+    before = ""
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(
+                f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
+                "in another encoding: save it as UTF-8."
+            )
+        if before.endswith("\r") and line.startswith(separator):  # its blank cell would be lost
+            raise InputError(
+                f"'{path}' line {number} begins with a blank cell after a bare carriage return "
+                "(as 'CSV (Macintosh)' has them); save it with the usual ends of lines."
+            )
+        before = line
+        yield line
+
+
+@contextmanager
+def _explained(path: Path, encoding: str) -> Iterator[None]:
+    """What can go wrong in reading a CSV table, as one sentence."""
+    try:
+        yield
     except UnicodeError as error:
         raise InputError(
             f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8, or say what it is in, "
             "such as cp1252 or utf-16 (data.options.encoding of the source 'table')."
         ) from error
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, EOFError, zlib.error) as error:
+    except (csv.Error, pd.errors.ParserError, EOFError, zlib.error, OSError) as error:
         raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
     except LookupError as error:
         raise InputError(f"There is no text encoding '{encoding}'.") from error
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise InputError(f"'{path}' has more fields in its rows than names in its first line.")
-    return frame
 
 
-def read_json_list(path: Path) -> list[dict[str, Any]]:
-    """A JSON file that holds a list of objects; bare NaN, which LLaVA-Rad writes, is read too.
-
-    Raises InputError.
-    """
+def _read_json_lines(path: Path) -> pd.DataFrame:
+    rows = []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise InputError(f"There is no readable file '{path}'.") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not a readable JSON file ({error}).") from error
-    if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
-        raise InputError(f"'{path}' is not a JSON list of objects.")
-    return entries
+        with open_text(path, encoding_of(path), newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                line = line.strip().lstrip("\ufeff")
+                if line:
+                    rows.append(parse_json(line, f"'{path}' line {number}"))
+                    if not isinstance(rows[-1], dict):
+                        raise InputError(f"'{path}' line {number} is not a JSON object.")
+    except UnicodeError as error:
+        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"'{path}' cannot be read ({error}).") from error
+    names = dict.fromkeys(key for row in rows for key in row)
+    return text_table(list(names), [[row.get(name) for row in rows] for name in names], path)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -100,31 +200,37 @@ def _read_parquet(path: Path) -> pd.DataFrame:
             f"'{path}' is a Parquet table, which needs pyarrow: pip install 'fairlora-cls[parquet]'."
         ) from error
     try:
-        rows = pyarrow.parquet.read_table(path).to_pandas(types_mapper=pd.ArrowDtype)
-    except pyarrow.ArrowException as error:
-        raise InputError(f"'{path}' is not a readable Parquet table ({error}).") from error
-    return pd.DataFrame({name: texts_of(rows[name]) for name in rows.columns})
+        with pyarrow.parquet.ParquetFile(path) as file:
+            table = file.read()
+        columns = [column.to_pylist() for column in table.columns]
+        return text_table(table.column_names, columns, path)
+    except InputError:
+        raise
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"'{path}' is not a readable Parquet table ({reason}).") from error
 
 
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    rows = []
-    try:
-        for number, line in enumerate(path.read_text(encoding="utf-8-sig").split("\n"), 1):
-            if line.strip():
-                rows.append(json.loads(line))
-                if not isinstance(rows[-1], dict):
-                    raise InputError(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeDecodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"'{path}' line {number} is not JSON ({error.msg}).") from error
-    columns = dict.fromkeys(key for row in rows for key in row)
-    return pd.DataFrame({name: texts_of([row.get(name) for row in rows]) for name in columns})
+def text_table(names: Sequence[str], columns: Sequence[Sequence[Any]], path: Path) -> pd.DataFrame:
+    """Columns of values, N each, as text columns, blanks as NaN; those without a name left out.
 
-
-def texts_of(values: Sequence[Any]) -> pd.Series:
-    """Values as a text column, blanks as NaN."""
-    return pd.Series([_text(value) for value in values], dtype=object)
+    Raises InputError for a name that stands twice, and for a text that no file can hold.
+    """
+    names = [column_name(name) for name in names]
+    refuse_doubled(names, path)
+    texts = {}
+    for name, values in zip(names, columns, strict=True):
+        if NAMELESS.fullmatch(name):
+            continue
+        own = [_text(value) for value in values]
+        for row, text in enumerate(own):
+            if isinstance(text, str) and not is_whole(text):
+                raise InputError(
+                    f"{row_of(path, row)} has {text!r} for '{name}', which holds a NUL or half a "
+                    "character."
+                )
+        texts[name] = own
+    return pd.DataFrame(texts, index=range(len(columns[0]) if columns else 0), dtype=object)
 
 
 def _text(value: Any) -> str | float:
@@ -133,6 +239,8 @@ def _text(value: Any) -> str | float:
         return np.nan
     if isinstance(value, dict | list):
         return json.dumps(value, default=str)
+    if isinstance(value, bytes):  # texts that were written without saying that they are texts
+        return value.decode("utf-8", "backslashreplace") or np.nan
     return str(value) or np.nan
 
 
@@ -143,7 +251,7 @@ def row_of(path: Path | Sequence[Path], row: int) -> str:
     """
     if not isinstance(path, Path):
         return f"'{path[row]}'"
-    headed = not path.name.lower().removesuffix(".gz").endswith(HEADLESS)
+    headed = not (path.is_dir() or path.name.lower().removesuffix(".gz").endswith(HEADLESS))
     return f"'{path}' row {row + 1 + headed}"
 
 
@@ -157,13 +265,8 @@ def require_columns(
     for name in names:
         if name in frame.columns:
             continue
-        only = str(frame.columns[0])
-        for separator, word in OTHER_SEPARATORS.items():
-            if len(frame.columns) == 1 and separator in only:
-                raise InputError(
-                    f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
-                    f"data.options.separator='{separator}' (source 'table')."
-                )
+        if other := _other_separator(list(frame.columns), path):
+            raise InputError(other)
         way_out = f" Name the right one with data.options.{option}." if option else ""
         raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")
 

@@ -1,0 +1,79 @@
+"""Labels of tables → classes: named by the user or as they are, and what combines several.
+
+N rows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fairlora_cls.data.cells import recorded
+from fairlora_cls.data.tables import row_of
+from fairlora_cls.errors import InputError, nearest
+
+COMBINING = re.compile(r"\s*[|;,/+&]\s*|\s+and\s+")  # between the labels of one cell
+
+
+def name_classes(named: Sequence[str], counts: Mapping[str, int]) -> tuple[str, ...]:
+    """The classes that the user names (data.options.classes), where `counts` has all labels.
+
+    Raises InputError for one that is blank, stands twice, or is no label of any row.
+    """
+    names = tuple(recorded(name) or "" for name in named)
+    if "" in names or len(set(names)) < len(names):
+        raise InputError(
+            f"data.options.classes is {list(named)}; name each class once, and none that says "
+            "'not known'."
+        )
+    unseen = [name for name in names if name not in counts]
+    if unseen:
+        seen = sorted(counts)
+        shown = ", ".join(seen[:20]) + (", …" if len(seen) > 20 else "")
+        raise InputError(
+            f"No row has the class {', '.join(unseen)} of data.options.classes; the labels are "
+            f"{shown}."
+        )
+    return names
+
+
+def sort_classes(labels: Sequence[Sequence[str]], files: Sequence[Path]) -> tuple[str, ...]:
+    """The labels of all files, each once. Raises InputError where two differ only in case."""
+    first: dict[str, str] = {}
+    for own, file in zip(labels, files, strict=True):
+        for label in dict.fromkeys(own):
+            known = first.setdefault(label.casefold(), label)
+            if known != label:
+                raise InputError(
+                    f"{row_of(file, own.index(label))} has the label '{label}', and others have "
+                    f"'{known}'; write them alike, or name the classes with data.options.classes."
+                )
+    return tuple(sorted(first.values()))
+
+
+def code_labels(labels: Sequence[str], classes: Sequence[str], file: Path) -> list[int]:
+    """Each label's place in `classes`. Raises InputError naming a row with another label."""
+    index = {name: k for k, name in enumerate(classes)}
+    unknown = next((row for row, label in enumerate(labels) if label not in index), None)
+    if unknown is not None:
+        raise InputError(
+            f"{row_of(file, unknown)} has the label '{labels[unknown]}'"
+            f"{nearest(labels[unknown], classes)}"
+        )
+    return [index[label] for label in labels]
+
+
+def note_combined(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A sentence for each label, such as "a|b", whose every part is another label of the data."""
+    alone = {label.strip("[](){}'\" ") for label in counts}
+    notes = []
+    for label, count in sorted(counts.items()):
+        parts = [part.strip("'\" ") for part in COMBINING.split(label.strip("[](){} "))]
+        if len(parts) > 1 and all(part in alone for part in parts):
+            listed = " and ".join(f"'{part}'" for part in parts)
+            notes.append(
+                f"The label '{label}' ({count} rows) combines {listed} and is a class of its own: an "
+                "image has one class here, so give such rows one of them, or leave them out."
+            )
+    return tuple(notes)
