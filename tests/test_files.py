@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from fairlora_cls.files import (
+    file_stem,
     remove_leftovers,
     whole_folder,
     write_atomically,
@@ -91,3 +92,15 @@ def test_two_writers_of_one_folder_both_end_well(tmp_path):
     assert failures == []
     assert (folder / "a").read_text() in ("one", "two")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_names_of_the_data_become_parts_of_file_names():
+    assert file_stem("sex×race") == "sex×race"
+    odd = ["race/ethnicity", "race-ethnicity", "race ethnicity", "..", "/", "", "[x]", "x"]
+    odd += ["性/别", "a" * 300, "a" * 299 + "b"]
+    stems = [file_stem(name) for name in odd]
+    assert len(set(stems)) == len(odd)
+    for stem in stems:
+        assert stem.strip(".")
+        assert not set(stem) & set('/\\[]<>:"|?* ')
+        assert len(stem.encode()) < 80

@@ -52,8 +52,14 @@ def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
     return f"({bounds[-1]:g},∞)"
 
 
-def single_attributes(names: Sequence[str]) -> list[str]:
+def listed_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names, each once; one alone may be given as it is."""
+    return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+
+
+def single_attributes(names: str | Iterable[str]) -> list[str]:
     """The attributes behind names and intersections such as "sex×race", each once."""
+    names = listed_names(names)
     return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
 
 
