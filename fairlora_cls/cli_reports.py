@@ -145,9 +145,15 @@ def report(
         )
         sections = []
         if threshold:
-            from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
+            from fairlora_cls.evaluation.thresholds import (
+                judge_by_rule,
+                load_validation,
+                parse_threshold,
+            )
 
-            known = load_validation(predictions, validation)
+            known = None
+            if validation or parse_threshold(threshold).needs_validation:
+                known = load_validation(predictions, validation)
             table, section = judge_by_rule(table, threshold, known)
             sections.append(section)
         if features:

@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fairlora_cls.evaluation.markdown import markdown_text
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
@@ -586,3 +587,10 @@ def test_scores_of_the_other_class_name_the_option():
 def test_one_attribute_may_be_given_alone():
     table = simulated(sex=cycled(["F", "M"]), race=cycled(["A", "B", "C"]))
     assert list(fairness_report(table, "sex", bootstrap=0).attributes) == ["sex"]
+
+
+def test_no_line_of_markdown_begins_a_list_or_a_quotation():
+    assert markdown_text("1. sex") == "1\\. sex"
+    assert markdown_text("- sex") == "\\- sex"
+    assert markdown_text("> 65") == "&gt; 65"
+    assert markdown_text("-0.3 to 1.5, p > 0.05") == "-0.3 to 1.5, p > 0.05"

@@ -32,7 +32,7 @@ from fairlora_cls.evaluation.text_report import describe_metrics, headline_metri
 from fairlora_cls.evaluation.text_results import TextMetric
 from fairlora_cls.evaluation.text_scores import TextScores
 
-OVERALL = "overall"  # the view of all texts; the others are attributes
+OVERALL = ""  # the view of all texts; the others are attributes, which have a name
 
 Quantities = dict[str, np.ndarray]  # metric, or its gap -> () of the data, (R,) of draws
 
