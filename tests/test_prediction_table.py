@@ -261,6 +261,24 @@ def test_a_bad_table_is_refused_with_one_clear_sentence(tmp_path, text, argument
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "id;Größe\n1;groß\n".encode("cp1252"),
+        b"id,label,score\n1,a,.5\n2,\xf6,.4\n",
+        GOOD.encode("utf-16-le"),
+        b"\xff\xfe\x00\xd8",
+        b"x" * 200_000,
+        bytes(range(256)),
+        b'id,label,score\n1,"a,.5\n',
+    ],
+)
+def test_what_is_no_table_is_refused(tmp_path, content):
+    (tmp_path / "x.csv").write_bytes(content)
+    with pytest.raises(PredictionTableError, match=r"x\.csv"):
+        read_predictions(tmp_path / "x.csv")
+
+
 def test_a_file_that_is_not_there(tmp_path):
     with pytest.raises(PredictionTableError, match=r"nowhere\.csv"):
         read_predictions(tmp_path / "nowhere.csv")

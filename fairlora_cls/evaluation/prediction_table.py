@@ -6,6 +6,7 @@ N examples, K classes.
 import csv
 import difflib
 import re
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -239,13 +240,15 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
     try:
         separator = _separator(path)
         table = read_table(path, separator=separator).fillna("")
-    except (OSError, UnicodeError, InputError) as error:
-        causes = (e for e in (error, error.__cause__) if isinstance(e, OSError | UnicodeError))
-        unreadable = next(causes, None)
-        if unreadable is None:
+    except (OSError, UnicodeError, EOFError, zlib.error, csv.Error) as error:
+        raise PredictionTableError(
+            f"cannot read '{path}' as a CSV table in UTF-8 ({error})"
+        ) from error
+    except InputError as error:
+        if not isinstance(error.__cause__, UnicodeError):
             raise PredictionTableError(str(error)) from error
         raise PredictionTableError(
-            f"cannot read '{path}' as a CSV table in UTF-8 ({unreadable})"
+            f"cannot read '{path}' as a CSV table in UTF-8 ({error.__cause__})"
         ) from error
     if separator == ";":
         numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
