@@ -15,13 +15,16 @@ from fairlora_cls.assembly import RunGroups, build_classifier
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
 from fairlora_cls.data.examples import Splits, validate_splits
+from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.prediction import collect_predictions, read_logits, validation_metrics
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     read_predictions,
+    require_writable,
     write_predictions,
 )
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report
@@ -76,6 +79,16 @@ def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     return (FIRST_POOLING,) if recipe.model.pooling == "first" else ()
 
 
+def _require_reportable(recipe: Recipe, splits: Splits, split: str) -> None:
+    """Makes the table that the split's predictions will be, with equal probabilities."""
+    examples, classes = splits.split(split), splits.classes
+    logits = np.zeros((len(examples), len(classes)))
+    table = collect_predictions(examples, logits, classes, single_attributes(recipe.data.sensitive))
+    require_writable(table)
+    for name in report_attributes(recipe):
+        grouping_of(table, name)
+
+
 def _fit(recipe: Recipe, settings: ClassifierSettings, splits: Splits) -> Recipe:
     if splits.classes != settings.labels:
         raise InputError(
@@ -127,7 +140,8 @@ def _predict(
         len(splits.classes),
         advance=display.advance,
     )
-    return collect_predictions(examples, logits, splits.classes, splits.attributes)
+    named = single_attributes(recipe.data.sensitive)  # other columns are the patients' own
+    return collect_predictions(examples, logits, splits.classes, named)
 
 
 def _read_validation(run: Path, recipe: Recipe, splits: Splits) -> Predictions | None:
@@ -158,6 +172,7 @@ def _report(
 
 CLASSIFY = Task(
     check=_check,
+    require_reportable=_require_reportable,
     build=build_classifier,
     save=save_classifier,
     read_settings=read_classifier_settings,

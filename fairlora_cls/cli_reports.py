@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fairlora_cls.cli_texts import compare_text_files, load_features, report_texts
 from fairlora_cls.errors import InputError
 from fairlora_cls.terminal import Debug, Threshold, exit_codes, show_report, terminal
-
-if TYPE_CHECKING:
-    pass
 
 Attributes = Annotated[
     list[str] | None,
@@ -148,9 +145,15 @@ def report(
         )
         sections = []
         if threshold:
-            from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
+            from fairlora_cls.evaluation.thresholds import (
+                judge_by_rule,
+                load_validation,
+                parse_threshold,
+            )
 
-            known = load_validation(predictions, validation)
+            known = None
+            if validation or parse_threshold(threshold).needs_validation:
+                known = load_validation(predictions, validation)
             table, section = judge_by_rule(table, threshold, known)
             sections.append(section)
         if features:
@@ -167,6 +170,7 @@ def report(
                 seed=seed,
             )
             sections.append(counterfactual_section(gaps, given.source))
+        seen, unread = other_splits(predictions, unit)
         found = fairness_report(
             table,
             attribute,
@@ -175,7 +179,8 @@ def report(
             minimum_stratum_size=minimum_stratum_size,
             suppress_below=suppress_below,
             seed=seed,
-            seen=other_splits(predictions, unit),
+            notes=unread,
+            seen=seen,
         )
         found = add_sections(found, sections)
         write_report(found, folder)
@@ -269,6 +274,7 @@ def postprocess(
         from fairlora_cls.evaluation.postprocessing import postprocess_predictions
         from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
         from fairlora_cls.evaluation.thresholds import load_validation
+        from fairlora_cls.files import file_stem
 
         table = predictions_of(run)
         test = read_predictions(table, positive=positive)
@@ -283,7 +289,8 @@ def postprocess(
             objective=objective,
             seed=seed,
         )
-        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
+        named = f"{table.stem}-{constraint}-{file_stem(attribute)}.csv"
+        target = output or table.with_name(named)
         write_predictions(chosen, target)
         terminal.print(f"Wrote {target}", markup=False)
 

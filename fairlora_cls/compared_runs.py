@@ -10,7 +10,12 @@ from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import Generations, read_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
-from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
+from fairlora_cls.evaluation.thresholds import (
+    ARGMAX,
+    judge_by_rule,
+    load_validation,
+    parse_threshold,
+)
 from fairlora_cls.recipe import Recipe, load_recipe
 from fairlora_cls.run_folder import split_predictions
 
@@ -48,7 +53,8 @@ def load_compared_runs(
             found[name] = load_recipe(path / "recipe.yaml")
         rule = threshold or (found[name].report.threshold if name in found else None)
         if rule is not None:
-            table, section = judge_by_rule(table, rule, load_validation(file))
+            known = load_validation(file) if parse_threshold(rule).needs_validation else None
+            table, section = judge_by_rule(table, rule, known)
             notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
         tables[name] = table
     first = found.get(names[0])

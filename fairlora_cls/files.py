@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from fairlora_cls.errors import InputError
 
+LONGEST_NAME = 60  # bytes of a part of a file name that is made of a name in the data
 LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.")  # how temporary names begin
 
 
@@ -61,6 +63,18 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Write indented UTF-8 JSON atomically; NaN is refused because it is not JSON."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def file_stem(name: str) -> str:
+    """A name of the data (attribute, metric) as a part of a file name: what is no letter, digit,
+    dot or × becomes a hyphen. A name that this changes, or that is long, ends in a digest, so that
+    two names never share a file."""
+    stem = re.sub(r"[^\w.×]+", "-", name).strip("-.")
+    if stem and stem == name and len(stem.encode()) <= LONGEST_NAME:
+        return stem
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    kept = stem.encode()[: LONGEST_NAME - len(digest) - 1].decode(errors="ignore")
+    return f"{kept}-{digest}".strip("-")
 
 
 def read_json(path: Path) -> dict[str, Any]:

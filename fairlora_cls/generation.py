@@ -19,13 +19,16 @@ from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder
 from fairlora_cls.data.examples import UNLABELLED, Example, Splits, validate_structure
+from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.evaluation.generations import (
     Generations,
     generations_of,
+    lines_of,
     write_generations,
 )
+from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.models.adapters import trainable_state
 from fairlora_cls.models.backbones import Backbone
@@ -77,6 +80,19 @@ def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     validate_structure(splits)
     ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
+
+
+def _require_reportable(recipe: Recipe, splits: Splits, split: str) -> None:
+    """Makes the table that the split's texts will be, all of them blank."""
+    examples = splits.split(split)
+    rows = [
+        _row(recipe, one, examples[one.place], "", True, splits)
+        for one in _asked(recipe, splits, split)
+    ]
+    table = generations_of(rows)
+    lines_of(table)
+    for name in report_attributes(recipe):
+        grouping_of(table, name)
 
 
 def _fit(recipe: Recipe, settings: GeneratorSettings, splits: Splits) -> Recipe:
@@ -132,12 +148,7 @@ def _predict(
 ) -> Generations:
     """Greedy texts of a split; goes on where a killed process of the same model stopped."""
     examples = splits.split(split)
-    canonical = replace(splits, train=(), validation=(), test=examples)
-    asked = [
-        Asked(f"{examples[place].id}#{turn.name}", place, turn)
-        for place, turns in enumerate(ask(recipe, canonical, "test"))
-        for turn in turns
-    ]
+    asked = _asked(recipe, splits, split)
     accelerator, section = engine.accelerator, recipe.generation
     stem = folder / "predictions" / split
     fingerprint = _fingerprint(engine.model, asked, section.max_new_tokens)
@@ -157,7 +168,7 @@ def _predict(
                 )
                 keep(
                     [
-                        _row(one, examples[one.place], text, complete, splits)
+                        _row(recipe, one, examples[one.place], text, complete, splits)
                         for one, (text, complete) in zip(chosen, texts, strict=True)
                     ]
                 )
@@ -165,6 +176,17 @@ def _predict(
     accelerator.wait_for_everyone()
     rows = read_unfinished(stem, fingerprint)
     return generations_of(rows[one.id] for one in asked)
+
+
+def _asked(recipe: Recipe, splits: Splits, split: str) -> list[Asked]:
+    """Every question about every example of a split, phrased as it is outside training."""
+    examples = splits.split(split)
+    canonical = replace(splits, train=(), validation=(), test=examples)
+    return [
+        Asked(f"{examples[place].id}#{turn.name}", place, turn)
+        for place, turns in enumerate(ask(recipe, canonical, "test"))
+        for turn in turns
+    ]
 
 
 def write_texts(
@@ -190,7 +212,7 @@ def write_texts(
 
 
 def _row(
-    asked: Asked, example: Example, text: str, complete: bool, splits: Splits
+    recipe: Recipe, asked: Asked, example: Example, text: str, complete: bool, splits: Splits
 ) -> dict[str, Any]:
     return {
         "id": asked.id,
@@ -201,7 +223,10 @@ def _row(
         "text": text,
         "label": None if splits.classes == (UNLABELLED,) else splits.classes[example.label],
         "complete": complete,
-        "attributes": {name: example.attributes.get(name) or "" for name in splits.attributes},
+        "attributes": {
+            name: example.attributes.get(name) or ""
+            for name in single_attributes(recipe.data.sensitive)
+        },
     }
 
 
@@ -247,6 +272,7 @@ def _report(
 
 GENERATE = Task(
     check=_check,
+    require_reportable=_require_reportable,
     build=build_generator,
     save=save_generator,
     read_settings=read_generator_settings,

@@ -100,6 +100,8 @@ def train(
     with _timed(timings, "data"):
         splits, notes = load_run_data(recipe, shared, allow_urls)
         notes = (*notes, *task.check(recipe, splits))
+        for split in task.predicted:
+            task.require_reportable(recipe, splits, split)
         groups = encode_run_groups(recipe, splits)
         for finding in quick_check(recipe, splits, skip_unreadable):
             display.say(f"! {finding.message}")

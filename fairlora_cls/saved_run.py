@@ -85,6 +85,7 @@ def evaluate(
         loaded, _ = merge_rare_groups(loaded, sensitive, recipe.data.merge_groups_below)
     only = replace(loaded, **{n: loaded.split(n) if n == split else () for n in SPLIT_NAMES})
     only, touched = apply_missing_policy(only, sensitive, recipe.data.missing_groups)
+    task.require_reportable(recipe, only, split)
     notes = (*(_reuse_notes(recipe, split) if not data else ()), *missing_notes(recipe, touched))
     accelerator = start_accelerator(settings.precision, [], folder)
     model = task.load(settings, run / "adapter", DTYPES[settings.precision])

@@ -38,6 +38,9 @@ class Task:
 
     # (recipe, splits) → notes for the report. Raises InputError for data that the task cannot use.
     check: Callable[[Recipe, Splits], tuple[str, ...]]
+    # (recipe, splits, split): raises InputError where the split's predictions could not be written, or
+    # not be reported.
+    require_reportable: Callable[[Recipe, Splits, str], None]
     # (recipe, splits, shared parts) → the untrained model and the settings that are saved with it.
     build: Callable[[Recipe, Splits, SharedParts], tuple[torch.nn.Module, Any]]
     # (model, settings, folder): writes the trained model, whole or not at all.

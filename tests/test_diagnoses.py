@@ -3,7 +3,14 @@
 import pytest
 
 from fairlora_cls.data.ham10000 import DIAGNOSES, LONG_NAMES
-from fairlora_cls.evaluation.diagnoses import HAM10000, MALIGNANCY, READERS, plain_words, reader_for
+from fairlora_cls.evaluation.diagnoses import (
+    HAM10000,
+    MALIGNANCY,
+    READERS,
+    class_names,
+    plain_words,
+    reader_for,
+)
 
 SENTENCES = {
     "nv": "nv",
@@ -94,3 +101,9 @@ def test_other_class_names_are_read_as_they_are_written():
     assert reader.read("Drusens") == "drusen"
     assert reader.read("glaucomatous") is None
     assert reader.class_of(" Glaucoma") == "glaucoma"
+
+
+def test_a_class_without_a_letter_is_named_by_no_text():
+    signs = class_names(["+", "-"])
+    assert [signs.read(text) for text in ("+", "-", "it is", "s")] == [None] * 4
+    assert class_names(["+", "normal"]).read("Normal.") == "normal"

@@ -8,6 +8,7 @@ import pytest
 
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
+    file_stem,
     remove_leftovers,
     whole_folder,
     writable,
@@ -128,3 +129,15 @@ def test_two_writers_of_one_folder_both_end_well(tmp_path):
     assert failures == []
     assert (folder / "a").read_text() in ("one", "two")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_names_of_the_data_become_parts_of_file_names():
+    assert file_stem("sex×race") == "sex×race"
+    odd = ["race/ethnicity", "race-ethnicity", "race ethnicity", "..", "/", "", "[x]", "x"]
+    odd += ["性/别", "a" * 300, "a" * 299 + "b"]
+    stems = [file_stem(name) for name in odd]
+    assert len(set(stems)) == len(odd)
+    for stem in stems:
+        assert stem.strip(".")
+        assert not set(stem) & set('/\\[]<>:"|?* ')
+        assert len(stem.encode()) < 80

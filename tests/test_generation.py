@@ -1,6 +1,7 @@
 """Generative runs, whole: texts that do not depend on batches, kills or a second reading."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,9 @@ from safetensors.torch import load_file
 from fairlora_cls import generation, run, saved_run
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import read_generations
+from fairlora_cls.generation import GENERATE
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.run_data import load_run_data
 from fairlora_cls.run_folder import split_predictions
 from fairlora_cls.shared_parts import SharedParts
 
@@ -205,3 +208,21 @@ def test_examples_without_a_text_are_counted(chests, tmp_path, display):
     with pytest.raises(InputError, match="has no answer for 56 of 56"):
         run.train(changed.model_copy(update={"data": data}), tmp_path / "r", display)
     assert not (tmp_path / "r").exists()
+
+
+def test_only_named_attributes_are_written(written):
+    texts = [json.loads(line) for line in lines(written[0])]
+    assert {tuple(text["attributes"]) for text in texts} == {("sex",)}
+
+
+def test_what_texts_cannot_hold_is_refused_beforehand(chests):
+    settings = recipe(chests)
+    splits, _ = load_run_data(settings, SharedParts())
+    GENERATE.require_reportable(settings, splits, "test")
+    for change, word in (
+        ({"text": "half \ud800"}, "half a character"),
+        ({"attributes": {"sex": "F\ud800"}}, "half a character"),
+    ):
+        odd = replace(splits, test=(replace(splits.test[0], **change), *splits.test[1:]))
+        with pytest.raises(InputError, match=word):
+            GENERATE.require_reportable(settings, odd, "test")

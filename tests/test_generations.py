@@ -90,3 +90,63 @@ def test_unequal_lengths_are_refused():
         two_texts(units=("p",))
     with pytest.raises(InputError, match="no generated texts"):
         two_texts(ids=())
+
+
+def row(**changes):
+    return {"id": "a", "reference": "No effusion.", "text": "Clear."} | changes
+
+
+def written(tmp_path, *rows, encoding="utf-8"):
+    path = tmp_path / "x.jsonl"
+    path.write_text("".join(json.dumps(r) + "\n" for r in rows), encoding=encoding)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_mark_says_how_texts_are_encoded(tmp_path, encoding):
+    assert read_generations(written(tmp_path, row(), encoding=encoding)).texts == ("Clear.",)
+
+
+@pytest.mark.parametrize("word", ["nan", "NA", "n/a", "null", " "])
+def test_nothing_recorded_is_blank_but_a_text_is_a_text(tmp_path, word):
+    odd = row(reference=word, text="n/a", unit=word, label=word, attributes={"sex": word})
+    read = read_generations(written(tmp_path, odd, row(id="NA", attributes={"sex": 1.0})))
+    assert read.references[0] == ""
+    assert read.texts[0] == "n/a"
+    assert read.units == ("a", "NA")
+    assert read.labels[0] is None
+    assert read.group_names("sex").tolist() == ["missing", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        (json.dumps(row(reference=None)), "'reference'"),
+        (json.dumps(row(reference=float("nan"))), "'reference'"),
+        (json.dumps(row(text=None)), "'text'"),
+        (json.dumps(row(text=["a"])), "'text'"),
+        (json.dumps(row(attributes={"sex": {"a": 1}})), "'sex'"),
+        (json.dumps(row(text="\ud800")), "half a character"),
+        (json.dumps(row(complete="no")), "'complete'"),
+        ('{"id": 1, "id": 2, "reference": "a", "text": "b"}', "'id' twice"),
+        ('{"id": 1, "reference": "a", "text": ' + "[" * 100_000, "Line 1"),
+        ('{"id": ' + "9" * 5000 + ', "reference": "a", "text": "b"}', "Line 1"),
+    ],
+)
+def test_a_line_that_says_something_odd_is_named(tmp_path, line, word):
+    path = tmp_path / "x.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(InputError, match="Line 1") as error:
+        read_generations(path)
+    assert word in str(error.value)
+
+
+def test_an_attribute_is_not_called_like_an_intersection():
+    with pytest.raises(InputError, match="a×b"):
+        two_texts(attributes={"a×b": np.array(["x", "y"], dtype=object)})
+
+
+def test_half_a_character_is_not_written(tmp_path):
+    with pytest.raises(InputError, match="half a character"):
+        write_generations(two_texts(prompts=("a\ud800", "b")), tmp_path / "x.jsonl")
+    assert not list(tmp_path.iterdir())

@@ -171,12 +171,18 @@ def test_bad_input():
 def test_features_of_a_file(tmp_path):
     ids, values = ("x", "01"), np.array([[1.0, 2.0], [3.0, 4.5]])
     (tmp_path / "f.csv").write_text("id,f0,f1\nx,1,2\n01,3,4.5\n")
+    (tmp_path / "index.csv").write_text(",id,f0,f1\n0,x,1,2\n1,01,3,4.5\n")
     np.savez(tmp_path / "f.npz", ids=np.array(ids), features=values)
-    for name in ("f.csv", "f.npz"):
+    for name in ("f.csv", "f.npz", "index.csv"):
         found = read_features(tmp_path / name)
         assert found.ids == ids
         assert np.array_equal(found.values, values)
         assert np.array_equal(found.of(("01", "x")), values[::-1])
+
+
+def test_an_id_called_na_is_an_id(tmp_path):
+    (tmp_path / "f.csv").write_text("id,f0\nNA,1\nnan,2\n")
+    assert read_features(tmp_path / "f.csv").ids == ("NA", "nan")
 
 
 def test_bad_files(tmp_path):
@@ -185,7 +191,10 @@ def test_bad_files(tmp_path):
         return tmp_path / name
 
     for path, words in (
-        (tmp_path / "none.csv", "cannot read"),
+        (tmp_path / "none.csv", "none.csv"),
+        (written("twice.csv", "id,a,a \n1,2,3\n"), "'a' more than once"),
+        (written("short.csv", "id,a,b\n1,2\n"), "2 cells"),
+        (written("torn.npz", "PK\x03\x04"), "cannot read"),
         (written("no-id.csv", "a,b\n1,2\n"), "no column 'id'"),
         (written("words.csv", "id,a\n1,x\n"), "the column 'a' holds words"),
         (written("empty.csv", "id\n1\n"), "shape"),

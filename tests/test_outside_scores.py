@@ -27,6 +27,12 @@ def test_a_blank_value_is_no_score(tmp_path):
     assert read_scores(path, IDS) == {"green": {"b#report": 0.25}}
 
 
+@pytest.mark.parametrize("word", ["nan", "NA", "n/a", "null", "none", " "])
+def test_nothing_recorded_is_no_score(tmp_path, word):
+    path = write(tmp_path, f"a#report,green,{word}", "b#report,green,0.25")
+    assert read_scores(path, IDS) == {"green": {"b#report": 0.25}}
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -1,5 +1,7 @@
 """fairlearn's ThresholdOptimizer on validation scores narrows the gap it is told to narrow."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -133,3 +135,19 @@ def test_the_verb_writes_a_table_for_report_and_compare(tmp_path):
     done = CliRunner().invoke(app, [*compared, "--output", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
     assert "test-equalized_odds-g" in done.output
+
+
+def test_an_attribute_with_a_slash_names_a_file_all_the_same(tmp_path):
+    for name, seed in (("test", 1), ("validation", 2)):
+        table = biased(seed, 400)
+        groups = table.attributes["g"]
+        named = replace(table, attributes={"race/ethnicity": groups, "sex": groups})
+        write_predictions(named, tmp_path / f"{name}.csv")
+    for attribute in ("race/ethnicity", "sex", "race/ethnicity×sex"):
+        done = CliRunner().invoke(
+            app, ["postprocess", str(tmp_path / "test.csv"), "--attribute", attribute]
+        )
+        assert done.exit_code == 0, done.output
+    written = sorted(path.name for path in tmp_path.iterdir())
+    assert "test-equalized_odds-sex.csv" in written
+    assert len([name for name in written if name.startswith("test-equalized_odds-race-")]) == 2

@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import replace
 from html import unescape
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from fairlora_cls.evaluation.markdown import markdown_text
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
@@ -555,3 +557,40 @@ def test_a_new_report_replaces_the_old_one_only(tmp_path):
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["figures", "mine.txt", "report.html", "report.json", "report.md"]
     assert all(path.name.startswith("1-a") for path in (folder / "figures").iterdir())
+
+
+def test_row_numbers_are_no_leak_but_names_are():
+    table = simulated(g=cycled(["A", "B"]))
+    numbered = replace(table, ids=tuple(map(str, range(len(table.ids)))))
+    rows = {str(number) for number in range(1, 90)}
+    warned = [
+        any("also in the" in w for w in fairness_report(t, bootstrap=0, seen={"train": s}).warnings)
+        for t, s in (
+            (numbered, rows),
+            (numbered, {"3", "9"}),
+            (replace(table, ids=tuple(f"i{i}" for i in numbered.ids)), {"i3"}),
+        )
+    ]
+    assert warned == [False, True, True]
+
+
+def test_scores_of_the_other_class_name_the_option():
+    table = simulated(classes=2, g=cycled(["A", "B"]))
+    turned = replace(table, probabilities=table.probabilities[:, ::-1])
+    named = [
+        [w for w in fairness_report(t, bootstrap=0).warnings if "--positive 'class 0'" in w]
+        for t in (table, turned)
+    ]
+    assert [len(warnings) for warnings in named] == [0, 1]
+
+
+def test_one_attribute_may_be_given_alone():
+    table = simulated(sex=cycled(["F", "M"]), race=cycled(["A", "B", "C"]))
+    assert list(fairness_report(table, "sex", bootstrap=0).attributes) == ["sex"]
+
+
+def test_no_line_of_markdown_begins_a_list_or_a_quotation():
+    assert markdown_text("1. sex") == "1\\. sex"
+    assert markdown_text("- sex") == "\\- sex"
+    assert markdown_text("> 65") == "&gt; 65"
+    assert markdown_text("-0.3 to 1.5, p > 0.05") == "-0.3 to 1.5, p > 0.05"

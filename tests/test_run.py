@@ -10,6 +10,7 @@ import pytest
 
 from fairlora_cls import run, saved_run
 from fairlora_cls.assembly import encode_run_groups
+from fairlora_cls.classification import CLASSIFY
 from fairlora_cls.errors import InputError
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
@@ -67,10 +68,8 @@ def test_predictions_csv(small_run):
         "prediction",
         "prob_no",
         "prob_yes",
-        "ethnicity",
         "sex",
-        "race",
-        "age_group",
+        "ethnicity",
     ]
     assert len(rows) == 40
     assert {r["label"] for r in rows} == {"no", "yes"}
@@ -273,6 +272,56 @@ def test_vanilla_needs_no_attribute(cohort, tmp_path, display):
     outcome = run.train(build_recipe(values), tmp_path / "r", display)
     assert outcome.state["protected"] == {}
     assert load_recipe(tmp_path / "r" / "recipe.yaml").objective.protect == []
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ({"attributes": {"score": "1"}}, "'score'"),
+        ({"attributes": {"unit": "1"}}, "'unit'"),
+        ({"attributes": {"prob_no": "1"}}, "'prob_no'"),
+        ({"id": "f\nf"}, "line end"),
+        ({"id": "f\ud800"}, "half a character"),
+        ({"attributes": {"sex": "F\ud800"}}, "half a character"),
+    ],
+)
+def test_what_predictions_cannot_hold_is_refused_beforehand(change, word):
+    odd = replace(GOOD.test[0], **change)
+    splits = replace(GOOD, attributes=tuple(odd.attributes), test=(odd,))
+    sensitive = json.dumps(list(odd.attributes))
+    named = recipe("data.source=table", "data.path=x", f"data.sensitive={sensitive}")
+    with pytest.raises(InputError, match=word):
+        CLASSIFY.require_reportable(named, splits, "test")
+
+
+def test_classes_that_are_no_names_and_too_many_groups_are_refused_beforehand():
+    named = recipe("data.source=table", "data.path=x", "data.sensitive=[sex]")
+    CLASSIFY.require_reportable(named, GOOD, "test")
+    with pytest.raises(InputError, match="'n/a'"):
+        CLASSIFY.require_reportable(named, replace(GOOD, classes=("n/a", "yes")), "test")
+    many = tuple(replace(GOOD.test[0], id=str(i), attributes={"sex": f"s{i}"}) for i in range(501))
+    with pytest.raises(InputError, match="501 different values"):
+        CLASSIFY.require_reportable(named, replace(GOOD, test=many), "test")
+
+
+def test_a_run_that_could_not_be_written_makes_no_folder(cohort, tmp_path, display, monkeypatch):
+    monkeypatch.setattr(run, "start_accelerator", lambda *_: None)
+    data = tmp_path / "data"
+    shutil.copytree(cohort, data)
+    for table in data.rglob("metadata.csv"):
+        table.write_text(table.read_text().replace("sex", "score"))
+    values = {
+        "data": {
+            "source": "table",
+            "path": str(data),
+            "options": {"attributes": ["score", "race"], "classes": ["no", "yes"]},
+            "sensitive": ["score"],
+            "prompt": "?",
+        }
+    }
+    with pytest.raises(InputError, match="'score'"):
+        run.train(build_recipe(values), tmp_path / "run", display)
+    assert not (tmp_path / "run").exists()
 
 
 def test_seven_classes(tmp_path, display):

@@ -3,8 +3,9 @@
 import math
 
 import pytest
+from rouge_score.tokenize import tokenize
 
-from fairlora_cls.evaluation.word_overlap import bleu, exact_match, normalise, rouge_l
+from fairlora_cls.evaluation.word_overlap import bleu, exact_match, normalise, rouge_l, words
 
 
 def test_normalise_keeps_words_alone():
@@ -74,4 +75,37 @@ def test_rouge_l_does_not_stem():
 
 def test_rouge_l_reads_accented_letters():
     assert rouge_l("pulmón derecho", "Pulmon derecho") == 1
-    assert math.isnan(rouge_l("心", "心脏"))
+    assert rouge_l("ΚΑΡΔΙΑ", "καρδιά") == 1
+    assert rouge_l("が", "か") == 0  # other letters, not accents
+    assert rouge_l("心", "心脏") == pytest.approx(2 / 3)  # a character each: P 1, R 1/2
+
+
+def test_english_words_are_those_of_the_published_package():
+    text = "The heart (12.5cm) isn't_large; no\teffusion/pneumothorax — 3rd rib, T-4.\n"
+    assert words(text) == tokenize(text, None)
+
+
+OPPOSITE = {  # of each pair only the number is shared, and the word for centimetres
+    "Russian": ("Норма 2 см", "Плевральный выпот слева 2 см", 4 / 8),
+    "Greek": ("Φυσιολογικό 2 cm", "Πλευριτική συλλογή αριστερά 2 cm", 4 / 8),
+    "Arabic": ("طبيعي 2 سم", "انصباب جنبي ايسر 2 سم", 4 / 8),
+    "Korean": ("정상 2 cm", "왼쪽 흉막 삼출 2 cm", 4 / 8),
+    "Chinese": ("正常2", "胸腔积液2", 2 / 8),
+    "Spanish": ("Normal: 2 cm", "Derrame pleural izquierdo, 2 cm", 4 / 8),
+}
+
+
+@pytest.mark.parametrize("language", OPPOSITE)
+def test_opposite_texts_share_their_number_alone(language):
+    text, reference, shared = OPPOSITE[language]
+    assert rouge_l(text, reference) == pytest.approx(shared)
+    assert bleu(text, reference, 1) < 0.6
+    assert bleu(text, reference, 4) < 0.6
+    assert exact_match(text, reference) == 0
+    for score in (exact_match, rouge_l, lambda t, r: bleu(t, r, 4)):
+        assert score(reference, reference) == 1
+
+
+def test_marks_that_make_another_word_count():
+    assert exact_match("है", "हो") == 0
+    assert rouge_l("है", "हो") == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
@@ -24,6 +23,7 @@ from fairlora_cls.evaluation.plotting import (
     new_figure,
     style_axes,
 )
+from fairlora_cls.files import file_stem
 
 WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
 Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
@@ -93,7 +93,7 @@ def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines
         for label, points in drawn.items()
         for x, setting in points
     )
-    file = f"{_stem(gap.attribute)}-{_stem(key)}.png"
+    file = f"{file_stem(gap.attribute)}-{file_stem(key)}.png"
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
 
 
@@ -193,7 +193,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
-    file = f"{_stem(gap.attribute)}-plane.png"
+    file = f"{file_stem(gap.attribute)}-plane.png"
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
 
 
@@ -256,7 +256,3 @@ def _axis_label(quantity: Quantity) -> str:
     shown = show(quantity, 0.5)
     unit = "%" if shown.endswith("%") else "points" if shown.endswith("points") else "× 100"
     return f"{quantity_title(quantity)}, {unit}"
-
-
-def _stem(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "all"

@@ -58,8 +58,14 @@ def check_age_cuts(cuts: Sequence[float]) -> None:
         raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
 
 
-def single_attributes(names: Sequence[str]) -> list[str]:
+def listed_names(names: str | Iterable[str]) -> tuple[str, ...]:
+    """Names, each once; one alone may be given as it is."""
+    return (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+
+
+def single_attributes(names: str | Iterable[str]) -> list[str]:
     """The attributes behind names and intersections such as "sex×race", each once."""
+    names = listed_names(names)
     return list(dict.fromkeys(part for name in names for part in name.split(INTERSECTION)))
 
 

@@ -1,5 +1,6 @@
 """What must a reader know before trusting a report's numbers? Warnings in words, the worst first."""
 
+import shlex
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -64,17 +65,29 @@ def _model_warnings(report: FairnessReport, predictions: Predictions) -> list[st
             "AUROC, average precision, Brier score and calibration describe the probabilities, all "
             "other numbers the predictions."
         )
+    auroc = report.overall["auroc"].value
+    if len(predictions.classes) == 2 and auroc is not None and auroc < 0.5:
+        other = predictions.classes[1 - predictions.positive]
+        warnings.append(
+            f"The probabilities rank the classes the wrong way round: AUROC "
+            f"{format_metric('auroc', auroc)}. If the column 'score' is the probability of "
+            f"'{other}', say --positive {shlex.quote(other)}; if two prob_ columns are swapped, "
+            "rename them."
+        )
     return warnings
 
 
 def _overlap_warnings(
     report: FairnessReport, predictions: Predictions, seen: Mapping[str, Collection[str]]
 ) -> list[str]:
-    own = set(predictions.ids), set(predictions.units or ())
+    ids = set(predictions.ids)
+    units = set(predictions.units or ())
     warnings = []
     for split, names in seen.items():
         names = set(names)
-        for shared, what in zip((part & names for part in own), ("ids", "units"), strict=True):
+        rows = _are_row_numbers(ids) and _are_row_numbers({n for n in names if n.isdecimal()})
+        for own, what in ((set() if rows else ids, "ids"), (units, "units")):
+            shared = own & names
             if shared:
                 many = _count(report, len(shared))
                 warnings.append(
@@ -183,6 +196,11 @@ def _computing_warnings(report: FairnessReport) -> list[str]:
         f"{report.score_draws:,} resamples instead of {report.bootstrap:,}, because the table is "
         "large; their gaps on no more."
     ]
+
+
+def _are_row_numbers(ids: Collection[str]) -> bool:
+    """Whether ids run from 0 or 1 without a gap, as any table's rows do: they name no image."""
+    return any(ids == set(map(str, range(first, first + len(ids)))) for first in (0, 1))
 
 
 def _is_missing(group: str) -> bool:

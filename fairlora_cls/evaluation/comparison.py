@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.alignment import align_predictions, require_same_groups
 from fairlora_cls.evaluation.comparison_results import (
@@ -58,12 +59,12 @@ class ViewDraws:
 
 def compare_predictions(
     tables: Mapping[str, Predictions],
-    attributes: Iterable[str] | None = None,
+    attributes: str | Iterable[str] | None = None,
     *,
     recipes: Mapping[str, tuple[str, int]] | None = None,
     bootstrap: int = 1000,
     seed: int = 42,
-    notes: Iterable[str] = (),
+    notes: str | Iterable[str] = (),
 ) -> Comparison:
     """Compares models on the same examples: each with the first, paired.
 
@@ -80,7 +81,7 @@ def compare_predictions(
     recipes = recipes or {}
     runs = tuple(ComparedRun(name, *recipes.get(name, (name, None))) for name in tables)
     reference = next(iter(tables.values()))
-    names = tuple(reference.attributes if attributes is None else dict.fromkeys(attributes))
+    names = listed_names(reference.attributes if attributes is None else attributes)
     views = [View(OVERALL, ("all",), np.zeros(len(reference.ids), dtype=int))]
     views += [_view(tables, name) for name in names]
     pairs, pairing_notes = pair_runs(runs)
@@ -101,7 +102,7 @@ def compare_predictions(
         pairs=_pairs(tables, views, draws, pairs),
         methods=summarise_methods(runs, values),
         contests=contest_methods(runs, values),
-        notes=(*pairing_notes, *map(str, notes)),
+        notes=(*pairing_notes, *map(str, listed_names(notes))),
         bootstrap=bootstrap,
         seed=seed,
     )

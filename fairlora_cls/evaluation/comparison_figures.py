@@ -14,6 +14,7 @@ from fairlora_cls.evaluation.comparison_wording import (
 from fairlora_cls.evaluation.figures import MOST_ROWS, finish_rows
 from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
 from fairlora_cls.evaluation.wording import LEADING_GAPS
+from fairlora_cls.files import file_stem
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
 FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn
@@ -38,8 +39,8 @@ def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
             if found.difference is not None
         ]
         if drawn:
-            stem = re.sub(r"[^A-Za-z0-9]+", "-", attribute).strip("-").lower()
-            figures.append(_figure(attribute, drawn[:MOST_ROWS], f"{place}-{stem or 'all'}.png"))
+            stem = file_stem(attribute) if attribute else "all"
+            figures.append(_figure(attribute, drawn[:MOST_ROWS], f"{place}-{stem}.png"))
     return figures
 
 

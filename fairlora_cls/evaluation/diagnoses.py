@@ -89,7 +89,7 @@ class DiagnosisReader:
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         longest_first = sorted(self._class_of, key=len, reverse=True)
-        names = "|".join(re.escape(name) for name in longest_first)
+        names = "|".join(re.escape(name) for name in longest_first) or "(?!)"  # or nothing at all
         return re.compile(rf"{'^' + _ANSWER if self.at_start else ''}(?<!\w)({names})(?!\w)")
 
     def read(self, text: str) -> str | None:
@@ -113,9 +113,11 @@ def reader_for(labels: Iterable[str]) -> DiagnosisReader:
 
 
 def class_names(labels: Sequence[str]) -> DiagnosisReader:
-    """A reader of class names as they are written, each also with an s or es at its end."""
+    """A reader of class names as they are written, each also with an s or es at its end. A class
+    such as '+', whose name has no letter or digit, no text can be seen to name."""
     table = {
-        label: tuple(plain_words(label) + ending for ending in ("", "s", "es")) for label in labels
+        label: tuple(word + ending for ending in ("", "s", "es")) if word else ()
+        for label, word in ((label, plain_words(label)) for label in labels)
     }
     return DiagnosisReader("class names", table, {label.lower(): label for label in labels})
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairlora_cls.data.archives import open_archive, read_member
+from fairlora_cls.data.tables import NAMELESS, check_csv_shape, encoding_of, require_columns
 from fairlora_cls.errors import InputError
 
 
@@ -54,20 +55,28 @@ class Features:
 
 
 def read_features(path: Path) -> Features:
-    """Reads a CSV with a column `id` and a number per other column, or an .npz with the arrays
-    `ids` (N,) and `features` (N, D). Pickled content is refused. Raises InputError."""
+    """Reads a CSV with a column `id` and a number per other column that has a name, or an .npz with
+    the arrays `ids` (N,) and `features` (N, D). Ids are taken as they stand. Pickled content is
+    refused. Raises InputError."""
     if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    try:
-        table = pd.read_csv(path, dtype={"id": str}, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise InputError(f"cannot read {path} as a CSV table: {error}") from error
-    if "id" not in table:
-        raise InputError(f"{path} has no column 'id'; it has: {', '.join(table.columns)}")
+    check_csv_shape(path, ",")
+    table = pd.read_csv(
+        path,
+        encoding=encoding_of(path),
+        dtype={"id": str},
+        keep_default_na=False,
+        skipinitialspace=True,
+    )
+    table = table.rename(columns=str.strip)
+    table = table[[name for name in table if not NAMELESS.fullmatch(name)]]
+    require_columns(table, ["id"], path)
     numbers = table.drop(columns="id")
     words = [name for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
     if words:
-        raise InputError(f"{path}: the column '{words[0]}' holds words; features are numbers")
+        raise InputError(
+            f"{path}: the column '{words[0]}' holds words or blanks; features are numbers"
+        )
     return Features(tuple(table["id"]), numbers.to_numpy(np.float64), str(path))
 
 

@@ -26,6 +26,7 @@ from fairlora_cls.evaluation.wording import (
     format_range,
     judge,
 )
+from fairlora_cls.files import file_stem
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {
@@ -42,7 +43,7 @@ def draw_figures(report: FairnessReport) -> list[ReportFigure]:
     """For each attribute: accuracy by group, AUROC by group, the leading gaps, and the curves."""
     figures = []
     for position, (name, result) in enumerate(report.attributes.items(), start=1):
-        stem = f"{position}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower() or 'attribute'}"
+        stem = f"{position}-{file_stem(name)}"
         for metric in DRAWN_METRICS:
             if any(group.metrics[metric].value is not None for group in result.groups.values()):
                 figures.append(_groups_figure(report, name, metric, f"{stem}-{metric}.png"))

@@ -211,6 +211,7 @@ CUES: tuple[Cue, ...] = (
             r"(?:is|are) (?:now |completely )?resolved",
             r"(?:completely |now )?resolved",
             r"unlikely",
+            r"(?:is|are) gone",
             r": (?:none|absent|negative|nil|not seen|not present)",
             r": no(?= ?,|$)",
         ),
@@ -235,8 +236,13 @@ CUES: tuple[Cue, ...] = (
             r"(?:can|would) (?:be due to|represent|reflect|indicate|suggest)",
             r"maybe",
             r"perhaps",
-            r"(?:can ?not|can't|could not|unable to|difficult to|not) (?:\w+ )?(?:exclude|rule out)",
+            r"(?:can ?not|could not|unable to|difficult to|hard to|impossible to|not possible to|"
+            r"fail(?:s|ed)? to|insufficient to|inadequate to|not) (?:\w+ )?(?:exclude|rule out)",
             r"not (?:exclude|rule out)",
+            r"not (?:certain|sure|clear)(?: (?:that|whether|if))?(?: there (?:is|are))?",
+            r"no (?:evidence|findings?|signs?|views?) to (?:exclude|rule out)",
+            r"(?:doubtful|dubious|uncertain|unclear|unsure|doubts?)"
+            r"(?: (?:for|of|about|as to|over))?(?: (?:whether|if)(?: or not)?(?: there (?:is|are))?)?",
             r"(?:suspicio(?:n|us)|concern(?:ing)?|worrisome|questionable) (?:for|of)",
             r"suspect(?:ed)?",
             r"question(?:able)?(?: of)?",
@@ -253,9 +259,11 @@ CUES: tuple[Cue, ...] = (
     Cue(
         "uncertain",
         (
-            rf"(?:{_BE} )?(?:can ?not|can't|could not|not|difficult to)(?: \w+)?(?: be)?(?: \w+)? (?:excluded?|rule(?:d)? out)",
+            rf"(?:{_BE} )?(?:can ?not|could not|not|difficult to|hard to|impossible to)(?: \w+)?(?: be)?(?: \w+)? (?:excluded?|rule(?:d)? out|confirmed)",
             rf"{_BE} not (?:\w+ )?(?:excluded|ruled out)",
-            rf"{_BE} (?:also |still )?(?:possible|questionable|equivocal|probable|likely|suspected)",
+            rf"{_BE} (?:also |still )?(?:possible|questionable|equivocal|probable|likely|suspected|"
+            r"(?:doubtful|dubious|uncertain)(?! (?:whether|if|for|of|about|as))|in doubt|in question|"
+            r"not (?:certain|definite|confirmed)(?! (?:whether|if|that)))",
             r"(?:may|might|could) (?:also )?(?:be|have been) (?:present|considered|due)",
             r"should be considered",
             rf"(?:{_BE} )?(?:not|poorly|incompletely)(?: (?:well|adequately|fully|completely|clearly))? (?:evaluated|assessed)",
@@ -280,7 +288,6 @@ CUES: tuple[Cue, ...] = (
         (
             rf"(?:no|not|without){_HOW} {_CHANGE}(?: (?:in|of))?",
             r"not (?:\w+ )?(?:changed|increased|decreased|improved|worsened|progressed)",
-            r"not only",
             r"no doubt",
             r"(?:unchanged|stable|persist(?:ent|ing)|known|increas(?:ed|ing)|decreas(?:ed|ing)|"
             r"improv(?:ed|ing)|worsen(?:ed|ing)|again seen|again noted|residual)",
@@ -308,6 +315,50 @@ ENDS = (
 ENDS_BEFORE = (
     r"\b(?:but|however|although|though|while|whereas|which|with|there (?:is|are|was|were))\b",
     r"\b(?:is|are|was|were|remains?|persists?|has|have|shows?|demonstrates?|may|could|might|represents?|reflects?)\b",
+)
+# Denials of denials and contracted ones, said plainly before a sentence is read, in this order.
+_THERE = r"(there (?:is|are|was|were))"
+PLAINLY: tuple[tuple[str, str], ...] = (
+    (r"\bcan't\b", "cannot"),
+    (r"n't\b", " not"),
+    (r"\bnot only\b", "indeed"),
+    (
+        r"\bit (?:is|was|remains) (?:impossible|not possible|hard|difficult) to(?= exclude| rule out)",
+        "cannot",
+    ),
+    (rf"\bnot (?:the case|true|correct|so) that {_THERE} (?:no|not an?y?)\b", r"so that \1"),
+    (rf"\bnot (?:the case|true|correct|so) that {_THERE}(?: an?| any)?\b", r"so that \1 no"),
+    (r"\bnot (?:the case|true|correct|so) that (.*?) (is|are|was|were) not\b", r"so that \1 \2"),
+    (rf"\bunlikely that {_THERE} (?:no|not an?y?)\b", r"possible that \1 possibly"),
+    (
+        r"\b(?:not|never|no longer) (?:entirely |completely |wholly |quite )?"
+        r"(?:without|free of|free from|clear of|devoid of|lacking)\b",
+        "having",
+    ),
+    (r"\b(?:not|never) (?:absent|gone)\b|\bno longer (?:absent|gone)\b", "present"),
+    (r"\bnot no\b|\b(?:no|without)(?: an?| any)? (?:absence|lack) of\b", "definite"),
+    (
+        r"\b(?:no|not|without)(?: an?| any)?(?: \w+)? (?:resolution|clearing|clearance) of\b",
+        "persistent",
+    ),
+    (r"\b(?:has|have|was|were|is|are) not (?:yet )?(?:been )?(?:removed|withdrawn)\b", "remains"),
+    (r"\b(is|are|was|were) not (?:entirely |very )?(?:unlikely|improbable)\b", r"\1 possible"),
+    (r"\bnot (?:unlikely|improbable)\b", "possible"),
+    (r"\b(?:is|are) not in (?:any )?doubt\b", "is present"),
+    (r"\bno reason to doubt\b|\bwithout (?:any )?doubt\b|\bundoubted(?:ly)?\b", "no doubt"),
+)
+# A word that stands for the finding named last: "…, but a small one persists on the left".
+PRONOUN = (
+    r"(?<!\bno )(?<!\bnot )\bones?(?= (?:is|are|was|were|has|have|had|persists?|remains?|develops|"
+    r"appears|on|in|at|there|(?:may|might|could|can ?not|can|should) (?:also )?be|which|that)\b|,|$)"
+)
+# The same without a word for it: "but now there is", "but persists on the left", "the left persists".
+LEFT_OUT = (
+    r"\b(?:but|yet|however|although|though)(?: now)? there (?:is|are)(?: now)?(?=,|$)"
+    r"|\b(?:but|yet|though|although)(?: it| they)?(?= (?:(?:is|are) (?:\w+ )?(?:present|seen|noted|"
+    r"visible|evident|identified)|persists?|remains? (?:on|in|at))\b)"
+    r"|\b(?:the|an?) (?:\w+ )?(?:left|right|other)(?= (?:persists?|remains? (?:unchanged|stable)|"
+    r"is (?:unchanged|stable|larger|smaller)|remains(?=,|$))\b)"
 )
 # Two mentions with one of these and at most three words on either side between them: it is one of them.
 ALTERNATIVES = r"(?:or|versus|vs|and/or)"

@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION
+from fairlora_cls.data.tables import encoding_of
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.prediction_table import MISSING
 from fairlora_cls.files import write_text
@@ -25,8 +27,13 @@ REQUIRED = ("id", "reference", "text")
 
 @dataclass(frozen=True)
 class Generations:
-    """The texts of one model. Raises InputError when built of nothing, of unequal lengths or with
-    doubled ids."""
+    """The texts of one model.
+
+    Groups, labels, units and references are read by one rule (`data.cells`): nan, NA, null are not
+    recorded, which leaves a reference blank and makes a text a unit of its own; the generated texts
+    are taken as they are. Raises InputError when built of nothing, of unequal lengths, with doubled
+    ids, or with an attribute whose name holds ×.
+    """
 
     ids: tuple[str, ...]  # unique: "<example>#<question>"
     units: tuple[str, ...]  # patient or lesion, whose texts belong together
@@ -45,6 +52,16 @@ class Generations:
         for name, values in (columns | dict(self.attributes)).items():
             if len(values) != len(self.ids):
                 raise InputError(f"There are {len(self.ids)} texts, but {len(values)} of '{name}'.")
+        for name in self.attributes:
+            if INTERSECTION in name:
+                raise InputError(f"An attribute cannot be called '{name}' (×); rename it.")
+        units = (
+            recorded(unit) or identity for unit, identity in zip(self.units, self.ids, strict=True)
+        )
+        references = ("" if recorded(text) is None else text for text in self.references)
+        object.__setattr__(self, "units", tuple(units))
+        object.__setattr__(self, "references", tuple(references))
+        object.__setattr__(self, "labels", tuple(map(recorded, self.labels)))
         doubled = [i for i, n in Counter(self.ids).items() if n > 1]
         if doubled:
             raise InputError(
@@ -65,8 +82,7 @@ class Generations:
                 raise InputError(
                     f"The texts have no attribute '{name}'{nearest(name, self.attributes)}"
                 )
-            values = ["" if v is None else str(v).strip() for v in self.attributes[name]]
-            parts.append([value or MISSING for value in values])
+            parts.append([recorded(value) or MISSING for value in self.attributes[name]])
         return np.array([INTERSECTION.join(cell) for cell in zip(*parts, strict=True)], dtype=str)
 
 
@@ -91,16 +107,17 @@ def generations_of(rows: Iterable[Mapping[str, Any]]) -> Generations:
     names = list(dict.fromkeys(name for row in rows for name in row.get("attributes") or {}))
     return Generations(
         ids=tuple(str(row["id"]) for row in rows),
-        units=tuple(str(row.get("unit") or row["id"]) for row in rows),
+        units=tuple(row.get("unit") for row in rows),
         questions=tuple(str(row.get("question") or DEFAULT_QUESTION) for row in rows),
         prompts=tuple(str(row.get("prompt") or "") for row in rows),
         references=tuple(str(row["reference"]) for row in rows),
         texts=tuple(str(row["text"]) for row in rows),
-        labels=tuple(None if row.get("label") is None else str(row["label"]) for row in rows),
+        labels=tuple(row.get("label") for row in rows),
         complete=tuple(bool(row.get("complete", True)) for row in rows),
         attributes={
             name: np.array(
-                [_text((row.get("attributes") or {}).get(name)) for row in rows], dtype=object
+                [recorded((row.get("attributes") or {}).get(name)) or "" for row in rows],
+                dtype=object,
             )
             for name in names
         },
@@ -109,11 +126,24 @@ def generations_of(rows: Iterable[Mapping[str, Any]]) -> Generations:
 
 def write_generations(generations: Generations, path: Path) -> None:
     """One JSON object a line; the file is whole or absent."""
+    write_text(path, lines_of(generations))
+
+
+def lines_of(generations: Generations) -> str:
+    """The table as JSON lines. Raises InputError for what no file can hold: half a character."""
     lines = [
-        json.dumps(generation_row(generations, place), ensure_ascii=False)
+        json.dumps(generation_row(generations, place), ensure_ascii=False) + "\n"
         for place in range(len(generations))
     ]
-    write_text(path, "\n".join(lines) + "\n")
+    for identity, line in zip(generations.ids, lines, strict=True):
+        try:
+            line.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"What is known of {identity!a} holds half a character (a lone surrogate), which is no "
+                "text; write it anew."
+            ) from error
+    return "".join(lines)
 
 
 def read_generations(path: Path) -> Generations:
@@ -122,30 +152,53 @@ def read_generations(path: Path) -> Generations:
 
     Raises InputError naming the file and the line.
     """
+    path = Path(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = path.read_text(encoding=encoding_of(path))
+    except (OSError, UnicodeError) as error:
         raise InputError(f"'{path}' cannot be read as UTF-8 text ({error}).") from error
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"Line {number} of '{path}' is not JSON ({error.msg}).") from error
-        if not isinstance(row, dict) or not isinstance(row.get("attributes") or {}, dict):
-            raise InputError(
-                f"Line {number} of '{path}' must be an object, with attributes as an object of names."
-            )
-        missing = [key for key in REQUIRED if row.get(key) is None]
-        if missing:
-            raise InputError(f"Line {number} of '{path}' has no '{missing[0]}'.")
-        rows.append(row)
+        if line.strip():
+            try:
+                rows.append(_read_row(line))
+            except InputError as error:
+                raise InputError(f"Line {number} of '{path}' {error}.") from error
     if not rows:
         raise InputError(f"'{path}' holds no texts.")
     return generations_of(rows)
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+def _read_row(line: str) -> dict[str, Any]:
+    """One line as an object of the right types. Raises InputError saying what is wrong with it."""
+    try:
+        row = json.loads(line, object_pairs_hook=_object)
+        json.dumps(row, ensure_ascii=False).encode()
+    except InputError:
+        raise
+    except UnicodeError as error:
+        raise InputError("holds half a character (a lone surrogate), which is no text") from error
+    except RecursionError as error:
+        raise InputError("is nested too deeply for a text and its attributes") from error
+    except ValueError as error:  # no JSON, or a number of thousands of digits
+        raise InputError(f"is not JSON ({getattr(error, 'msg', error)})") from error
+    if not isinstance(row, dict) or not isinstance(row.get("attributes") or {}, dict):
+        raise InputError("must be an object, with attributes as an object of names")
+    for key in REQUIRED:
+        if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
+            raise InputError(f"has no '{key}'")
+    for key, value in (row | (row.get("attributes") or {})).items():
+        if isinstance(value, dict | list) and key != "attributes":
+            raise InputError(f"has a list or an object as '{key}', which is one name or text")
+    if not isinstance(row.get("complete", True), bool):
+        raise InputError(f"has {row['complete']!r} as 'complete', which is true or false")
+    return row
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object, whose keys must stand once."""
+    keys = Counter(key for key, _ in pairs)
+    doubled = next((key for key, count in keys.items() if count > 1), None)
+    if doubled is not None:
+        raise InputError(f"has the key '{doubled}' twice")
+    return dict(pairs)

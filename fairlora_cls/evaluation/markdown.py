@@ -72,4 +72,6 @@ def markdown_table(table: Table) -> str:
 def markdown_text(text: str) -> str:
     """One line of text in which no character starts markup."""
     text = " ".join(str(text).split()).replace("&", "&amp;").replace("<", "&lt;")
-    return re.sub(r"([\\`*_\[\]|$~#])", r"\\\1", text)
+    text = re.sub(r"([\\`*_\[\]|$~#])", r"\\\1", text)
+    text = re.sub(r"^(\d*)([-+=.)])(?=\s|$)", r"\1\\\2", text)  # a list, or an underline
+    return re.sub(r"^>", "&gt;", text)  # a quotation

@@ -14,6 +14,7 @@ from itertools import permutations
 import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.intervals import holm
@@ -79,7 +80,7 @@ class Judged:
 def counterfactual_gaps(
     predictions: Predictions,
     features: Features,
-    attributes: Iterable[str],
+    attributes: str | Iterable[str],
     *,
     minimum_similarity: float = 0.7,
     bootstrap: int = 1000,
@@ -98,7 +99,7 @@ def counterfactual_gaps(
         scores=(predictions.predictions == predictions.labels).astype(float),
         alike="label",
         kinds=predictions.labels,
-        groups={name: predictions.group_names(name) for name in attributes},
+        groups={name: predictions.group_names(name) for name in listed_names(attributes)},
     )
     values = features.of(predictions.ids)
     return matched_gaps(judged, values, minimum_similarity, bootstrap, seed)

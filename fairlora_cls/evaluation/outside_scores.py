@@ -9,11 +9,12 @@ import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.tables import read_table, require_columns, require_values, row_of
 from fairlora_cls.errors import InputError, nearest
 
 COLUMNS = ("id", "metric", "value")
-UNSCORED = ("", "nan", "na", "none", "null")  # a value that says: no score
+UNSCORED = ("none",)  # a value that says "no score", beside those of `data.cells`
 
 
 def read_scores(path: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, float]]:
@@ -46,8 +47,8 @@ def read_scores(path: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, f
                 f"{row_of(path, first).rsplit(' ', 1)[1]}); give each text one value per metric."
             )
         of_metric = scores.setdefault(metric, {})
-        if value.strip().lower() not in UNSCORED:
-            of_metric[identity] = _number(value, path, row)
+        if (number := recorded(value, UNSCORED)) is not None:
+            of_metric[identity] = _number(number, path, row)
     empty = [metric for metric, found in scores.items() if not found]
     if empty:
         raise InputError(f"'{path}' has rows of the metric '{empty[0]}', but no value in them.")

@@ -3,25 +3,33 @@
 N examples, K classes.
 """
 
+import csv
 import difflib
-from collections.abc import Iterable
+import re
+import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION, single_attributes
+from fairlora_cls.data.tables import encoding_of, read_table
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_atomically
 
 MISSING = "missing"  # the group of the examples whose attribute is blank
 UNLABELLED = -1  # the label code of an example whose label is not known
 PROBABILITY_PREFIX = "prob_"
-SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1; printed tables are rounded
+SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1, whatever their digits
+MOST_ROUNDING = 0.05  # how far rounding to few digits may take the sum of many classes
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
 RESERVED = ("id", "label", "prediction", "score", UNIT)
 SEPARATORS = ",;\t"
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SPLITS = ("train", "validation", "test")
 
 
@@ -34,8 +42,10 @@ class Predictions:
     """The predictions of one model for N examples.
 
     Checked when built: raises `PredictionTableError` on an empty table, unequal lengths, duplicate
-    ids, codes outside the classes, probabilities outside [0, 1] or not summing to 1. Units that are
-    all different say nothing and become None.
+    ids, codes that are no whole numbers or outside the classes, probabilities outside [0, 1] or not
+    summing to 1 but for rounding (`_sum_tolerance`). Class names, groups and units are read by one
+    rule (`data.cells`): 1.0 is 1, and nan, NA, null are not recorded. An example whose unit is not
+    recorded is a unit of its own; units that are all different say nothing and become None.
     """
 
     ids: tuple[str, ...]
@@ -48,14 +58,17 @@ class Predictions:
     units: tuple[str, ...] | None = None  # (N,) patient or lesion; None: each example its own
 
     def __post_init__(self):
-        for name, dtype in (("labels", int), ("predictions", int), ("probabilities", np.float64)):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=dtype))
+        probabilities = np.asarray(self.probabilities, dtype=np.float64)
+        object.__setattr__(self, "probabilities", probabilities)
         object.__setattr__(self, "ids", tuple(map(str, self.ids)))
-        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        object.__setattr__(self, "classes", tuple(map(_class_name, self.classes)))
         if self.positive == -1:
             object.__setattr__(self, "positive", len(self.classes) - 1)
+        for name in ("labels", "predictions"):
+            codes = _whole_codes(getattr(self, name), name, self.classes, self.positive)
+            object.__setattr__(self, name, codes)
         if self.units is not None:
-            units = tuple(map(str, self.units))
+            units = _unit_names(self.units, self.ids)
             object.__setattr__(self, "units", None if len(set(units)) == len(units) else units)
         _check_shapes(self)
         _check_values(self)
@@ -94,16 +107,19 @@ class Predictions:
                 f"no attribute '{name}' in the predictions{_nearest(name, self.attributes)}; "
                 f"they have: {', '.join(self.attributes) or 'none'}"
             )
-        return np.array([_group_name(value) for value in self.attributes[name]], dtype=str)
+        return np.array([recorded(value) or MISSING for value in self.attributes[name]], dtype=str)
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
     """Writes `id,label,prediction,prob_<class>…,<attribute>…` with names, all or nothing, and a last
     column `unit` where several examples are of one unit.
 
-    An unknown label and a missing group value are left blank. Probabilities keep every digit.
+    An unknown label and a missing group value are left blank. Probabilities keep every digit, and
+    names stand as they are, also where a spreadsheet would take one for a formula. Raises
+    `PredictionTableError` for names that such a table cannot hold (`require_writable`).
     """
     path = Path(path)
+    require_writable(predictions)
     names = np.array([*predictions.classes, ""], dtype=object)  # code -1 is the blank at the end
     columns = {
         "id": predictions.ids,
@@ -113,16 +129,29 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     for code, name in enumerate(predictions.classes):
         columns[PROBABILITY_PREFIX + name] = predictions.probabilities[:, code]
     for name, values in predictions.attributes.items():
-        groups = (_group_name(value) for value in values)
-        columns[name] = ["" if group == MISSING else group for group in groups]
+        columns[name] = [recorded(value) or "" for value in values]
     if predictions.units is not None:
         columns[UNIT] = predictions.units
     write_atomically(path, lambda temporary: pd.DataFrame(columns).to_csv(temporary, index=False))
 
 
+def require_writable(predictions: Predictions) -> None:
+    """Raises `PredictionTableError` for names that a written table would not give back: with a line
+    end or another control character. A run asks this before it begins, `write_predictions` again."""
+    columns = {"id": predictions.ids, UNIT: predictions.units or (), "class": predictions.classes}
+    columns |= {"attribute": predictions.attributes} | predictions.attributes
+    for column, names in columns.items():
+        for name in names:
+            if name is not None and CONTROL.search(str(name)):
+                raise PredictionTableError(
+                    f"the {column} {str(name)!r} holds a line end or another control character, "
+                    "which a table of predictions cannot hold; rename it"
+                )
+
+
 def read_predictions(
     path: str | Path,
-    attributes: Iterable[str] | None = None,
+    attributes: str | Iterable[str] | None = None,
     positive: str | None = None,
     unit: str | None = None,
 ) -> Predictions:
@@ -138,25 +167,24 @@ def read_predictions(
     attributes: columns, or intersections such as "sex×race"; None keeps every other column
     positive:   name of the positive class; None means the last class
     unit:       the column of patients or lesions, if it is not called `unit`
-    Raises `PredictionTableError` with one sentence that names the value seen and the way out.
+    Raises `PredictionTableError` with one sentence that names the file, the value seen and the way
+    out.
     """
+    table = _read_cells(path)
     try:
-        separator = _separator(path)
-        table = pd.read_csv(
-            path, dtype=str, na_filter=False, encoding="utf-8-sig", sep=separator, engine="c"
-        )
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise PredictionTableError(f"cannot read {path} as a CSV table: {error}") from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas took the first column for row names
-        raise PredictionTableError(f"{path} has rows with more cells than its header has columns")
-    _require_column(table, "id")
-    if table.empty:
-        raise PredictionTableError(f"{path} has a header but no rows; it needs one row per example")
-    if separator == ";":
-        numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
-        table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
-    if unit is not None:
-        _require_column(table, unit)
+        return _predictions_of(table, attributes, positive, unit)
+    except PredictionTableError as error:
+        raise PredictionTableError(f"{path}: {error}") from error
+
+
+def _predictions_of(
+    table: pd.DataFrame,
+    attributes: str | Iterable[str] | None,
+    positive: str | None,
+    unit: str | None,
+) -> Predictions:
+    for name in ("id", unit) if unit else ("id",):
+        _require_column(table, name)
     classes, positive_code, probabilities = _read_probabilities(table, positive)
     if "prediction" in table:
         predicted = _codes(table["prediction"], classes, "prediction")
@@ -176,47 +204,66 @@ def read_predictions(
         classes=classes,
         attributes=_read_attributes(table, attributes, unit),
         positive=positive_code,
-        units=_read_units(table, unit or UNIT),
+        units=tuple(table[unit or UNIT]) if (unit or UNIT) in table else None,
     )
 
 
-def other_splits(path: str | Path, unit: str | None = None) -> dict[str, set[str]]:
+def other_splits(
+    path: str | Path, unit: str | None = None
+) -> tuple[dict[str, set[str]], tuple[str, ...]]:
     """Ids and units of the tables of other splits that lie beside `path`, by the split's name, if
     `path` is called after a split itself: as a run's predictions/ holds validation.csv beside
-    test.csv. A table without ids is passed over."""
-    path, found = Path(path), {}
+    test.csv; and a sentence about each such table that cannot be read. One without ids is passed
+    over."""
+    path, known, notes = Path(path), {}, []
     for split in SPLITS if path.stem in SPLITS else ():
         other = path.with_name(f"{split}.csv")
         if other == path or not other.is_file():
             continue
-        wanted = ("id", unit or UNIT)
-        table = pd.read_csv(
-            other,
-            dtype=str,
-            na_filter=False,
-            encoding="utf-8-sig",
-            sep=_separator(other),
-            usecols=lambda name, wanted=wanted: name in wanted,
-        )
+        try:
+            table = _read_cells(other)
+        except PredictionTableError as error:
+            notes.append(
+                f"Whether examples are also in the {split} split is not known, because the table "
+                f"beside this one cannot be read: {error}."
+            )
+            continue
+        columns = [table[name] for name in ("id", unit or UNIT) if name in table]
         if "id" in table:
-            found[split] = {name for column in table for name in table[column] if name}
-    return found
+            known[split] = {name for column in columns for name in column if recorded(name)}
+    return known, tuple(notes)
 
 
-def _separator(path: str | Path) -> str:
-    """The one of SEPARATORS that the header holds most often; a comma where it holds none."""
-    with Path(path).open(encoding="utf-8-sig") as lines:
+def _read_cells(path: str | Path) -> pd.DataFrame:
+    """The named columns as text, every cell as it stands, but probabilities with decimal points."""
+    path = Path(path)
+    try:
+        separator = _separator(path)
+        table = read_table(path, separator=separator).fillna("")
+    except (OSError, UnicodeError, EOFError, zlib.error, csv.Error) as error:
+        raise PredictionTableError(
+            f"cannot read '{path}' as a CSV table in UTF-8 ({error})"
+        ) from error
+    except InputError as error:
+        if not isinstance(error.__cause__, UnicodeError):
+            raise PredictionTableError(str(error)) from error
+        raise PredictionTableError(
+            f"cannot read '{path}' as a CSV table in UTF-8 ({error.__cause__})"
+        ) from error
+    if separator == ";":
+        numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
+        table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
+    return table
+
+
+def _separator(path: Path) -> str:
+    """The one of SEPARATORS that the header holds most often, of those between which it has a name
+    `id` if there are any: a class may be called "a;b;c". A comma where it holds none."""
+    with path.open(encoding=encoding_of(path)) as lines:
         header = lines.readline()
-    return max(SEPARATORS, key=header.count)
-
-
-def _read_units(table: pd.DataFrame, column: str) -> tuple[str, ...] | None:
-    if column not in table:
-        return None
-    return tuple(
-        unit.strip() or f"id {identity}"
-        for unit, identity in zip(table[column], table["id"], strict=True)
-    )
+    names = {s: next(csv.reader([header], delimiter=s), []) for s in SEPARATORS}
+    fitting = [s for s in SEPARATORS if "id" in (name.strip() for name in names[s])]
+    return max(fitting or SEPARATORS, key=header.count)
 
 
 def _read_probabilities(
@@ -225,7 +272,7 @@ def _read_probabilities(
     """The classes, the positive class's code and the (N, K) probabilities."""
     columns = [name for name in table if name.startswith(PROBABILITY_PREFIX)]
     if columns:
-        classes = tuple(name.removeprefix(PROBABILITY_PREFIX) for name in columns)
+        classes = tuple(_class_name(name.removeprefix(PROBABILITY_PREFIX)) for name in columns)
         if len(classes) < 2:
             raise PredictionTableError(
                 f"only one probability column, '{columns[0]}'; give one prob_<class> column per "
@@ -237,8 +284,8 @@ def _read_probabilities(
             "no probability columns: the table needs one prob_<class> per class, or 'score' (the "
             f"positive class's probability) for two classes; it has: {', '.join(table.columns)}"
         )
-    seen = {name for column in ("label", "prediction") if column in table for name in table[column]}
-    classes = tuple(sorted(seen - {""}))
+    cells = {cell for name in ("label", "prediction") if name in table for cell in table[name]}
+    classes = tuple(sorted({recorded(cell) for cell in cells} - {None}))
     if len(classes) != 2:
         raise PredictionTableError(
             f"a 'score' column needs two classes, and 'label' has {len(classes)} "
@@ -259,7 +306,7 @@ def _read_probabilities(
 
 
 def _read_attributes(
-    table: pd.DataFrame, attributes: Iterable[str] | None, unit: str | None
+    table: pd.DataFrame, attributes: str | Iterable[str] | None, unit: str | None
 ) -> dict[str, np.ndarray]:
     others = [
         name
@@ -321,37 +368,72 @@ def _is_number(text: str) -> bool:
 def _codes(
     column: pd.Series, classes: tuple[str, ...], what: str, blank: int | None = None
 ) -> np.ndarray:
-    """Class names as codes; `blank` is the code of an empty cell, where one is allowed."""
+    """Class names as codes; `blank` is the code where none is recorded, if that is allowed."""
     code_of = {name: code for code, name in enumerate(classes)}
     if blank is not None:
-        code_of[""] = blank
-    unknown = sorted(set(column) - set(code_of))
+        code_of[None] = blank
+    name_of = {cell: recorded(cell) for cell in set(column)}
+    unknown = sorted(cell for cell, name in name_of.items() if name not in code_of)
     if unknown:
         raise PredictionTableError(
             f"column '{what}' has '{unknown[0]}', which is not a class"
             f"{_nearest(unknown[0], classes)}; the classes are {_listed(classes)}"
         )
-    return column.map(code_of).to_numpy(dtype=int)
+    return np.array([code_of[name_of[cell]] for cell in column], dtype=int)
 
 
 def _positive_code(classes: tuple[str, ...], positive: str | None) -> int:
     if positive is None:
         return len(classes) - 1
-    if str(positive) not in classes:
+    name = recorded(positive)
+    if name not in classes:
         raise PredictionTableError(
             f"positive class '{positive}' is not a class{_nearest(str(positive), classes)}; "
             f"the classes are {_listed(classes)}"
         )
-    return classes.index(str(positive))
+    return classes.index(name)
 
 
-def _group_name(value: object) -> str:
-    text = "" if value is None else str(value).strip()
-    return MISSING if text.lower() in ("", "nan", "<na>") else text
+def _class_name(name: Any) -> str:
+    known = recorded(name)
+    if known is None:
+        raise PredictionTableError(
+            f"a class cannot be called '{name}', which says that nothing is recorded; rename it"
+        )
+    return known
+
+
+def _unit_names(units: Iterable[Any], ids: Sequence[str]) -> tuple[str, ...]:
+    """The patient or lesion of each example; one that is not recorded is the example's own."""
+    names = [recorded(unit) for unit in units]
+    if len(names) != len(ids):
+        return tuple(name or "" for name in names)  # `_check_shapes` says so
+    return tuple(name or f"id {identity}" for name, identity in zip(names, ids, strict=True))
+
+
+def _whole_codes(values: Any, what: str, classes: Sequence[str], positive: int) -> np.ndarray:
+    """Class codes as whole numbers. True and False are codes only where they can mean one thing: the
+    positive class, the last of two, or not."""
+    codes = np.asarray(values)
+    if codes.dtype == object:
+        codes = np.array(codes.tolist())
+    meant = (codes.dtype.kind in "iu") or (
+        codes.dtype.kind == "b" and len(classes) == 2 and positive == 1
+    )
+    if codes.dtype.kind == "f":
+        meant = bool((np.isfinite(codes) & (codes == np.round(codes))).all())
+    if codes.ndim != 1 or not (meant or codes.size == 0):
+        raise PredictionTableError(
+            f"{what} must be the place of each example's class in {tuple(classes)}, a whole number "
+            f"from 0 on, and they are such as {_listed(codes.ravel()[:3].tolist())}; turn scores or "
+            "names into such codes first"
+        )
+    return codes.astype(int)
 
 
 def _check_shapes(predictions: Predictions) -> None:
-    count, classes = len(predictions.ids), predictions.classes
+    ids, classes, units = predictions.ids, predictions.classes, predictions.units or ()
+    count = len(ids)
     if count == 0:
         raise PredictionTableError("the predictions are empty; there must be at least one example")
     if len(classes) < 2 or len(set(classes)) < len(classes):
@@ -377,6 +459,20 @@ def _check_shapes(predictions: Predictions) -> None:
                 f"an attribute cannot be called '{name}': rename it (reserved: "
                 f"{', '.join(RESERVED)}, names that start with prob_ or contain ×)"
             )
+    try:
+        for names in (
+            ids,
+            units,
+            classes,
+            predictions.attributes,
+            *predictions.attributes.values(),
+        ):
+            "".join(map(str, names)).encode()
+    except UnicodeEncodeError as error:
+        raise PredictionTableError(
+            f"a name holds half a character ({error.object[error.start]!a}), which is no text; "
+            "write it anew"
+        ) from error
 
 
 def _check_values(predictions: Predictions) -> None:
@@ -405,13 +501,24 @@ def _check_values(predictions: Predictions) -> None:
             "it must lie between 0 and 1 (logits need a softmax first)"
         )
     sums = values.sum(axis=1)
-    wrong = np.abs(sums - 1) > SUM_TOLERANCE
+    wrong = np.abs(sums - 1) > _sum_tolerance(values)
     if wrong.any():
         row = int(wrong.argmax())
         raise PredictionTableError(
             f"the probabilities of id '{ids[row]}' sum to {sums[row]:g}, and they must sum to 1; "
             f"{int(wrong.sum())} of {len(sums)} rows are off"
         )
+
+
+def _sum_tolerance(probabilities: np.ndarray) -> float:
+    """How far a row of K probabilities may sum from 1: half a unit of the last digit printed for each
+    class, since each was rounded by itself; values are kept as printed. At least SUM_TOLERANCE, and
+    never more than rounding to two digits or MOST_ROUNDING would explain."""
+    for digits in range(2, 7):
+        if np.abs(probabilities - np.round(probabilities, digits)).max() < 1e-9:
+            rounding = probabilities.shape[1] * 0.5 * 10.0**-digits + 1e-9
+            return max(SUM_TOLERANCE, min(rounding, MOST_ROUNDING))
+    return SUM_TOLERANCE
 
 
 def _nearest(name: str, options: Iterable[str]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
 from fairlora_cls.evaluation.prediction_table import (
     UNLABELLED,
@@ -32,14 +33,14 @@ if TYPE_CHECKING:
 
 def fairness_report(
     predictions: Predictions,
-    attributes: Iterable[str] | None = None,
+    attributes: str | Iterable[str] | None = None,
     *,
     bootstrap: int = 1000,
     minimum_group_size: int = 20,
     minimum_stratum_size: int = 30,
     suppress_below: int | None = None,
     seed: int = 42,
-    notes: Iterable[str] = (),
+    notes: str | Iterable[str] = (),
     seen: Mapping[str, Collection[str]] | None = None,
 ) -> FairnessReport:
     """Measures a model's predictions overall and between groups, with the uncertainty of each.
@@ -68,7 +69,7 @@ def fairness_report(
 
     if bootstrap < 0:
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
-    names = tuple(predictions.attributes if attributes is None else dict.fromkeys(attributes))
+    names = listed_names(predictions.attributes if attributes is None else attributes)
     _require_labels(predictions)
     everyone = Grouping(("everyone",), np.zeros(len(predictions.ids), dtype=int))
     groupings = [everyone, *(grouping_of(predictions, name) for name in names)]
@@ -116,7 +117,7 @@ def fairness_report(
         suppressed_below=suppress_below,
     )
     warnings = describe_warnings(report, predictions, seen or {})
-    return replace(report, warnings=(*warnings, *map(str, notes)))
+    return replace(report, warnings=(*warnings, *map(str, listed_names(notes))))
 
 
 def write_report(report: "FairnessReport | TextReport", folder: str | Path) -> None:

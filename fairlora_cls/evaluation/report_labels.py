@@ -62,7 +62,12 @@ _ENDS = re.compile("|".join(phrases.ENDS))
 _ENDS_BEFORE = re.compile("|".join(phrases.ENDS_BEFORE))
 _ALTERNATIVE = re.compile(rf"^[ ,]*(?:\w+ ){{0,3}}{phrases.ALTERNATIVES}(?: \w+){{0,3}} ?$")
 _DENIAL = re.compile(r"\b(?:not|no|without|nor|never)\b")
-_DOUBT = re.compile(r"\b(?:may|might|could|possibl[ey]|probabl[ey]|questionabl[ey]|likely)\b")
+_DOUBT = re.compile(
+    r"\b(?:may|might|could|possibl[ey]|probabl[ey]|questionabl[ey]|likely|"
+    r"doubtful(?:ly)?|dubious(?:ly)?|equivocal(?:ly)?|uncertain(?:ly)?)\b"
+)
+_PLAINLY = [(re.compile(pattern), plain) for pattern, plain in phrases.PLAINLY]
+_PRONOUN, _LEFT_OUT = re.compile(phrases.PRONOUN), re.compile(phrases.LEFT_OUT)
 _NOT_TO_EXCLUDE = re.compile(r"n[o']t\b.*(?:exclude|rule)|difficult to")
 _REACH = 80  # characters between a structure and the predicate that follows it
 
@@ -72,16 +77,21 @@ def label_report(text: str) -> Mapping[str, str]:
 
     Of several mentions the strongest counts: positive, then uncertain, then negative. "No Finding"
     is positive where the text has words and none of the others, support devices excepted, nor
-    another abnormality (emphysema, calcification …) is positive or uncertain. A blank text has none.
+    another abnormality (emphysema, calcification …) is positive or uncertain. A blank text has none,
+    nor has one in another script than Latin, which these rules cannot read.
     """
     labels: dict[str, str] = {}
+    named = None
     for sentence in split_sentences(text):
+        sentence, named = _said_in_full(sentence, named)
         for finding, status in _read_sentence(sentence):
             known = labels.get(finding, STRENGTH[0])
             labels[finding] = max(known, status, key=STRENGTH.index)
     stated = [f for f, status in labels.items() if status != "negative" and f != SUPPORT_DEVICES]
     labels.pop(OTHER_ABNORMALITY, None)
-    if not stated and re.search(r"\w", text):
+    letters = re.findall(r"[^\W\d_]", text)
+    foreign = 2 * sum(letter > "\u024f" for letter in letters) > len(letters)
+    if not stated and not foreign and re.search(r"\w", text):
         labels[NO_FINDING] = "positive"
     return {finding: labels[finding] for finding in FINDINGS if finding in labels}
 
@@ -111,6 +121,33 @@ def split_sentences(text: str) -> list[str]:
     text = re.sub(r"[()\[\]\"]", " , ", text).replace(":", " : ")
     sentences = re.split(r"[.!?]+(?=\s|$)|;", re.sub(r"\s+", " ", text))
     return [s for s in (re.sub(r"\s+", " ", part).strip(" ,") for part in sentences) if s]
+
+
+@lru_cache(maxsize=2**16)
+def _said_in_full(sentence: str, named: str | None) -> tuple[str, str | None]:
+    """The sentence with denials of denials said plainly and the finding's name where a word stands
+    for it or it is left out; and the last finding named, here or before (`named`)."""
+    for pattern, plain in _PLAINLY:
+        sentence = pattern.sub(plain, sentence)
+    end = 0
+    while match := min(
+        (m for p in (_PRONOUN, _LEFT_OUT) if (m := p.search(sentence, end))),
+        key=lambda m: m.start(),
+        default=None,
+    ):
+        end = match.end()
+        last = _last_named(sentence[: match.start()]) or named
+        if last and match.re is _PRONOUN:
+            sentence = sentence[: match.start()] + last + sentence[end:]
+        elif last:
+            sentence = f"{sentence[:end]} {last}{sentence[end:]}"
+    return sentence, _last_named(sentence) or named
+
+
+def _last_named(sentence: str) -> str | None:
+    """The words of the last finding that a sentence names by a phrase."""
+    places = [m.span() for pattern in _MENTIONS.values() for m in pattern.finditer(sentence)]
+    return sentence[slice(*max(places))] if places else None
 
 
 @lru_cache(maxsize=2**16)  # reports repeat each other's sentences

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.attribute_results import plain_estimate
 from fairlora_cls.evaluation.generations import Generations, generation_row, generations_of
@@ -31,7 +32,7 @@ from fairlora_cls.evaluation.text_report import describe_metrics, headline_metri
 from fairlora_cls.evaluation.text_results import TextMetric
 from fairlora_cls.evaluation.text_scores import TextScores
 
-OVERALL = "overall"  # the view of all texts; the others are attributes
+OVERALL = ""  # the view of all texts; the others are attributes, which have a name
 
 Quantities = dict[str, np.ndarray]  # metric, or its gap -> () of the data, (R,) of draws
 
@@ -112,7 +113,7 @@ def align_generations(tables: Mapping[str, Generations]) -> dict[str, Generation
 def compare_texts(
     tables: Mapping[str, Generations],
     scores: Mapping[str, TextScores],
-    attributes: Iterable[str] | None = None,
+    attributes: str | Iterable[str] | None = None,
     *,
     headline: str | None = None,
     bootstrap: int = 1000,
@@ -126,7 +127,7 @@ def compare_texts(
     """
     runs = tuple(tables)
     first = tables[runs[0]]
-    names = tuple(first.attributes if attributes is None else dict.fromkeys(attributes))
+    names = listed_names(first.attributes if attributes is None else attributes)
     kept = [
         name
         for name in scores[runs[0]].per_text

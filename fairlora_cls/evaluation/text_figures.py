@@ -1,7 +1,5 @@
 """The figures of a report on texts: each group with its interval, each gap beside chance."""
 
-import re
-
 from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.figures import (
@@ -16,6 +14,7 @@ from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
 from fairlora_cls.evaluation.text_results import TextMetric, TextReport
 from fairlora_cls.evaluation.text_wording import format_distance, format_limits, format_score
 from fairlora_cls.evaluation.wording import judge
+from fairlora_cls.files import file_stem
 
 DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
@@ -25,10 +24,12 @@ def draw_text_figures(report: TextReport) -> list[ReportFigure]:
     beside = [n for n in DRAWN_BESIDE if n in report.metrics and n != report.headline]
     figures = []
     for position, (name, result) in enumerate(report.attributes.items(), start=1):
-        stem = f"{position}-{re.sub(r'[^A-Za-z0-9]+', '-', name).strip('-').lower() or 'attribute'}"
+        stem = f"{position}-{file_stem(name)}"
         for metric in (report.headline, *beside[:1]):
             if any(group.metrics[metric].value is not None for group in result.groups.values()):
-                figures.append(_groups_figure(report, name, metric, f"{stem}-{metric}.png"))
+                figures.append(
+                    _groups_figure(report, name, metric, f"{stem}-{file_stem(metric)}.png")
+                )
         if any(gap.null_interval is not None for gap in result.gaps.values()):
             figures.append(_gaps_figure(report, name, f"{stem}-gaps.png"))
     return figures

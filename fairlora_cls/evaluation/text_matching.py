@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.generations import Generations
@@ -23,7 +24,7 @@ def counterfactual_text_gaps(
     scores: TextScores,
     report: TextReport,
     features: Features,
-    attributes: Iterable[str],
+    attributes: str | Iterable[str],
     *,
     minimum_similarity: float = 0.7,
 ) -> tuple[CounterfactualGaps, ...]:
@@ -50,7 +51,7 @@ def counterfactual_text_gaps(
         scores=values[rows],
         alike=alike,
         kinds=np.unique(both, axis=0, return_inverse=True)[1].ravel(),
-        groups={name: generations.group_names(name)[rows] for name in attributes},
+        groups={name: generations.group_names(name)[rows] for name in listed_names(attributes)},
     )
     found = features.of(tuple(images[row] for row in rows))
     return matched_gaps(judged, found, minimum_similarity, report.bootstrap, report.seed)

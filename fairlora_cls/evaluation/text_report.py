@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.constant_answer import constant_answer
 from fairlora_cls.evaluation.generations import Generations
@@ -48,7 +49,7 @@ POOLED_TITLES = {
 def text_report(
     generations: Generations,
     scores: TextScores,
-    attributes: Iterable[str] | None = None,
+    attributes: str | Iterable[str] | None = None,
     *,
     bootstrap: int = 1000,
     minimum_group_size: int = 20,
@@ -56,7 +57,7 @@ def text_report(
     headline: str | None = None,
     excerpts: int = 2,
     seed: int = 42,
-    notes: Iterable[str] = (),
+    notes: str | Iterable[str] = (),
 ) -> TextReport:
     """Measures generated texts overall and between groups, with the uncertainty of each number.
 
@@ -76,7 +77,7 @@ def text_report(
     """
     if bootstrap < 0:
         raise ValueError(f"bootstrap is {bootstrap}; it must be 0 or more resamples")
-    names = tuple(generations.attributes if attributes is None else dict.fromkeys(attributes))
+    names = listed_names(generations.attributes if attributes is None else attributes)
     scored = scored_texts(scores)
     metrics = describe_metrics(scored)
     chosen = headline_metric(scored, headline)
@@ -145,7 +146,9 @@ def text_report(
         seed=seed,
         gaps_tested=tested,
     )
-    return replace(report, warnings=(*describe_text_warnings(report), *map(str, notes)))
+    return replace(
+        report, warnings=(*describe_text_warnings(report), *map(str, listed_names(notes)))
+    )
 
 
 def describe_metrics(scored: ScoredTexts) -> dict[str, TextMetric]:

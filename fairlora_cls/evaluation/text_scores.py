@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fairlora_cls.data.chexpert import FINDINGS
+from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.clinical_metrics import chexbert_findings, green, radgraph_f1
 from fairlora_cls.evaluation.diagnoses import READERS, reader_for
@@ -55,7 +56,7 @@ class TextScores:
 
 def score_texts(
     generations: Generations,
-    metrics: Sequence[str],
+    metrics: str | Sequence[str],
     outside: Mapping[str, Mapping[str, float]] | None = None,
 ) -> TextScores:
     """The scores of every text by `metrics`, rows of TEXT_METRICS, and by `outside`, metric → id →
@@ -64,7 +65,7 @@ def score_texts(
     Raises InputError for an unknown metric, one that is asked for and comes from outside too, an
     outside score of an unknown id, and where a metric's package or weights are missing.
     """
-    outside = outside or {}
+    outside, metrics = outside or {}, listed_names(metrics)
     for name in metrics:
         if name not in TEXT_METRICS:
             raise InputError(f"There is no text metric '{name}'{nearest(name, TEXT_METRICS)}")
@@ -78,7 +79,7 @@ def score_texts(
         "blank_texts": sum(not text.strip() for text in generations.texts),
         "blank_references": sum(not text.strip() for text in generations.references),
     }
-    for name in dict.fromkeys(metrics):
+    for name in metrics:
         scored = TEXT_METRICS[name].function(generations)
         per_text[name] = scored.values
         counts |= scored.counts
