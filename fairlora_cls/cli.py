@@ -201,9 +201,10 @@ def evaluate(
     with exit_codes(debug):
         from fairlora_cls import saved_run
         from fairlora_cls.recipe import data_section
+        from fairlora_cls.run_folder import recipe_of
 
         values = _data_values(data, allow_urls)
-        section = data_section(run_folder / "recipe.yaml", values, settings or ())
+        section = data_section(recipe_of(run_folder), values, settings or ())
         with open_display() as display:
             outcome = saved_run.evaluate(
                 run_folder,

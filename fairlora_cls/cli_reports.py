@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from fairlora_cls.cli_texts import compare_text_files, load_features, report_texts
+from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.errors import InputError
 from fairlora_cls.terminal import Debug, Threshold, exit_codes, show_report, terminal
-
-if TYPE_CHECKING:
-    pass
 
 Attributes = Annotated[
     list[str] | None,
@@ -41,7 +39,7 @@ Scores = Annotated[
         metavar="CSV", help="For texts: scores of other tools, with the columns id, metric, value."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the resampling.")]
 Validation = Annotated[
     Path | None,
     typer.Option(
@@ -256,7 +254,9 @@ def postprocess(
     ] = "accuracy_score",
     validation: Validation = None,
     positive: Positive = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the randomised predictions.")
+    ] = 42,
     output: Annotated[
         Path | None,
         typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),

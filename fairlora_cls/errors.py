@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
@@ -12,6 +12,12 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """A run started and could not go on; the message says what remains and the way on (exit 1)."""
+
+
+def several(what: str, problems: Sequence[str]) -> InputError:
+    """One error that lists all that is wrong with something."""
+    count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
+    return InputError(f"{what} has {count}:\n" + "\n".join(f"  {p}" for p in problems))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:
