@@ -24,7 +24,9 @@ from fairlora_cls.terminal import (
     open_display,
     show_check,
     show_outcome,
+    speak_any_encoding,
     terminal,
+    write_data,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True)
+recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(recipes_app, name="recipes")
+
+RESUMES = "The same command with --resume goes on from the last checkpoint."
 
 RecipeArgument = Annotated[
     Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
@@ -112,7 +116,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
-    with exit_codes(debug):
+    with exit_codes(debug, RESUMES):
         from fairlora_cls.recipe import build_recipe
 
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
@@ -173,8 +177,7 @@ def check(
         if as_json:
             import json
 
-            sys.stdout.write(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False))
-            sys.stdout.write("\n")
+            write_data(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False) + "\n")
         else:
             show_check(checked.report, folder)
     if checked.report.failed:
@@ -256,7 +259,7 @@ def predict(
         if output:
             write_text(output, text)
         else:
-            sys.stdout.write(text)
+            write_data(text)
 
 
 def _answer_rows(
@@ -322,15 +325,16 @@ def doctor(debug: Debug = False) -> None:
 
 
 @recipes_app.command("list")
-def recipes_list() -> None:
+def recipes_list(debug: Debug = False) -> None:
     """Names and first lines of the shipped recipes."""
-    from fairlora_cls.shipped import shipped_recipes
+    with exit_codes(debug):
+        from fairlora_cls.shipped import shipped_recipes
 
-    table = Table(show_header=False, box=None)
-    for name, path in shipped_recipes().items():
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        table.add_row(name, first.removeprefix("#").strip())
-    terminal.print(table)
+        table = Table(show_header=False, box=None)
+        for name, path in shipped_recipes().items():
+            first = path.read_text(encoding="utf-8").splitlines()[0]
+            table.add_row(name, first.removeprefix("#").strip())
+        terminal.print(table)
 
 
 @recipes_app.command("copy")
@@ -355,7 +359,7 @@ def recipes_copy(
         if target.exists():
             raise InputError(f"'{target}' exists; name another file with --output.")
         write_text(target, known[name].read_text(encoding="utf-8"))
-        terminal.print(f"Wrote {target}", markup=False)
+        terminal.print(f"Wrote {target}")
 
 
 @app.callback(invoke_without_command=True)
@@ -369,6 +373,7 @@ def version(
 
 
 def main() -> None:
+    speak_any_encoding()
     if (
         "--debug" not in sys.argv
     ):  # libraries warn of their own deprecations: nothing a user can act on
@@ -385,9 +390,10 @@ def _recipe_values(
     mutual_information: str | None,
 ) -> dict[str, Any]:
     """The recipe file's values under those of the short options."""
-    from fairlora_cls.recipe import merge, read_yaml
+    from fairlora_cls.recipe import merge
+    from fairlora_cls.run_folder import recipe_values
 
-    values = read_yaml(recipe) if recipe else {}
+    values = recipe_values(recipe) if recipe else {}
     for shortcut in (
         _data_values(data, allow_urls),
         {"model": {"backbone": model}} if model else {},

@@ -235,8 +235,8 @@ def compare(
         )
         write_comparison(found, folder)
         for text in describe_comparison(found):
-            terminal.print(text, markup=False)
-        terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+            terminal.print(text)
+        terminal.print(f"Comparison: {folder / 'comparison.html'}")
 
 
 def postprocess(
@@ -285,7 +285,7 @@ def postprocess(
         )
         target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
         write_predictions(chosen, target)
-        terminal.print(f"Wrote {target}", markup=False)
+        terminal.print(f"Wrote {target}")
 
 
 def _require_absent(why: str, **options: object) -> None:

@@ -11,8 +11,8 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import Generations, read_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import ARGMAX, judge_by_rule, load_validation
-from fairlora_cls.recipe import Recipe, load_recipe
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.run_folder import recipe_of, split_predictions
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def load_compared_runs(
         file = predictions_of(path)
         table = read_predictions(file, positive=positive, unit=unit)
         if path.is_dir():
-            found[name] = load_recipe(path / "recipe.yaml")
+            found[name] = recipe_of(path)
         rule = threshold or (found[name].report.threshold if name in found else None)
         if rule is not None:
             table, section = judge_by_rule(table, rule, load_validation(file))
@@ -79,7 +79,7 @@ def load_compared_texts(
                 "classes."
             )
         tables[name] = read_generations(file)
-    recipe = load_recipe(paths[0] / "recipe.yaml") if paths[0].is_dir() else None
+    recipe = recipe_of(paths[0]) if paths[0].is_dir() else None
     return tables, report_attributes(recipe) if recipe else None
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from fairlora_cls.errors import InputError
+
 LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.")  # how temporary names begin
 
 
@@ -56,7 +58,14 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file's keys and values. Raises InputError for one that is gone, cut or no mapping."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"'{path}' cannot be read as JSON: it is gone, cut or changed.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"'{path}' must hold keys and values, not a {type(value).__name__}.")
+    return value
 
 
 def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -36,7 +36,7 @@ from fairlora_cls.generation import conversation_encoder, write_texts
 from fairlora_cls.models.backbones import DTYPES
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.run_data import missing_notes, skipped_note
+from fairlora_cls.run_data import missing_notes, require_same_data, skipped_note
 from fairlora_cls.run_folder import claim_report_folder, recipe_of
 from fairlora_cls.task import Outcome
 from fairlora_cls.tasks import TASKS
@@ -70,6 +70,8 @@ def evaluate(
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(data))})
     loaded = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
     examples = loaded.split(split)
+    if not data:
+        require_same_data(run, recipe, loaded)
     recipe = task.fit(recipe, settings, loaded)
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
