@@ -168,7 +168,9 @@ def check(
     """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
     with exit_codes(debug):
         from fairlora_cls.checking.check import run_check, write_check
+        from fairlora_cls.files import require_writable
 
+        require_writable(output or Path("runs"))
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
         with open_display() as display:
             checked = run_check(values, settings or (), display)
@@ -246,8 +248,10 @@ def predict(
         if bool(images) == (table is not None):
             raise InputError("Give image files or --table CSV, one of the two.")
         from fairlora_cls import saved_run
-        from fairlora_cls.files import write_text
+        from fairlora_cls.files import require_writable_file, write_text
 
+        if output:
+            require_writable_file(output)
         found = (
             saved_run.images_of_table(table, column, allow_urls=allow_urls)
             if table
@@ -349,7 +353,7 @@ def recipes_copy(
     """Copy a shipped recipe, to change it."""
     with exit_codes(debug):
         from fairlora_cls.errors import nearest
-        from fairlora_cls.files import write_text
+        from fairlora_cls.files import require_writable_file, write_text
         from fairlora_cls.shipped import shipped_recipes
 
         known = shipped_recipes()
@@ -358,6 +362,7 @@ def recipes_copy(
         target = output or Path(f"{Path(name).name}.yaml")
         if target.exists():
             raise InputError(f"'{target}' exists; name another file with --output.")
+        require_writable_file(target)
         write_text(target, known[name].read_text(encoding="utf-8"))
         terminal.print(f"Wrote {target}")
 

@@ -89,8 +89,10 @@ def ablate(
         from fairlora_cls.ablations.execution import hold_ablation
         from fairlora_cls.ablations.kept import copy_finished
         from fairlora_cls.ablations.plan import make_plan
+        from fairlora_cls.files import require_writable
 
         plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
+        require_writable(plan.folder)
         copied = []
         if reuse:
             with hold_ablation(plan.folder):

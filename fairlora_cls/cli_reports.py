@@ -269,8 +269,11 @@ def postprocess(
         from fairlora_cls.evaluation.postprocessing import postprocess_predictions
         from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
         from fairlora_cls.evaluation.thresholds import load_validation
+        from fairlora_cls.files import require_writable_file
 
         table = predictions_of(run)
+        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
+        require_writable_file(target)
         test = read_predictions(table, positive=positive)
         known = load_validation(table, validation, positive)
         if known is None:
@@ -283,7 +286,6 @@ def postprocess(
             objective=objective,
             seed=seed,
         )
-        target = output or table.with_name(f"{table.stem}-{constraint}-{attribute}.csv")
         write_predictions(chosen, target)
         terminal.print(f"Wrote {target}")
 

@@ -13,6 +13,7 @@ from filelock import FileLock, Timeout
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
     read_json,
+    require_writable,
     whole_folder,
     write_folder_atomically,
     write_json,
@@ -209,14 +210,17 @@ def split_predictions(run: Path, split: str) -> Path:
 
 
 def claim_report_folder(folder: Path, own: Collection[str] = REPORT_FILES) -> None:
-    """Refuse a report folder that holds anything but a report, since it will be replaced.
+    """Refuse a report folder that holds anything but a report, since it will be replaced, and one
+    that cannot be written.
 
     own: names of the files that such a report consists of
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
+    for place in (folder.parent, folder):  # the draft is made beside it
+        require_writable(place)
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in own)
     if foreign:
         raise InputError(
