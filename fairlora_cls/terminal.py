@@ -180,7 +180,8 @@ def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
         "by chance",
         "eq. odds diff.",
     ):
-        table.add_column(heading, justify="left" if heading in ("method", "attribute") else "right")
+        names = heading in ("method", "attribute")  # in one piece, so that they can be searched for
+        table.add_column(heading, justify="left" if names else "right", no_wrap=names)
     first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
     for name, attribute in numbers["attributes"].items() or {"": None}.items():
         gaps = attribute["gaps"] if attribute else {}
