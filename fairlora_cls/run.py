@@ -105,6 +105,8 @@ def train(
         for finding in quick_check(recipe, splits, skip_unreadable):
             display.say(f"! {finding.message}")
     loaded = fingerprint(splits)
+    if going_on:
+        _require_unchanged(folder, "loaded_fingerprint", loaded)
     with _timed(timings, "model"):
         model, settings = task.build(recipe, splits, shared)
         model.to(accelerator.device)
@@ -123,10 +125,8 @@ def train(
     if dropped or recipe.data.missing_groups == "predict":
         groups = encode_run_groups(recipe, splits)
     notes = (*notes, *absent_notes(groups))
-    if going_on and read_state(folder).get("data_fingerprint") != data:
-        raise InputError(
-            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
-        )
+    if going_on:
+        _require_unchanged(folder, "data_fingerprint", data)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and going_on:
         remove_leftovers(folder.rglob(".*"))
@@ -302,6 +302,13 @@ def _unbounded_note(recipe: Recipe, progress: Progress) -> str:
         f"No epoch had a validation MaxAccGap within training.gap_bound {recipe.training.gap_bound}; "
         f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken."
     )
+
+
+def _require_unchanged(folder: Path, key: str, found: str) -> None:
+    if read_state(folder).get(key, found) != found:
+        raise InputError(
+            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
+        )
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def _read_steps(folder: Path) -> list[dict[str, Any]]:
     """The log's lines of optimizer steps; lines that were cut or spoilt are passed over."""
     path = folder / "log.jsonl"
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    return [r for r in map(_record, text.splitlines()) if "loss" in r and "group_counts" in r]
+    return [r for r in map(_record, text.split("\n")) if "loss" in r and "group_counts" in r]
 
 
 def _record(line: str) -> dict[str, Any]:
