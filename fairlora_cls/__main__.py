@@ -1,6 +1,9 @@
 """`python -m fairlora_cls`, which torchrun and accelerate launch."""
 
-from fairlora_cls.cli import main
-
 if __name__ == "__main__":
-    main()
+    try:
+        from fairlora_cls.cli import main
+
+        main()
+    except KeyboardInterrupt:  # before the verb has begun
+        raise SystemExit(130) from None

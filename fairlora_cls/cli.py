@@ -24,7 +24,9 @@ from fairlora_cls.terminal import (
     open_display,
     show_check,
     show_outcome,
+    speak_any_encoding,
     terminal,
+    write_data,
 )
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True)
+recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(recipes_app, name="recipes")
+
+RESUMES = "The same command with --resume goes on from the last checkpoint."
 
 RecipeArgument = Annotated[
     Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
@@ -112,7 +116,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
-    with exit_codes(debug):
+    with exit_codes(debug, RESUMES):
         from fairlora_cls.recipe import build_recipe
 
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
@@ -165,7 +169,9 @@ def check(
     """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
     with exit_codes(debug):
         from fairlora_cls.checking.check import run_check, write_check
+        from fairlora_cls.files import require_writable
 
+        require_writable(output or Path("runs"))
         values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
         with open_display() as display:
             checked = run_check(values, settings or (), display, allow_urls=allow_urls)
@@ -174,8 +180,7 @@ def check(
         if as_json:
             import json
 
-            sys.stdout.write(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False))
-            sys.stdout.write("\n")
+            write_data(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False) + "\n")
         else:
             show_check(checked.report, folder)
     if checked.report.failed:
@@ -202,9 +207,10 @@ def evaluate(
     with exit_codes(debug):
         from fairlora_cls import saved_run
         from fairlora_cls.recipe import data_section
+        from fairlora_cls.run_folder import recipe_of
 
         values = _data_values(data, allow_urls)
-        section = data_section(run_folder / "recipe.yaml", values, settings or ())
+        section = data_section(recipe_of(run_folder), values, settings or ())
         with open_display() as display:
             outcome = saved_run.evaluate(
                 run_folder,
@@ -244,8 +250,10 @@ def predict(
         if bool(images) == (table is not None):
             raise InputError("Give image files or --table CSV, one of the two.")
         from fairlora_cls import saved_run
-        from fairlora_cls.files import write_text
+        from fairlora_cls.files import require_writable_file, write_text
 
+        if output:
+            require_writable_file(output)
         found = (
             saved_run.images_of_table(table, column, allow_urls=allow_urls)
             if table
@@ -257,7 +265,7 @@ def predict(
         if output:
             write_text(output, text)
         else:
-            sys.stdout.write(text)
+            write_data(text)
 
 
 def _answer_rows(
@@ -323,15 +331,16 @@ def doctor(debug: Debug = False) -> None:
 
 
 @recipes_app.command("list")
-def recipes_list() -> None:
+def recipes_list(debug: Debug = False) -> None:
     """Names and first lines of the shipped recipes."""
-    from fairlora_cls.shipped import shipped_recipes
+    with exit_codes(debug):
+        from fairlora_cls.shipped import shipped_recipes
 
-    table = Table(show_header=False, box=None)
-    for name, path in shipped_recipes().items():
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        table.add_row(name, first.removeprefix("#").strip())
-    terminal.print(table)
+        table = Table(show_header=False, box=None)
+        for name, path in shipped_recipes().items():
+            first = path.read_text(encoding="utf-8").splitlines()[0]
+            table.add_row(name, first.removeprefix("#").strip())
+        terminal.print(table)
 
 
 @recipes_app.command("copy")
@@ -346,7 +355,7 @@ def recipes_copy(
     """Copy a shipped recipe, to change it."""
     with exit_codes(debug):
         from fairlora_cls.errors import nearest
-        from fairlora_cls.files import write_text
+        from fairlora_cls.files import require_writable_file, write_text
         from fairlora_cls.shipped import shipped_recipes
 
         known = shipped_recipes()
@@ -355,8 +364,9 @@ def recipes_copy(
         target = output or Path(f"{Path(name).name}.yaml")
         if target.exists():
             raise InputError(f"'{target}' exists; name another file with --output.")
+        require_writable_file(target)
         write_text(target, known[name].read_text(encoding="utf-8"))
-        terminal.print(f"Wrote {target}", markup=False)
+        terminal.print(f"Wrote {target}")
 
 
 @app.callback(invoke_without_command=True)
@@ -370,6 +380,7 @@ def version(
 
 
 def main() -> None:
+    speak_any_encoding()
     if (
         "--debug" not in sys.argv
     ):  # libraries warn of their own deprecations: nothing a user can act on
@@ -386,9 +397,10 @@ def _recipe_values(
     mutual_information: str | None,
 ) -> dict[str, Any]:
     """The recipe file's values under those of the short options."""
-    from fairlora_cls.recipe import merge, read_yaml
+    from fairlora_cls.recipe import merge
+    from fairlora_cls.run_folder import recipe_values
 
-    values = read_yaml(recipe) if recipe else {}
+    values = recipe_values(recipe) if recipe else {}
     for shortcut in (
         _data_values(data, allow_urls),
         {"model": {"backbone": model}} if model else {},

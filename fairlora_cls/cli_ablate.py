@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairlora_cls.errors import InputError, RunError
-from fairlora_cls.terminal import Debug, exit_codes, terminal
+from fairlora_cls.errors import InputError
+from fairlora_cls.terminal import Debug, exit_codes, terminal, write_data
 
 if TYPE_CHECKING:
     from fairlora_cls.ablations.plan import Plan
@@ -84,32 +84,30 @@ def ablate(
     debug: Debug = False,
 ) -> None:
     """A grid of runs: finished ones are kept, a killed ablation goes on, one report over all."""
-    with exit_codes(debug):
+    with exit_codes(debug, "The same command goes on where it stood."):
         from fairlora_cls.ablations.ablate import job_commands, run_ablation
         from fairlora_cls.ablations.execution import hold_ablation
         from fairlora_cls.ablations.kept import copy_finished
         from fairlora_cls.ablations.plan import make_plan
+        from fairlora_cls.files import require_writable
 
         plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
+        require_writable(plan.folder)
         copied = []
         if reuse:
             with hold_ablation(plan.folder):
                 copied = copy_finished(plan, reuse)
         if print_commands:
             for command in job_commands(plan, overwrite=overwrite):
-                typer.echo(command)
+                write_data(f"{command}\n")
             return
         terminal.print(
             f"{plan.name}: {len(plan.settings)} settings × {len(plan.seeds)} seeds → {plan.folder}",
-            markup=False,
         )
         if reuse:
-            terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.", markup=False)
+            terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.")
         execute = _execution(plan, jobs, ray, skip_unreadable)
-        try:
-            outcome = run_ablation(plan, execute, overwrite=overwrite)
-        except KeyboardInterrupt:
-            raise RunError("Interrupted. The same command goes on where it stood.") from None
+        outcome = run_ablation(plan, execute, overwrite=overwrite)
         from fairlora_cls.terminal_grid import show_ablation
 
         show_ablation(outcome, str(plan.folder / "report.html"))
@@ -117,7 +115,6 @@ def ablate(
     if failed:
         terminal.print(
             f"{failed} of {len(outcome.runs)} runs failed; the same command tries them again.",
-            markup=False,
         )
         raise typer.Exit(1)
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fairlora_cls.cli_texts import compare_text_files, load_features, report_texts
+from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.errors import InputError
 from fairlora_cls.terminal import Debug, Threshold, exit_codes, show_report, terminal
 
@@ -38,7 +39,7 @@ Scores = Annotated[
         metavar="CSV", help="For texts: scores of other tools, with the columns id, metric, value."
     ),
 ]
-Seed = Annotated[int, typer.Option(min=0, help="Of the resampling.")]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the resampling.")]
 Validation = Annotated[
     Path | None,
     typer.Option(
@@ -242,8 +243,8 @@ def compare(
         )
         write_comparison(found, folder)
         for text in describe_comparison(found):
-            terminal.print(text, markup=False)
-        terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+            terminal.print(text)
+        terminal.print(f"Comparison: {folder / 'comparison.html'}")
 
 
 def postprocess(
@@ -261,7 +262,9 @@ def postprocess(
     ] = "accuracy_score",
     validation: Validation = None,
     positive: Positive = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the randomised predictions.")] = 42,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the randomised predictions.")
+    ] = 42,
     output: Annotated[
         Path | None,
         typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
@@ -274,9 +277,12 @@ def postprocess(
         from fairlora_cls.evaluation.postprocessing import postprocess_predictions
         from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
         from fairlora_cls.evaluation.thresholds import load_validation
-        from fairlora_cls.files import file_stem
+        from fairlora_cls.files import file_stem, require_writable_file
 
         table = predictions_of(run)
+        named = f"{table.stem}-{constraint}-{file_stem(attribute)}.csv"
+        target = output or table.with_name(named)
+        require_writable_file(target)
         test = read_predictions(table, positive=positive)
         known = load_validation(table, validation, positive)
         if known is None:
@@ -289,10 +295,8 @@ def postprocess(
             objective=objective,
             seed=seed,
         )
-        named = f"{table.stem}-{constraint}-{file_stem(attribute)}.csv"
-        target = output or table.with_name(named)
         write_predictions(chosen, target)
-        terminal.print(f"Wrote {target}", markup=False)
+        terminal.print(f"Wrote {target}")
 
 
 def _require_absent(why: str, **options: object) -> None:

@@ -83,8 +83,8 @@ def compare_text_files(
     )
     write_text_comparison(found, folder)
     for text in describe_text_comparison(found):
-        terminal.print(text, markup=False)
-    terminal.print(f"Comparison: {folder / 'comparison.html'}", markup=False)
+        terminal.print(text)
+    terminal.print(f"Comparison: {folder / 'comparison.html'}")
 
 
 def load_features(path: Path, ids: tuple[str, ...]) -> Features:

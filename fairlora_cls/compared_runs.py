@@ -16,8 +16,8 @@ from fairlora_cls.evaluation.thresholds import (
     load_validation,
     parse_threshold,
 )
-from fairlora_cls.recipe import Recipe, load_recipe
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.run_folder import recipe_of, split_predictions
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def load_compared_runs(
         file = predictions_of(path)
         table = read_predictions(file, positive=positive, unit=unit)
         if path.is_dir():
-            found[name] = load_recipe(path / "recipe.yaml")
+            found[name] = recipe_of(path)
         rule = threshold or (found[name].report.threshold if name in found else None)
         if rule is not None:
             known = load_validation(file) if parse_threshold(rule).needs_validation else None
@@ -85,7 +85,7 @@ def load_compared_texts(
                 "classes."
             )
         tables[name] = read_generations(file)
-    recipe = load_recipe(paths[0] / "recipe.yaml") if paths[0].is_dir() else None
+    recipe = recipe_of(paths[0]) if paths[0].is_dir() else None
     return tables, report_attributes(recipe) if recipe else None
 
 

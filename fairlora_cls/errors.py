@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import errno
+import re
+from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
@@ -12,6 +14,41 @@ class InputError(ValueError):
 
 class RunError(RuntimeError):
     """A run started and could not go on; the message says what remains and the way on (exit 1)."""
+
+
+SECRETS = re.compile(r"\b(?:hf|sk)[_-]\w{8,}|(?<=://)[^/\s@]+(?=@)")  # tokens; names in addresses
+LONGEST = 500  # characters of what a library says
+SPACE = "No space is left on the disk (or your quota is used up); make room and run the same command again"
+MEMORY = (
+    "Not enough memory; lower training.micro_batch_size or model.max_pixels, or set "
+    "training.gradient_checkpointing=true"
+)
+
+
+def sentence(error: BaseException, hint: str = "") -> str:
+    """What went wrong, for the terminal and for run.json; `hint` follows the kind of an error that
+    was not foreseen. Tokens and passwords are left out."""
+    if isinstance(error, InputError | RunError):
+        return SECRETS.sub("…", str(error).strip())
+    if isinstance(error, KeyboardInterrupt):
+        return "Interrupted."
+    kind = type(error).__name__
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        text = MEMORY
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text = f"{SPACE}: {error.filename}" if error.filename else SPACE
+    elif isinstance(error, LookupError):
+        text = f"{text} was looked for and is not there"
+    text = SECRETS.sub("…", text) or "It ended without a reason"
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return f"{text} ({kind}{hint})"
+
+
+def several(what: str, problems: Sequence[str]) -> InputError:
+    """One error that lists all that is wrong with something."""
+    count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
+    return InputError(f"{what} has {count}:\n" + "\n".join(f"  {p}" for p in problems))
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: everything is written to a temporary name, then renamed."""
+"""Files that are whole or absent: everything is written as a draft beside its place, then renamed."""
 
 from __future__ import annotations
 
@@ -7,52 +7,108 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 from uuid import uuid4
 
+from filelock import FileLock, Timeout
+
 from fairlora_cls.errors import InputError
 
 LONGEST_NAME = 60  # bytes of a part of a file name that is made of a name in the data
-LEFTOVER = re.compile(r"\.[0-9a-f]{12}\.")  # how temporary names begin
+DRAFT = re.compile(r"\.[0-9a-f]{12}\.")  # how the names of drafts begin
+LOCK = "lock"  # in a draft's folder, held while its process lives: on any machine that sees it
 
 
-def temporary_sibling(path: Path) -> Path:
-    """A name beside `path` that is free. The suffix stays: some writers choose the format by it."""
-    return path.with_name(f".{uuid4().hex[:12]}.{path.name}")
+@contextmanager
+def draft_beside(path: Path) -> Iterator[Path]:
+    """A free path with the name of `path`, in a hidden folder beside it, to be renamed to `path`.
+
+    The hidden folder goes at the end; of a killed process it stays until the next writer in that
+    place removes it. Makes the folders above.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent.glob(".*"))
+    folder, lock = _new_draft(path.parent)
+    try:
+        yield folder / path.name
+    finally:
+        lock.release()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed process left half-written under temporary names."""
-    for path in [p for p in folder.rglob(".*") if LEFTOVER.match(p.name)]:
-        if path.is_dir():
+def _new_draft(place: Path) -> tuple[Path, FileLock]:
+    while True:
+        folder = place / f".{uuid4().hex[:12]}.draft"
+        folder.mkdir()
+        lock = FileLock(folder / LOCK)
+        with suppress(Timeout, FileNotFoundError):  # another's sweep came before the lock was held
+            lock.acquire(timeout=0)
+            if (folder / LOCK).exists():
+                return folder, lock
+            lock.release()
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Delete those of the paths that are drafts of processes that live no more."""
+    for path in [p for p in paths if DRAFT.match(p.name) and not p.is_symlink()]:
+        if not path.is_dir():
+            path.unlink(missing_ok=True)  # of an earlier version, which had drafts without a lock
+            continue
+        lock = FileLock(path / LOCK)
+        with suppress(Timeout, OSError):  # a living process holds it, or it is another user's
+            lock.acquire(timeout=0)
             shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+            lock.release()
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before any work, a folder in which nothing could be written at its end.
+
+    Raises InputError where a part of the path is a file, or nothing can be made there.
+    """
+    place = folder
+    try:
+        while not place.exists():
+            place = place.parent
+        if place.is_dir():
+            probe = place / f".{uuid4().hex[:12]}.probe"
+            probe.touch(exist_ok=False)  # permissions do not say all: mounts, quotas, network disks
+            probe.unlink(missing_ok=True)
+            return
+        reason = f"'{place}' is a file"
+    except OSError as error:
+        reason = error.strerror
+    raise InputError(
+        f"'{str(folder)[:200]}' cannot be written ({reason}); name another place with --output."
+    )
+
+
+def require_writable_file(path: Path) -> None:
+    """The same for a file; a folder must not stand there."""
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; name a file with --output.")
+    require_writable(path.parent)
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write` with a temporary path beside `path`, flush it to disk, then rename it there.
+    """Call `write` with a path beside `path`, flush what it wrote to disk, then rename it there.
 
     A reader, or a process killed at any moment, sees the old file or the new one, never a part.
     Others may read it as far as the umask says, whatever `write` would have.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_sibling(path)
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        write(temporary)
-        if temporary.stat().st_mode != mode:  # safetensors writes for the owner alone
-            temporary.chmod(mode)
-        with temporary.open("rb") as handle:
+    with draft_beside(path) as draft:
+        draft.touch()
+        mode = draft.stat().st_mode
+        write(draft)
+        if draft.stat().st_mode != mode:  # safetensors writes for the owner alone
+            draft.chmod(mode)
+        with draft.open("rb") as handle:
             os.fsync(handle.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        os.replace(draft, path)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -78,24 +134,25 @@ def file_stem(name: str) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
+    """A JSON file's keys and values. Raises InputError for one that is gone, cut or no mapping."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"'{path}' cannot be read as JSON: it is gone, cut or changed.") from error
+    if not isinstance(value, dict):
+        raise InputError(f"'{path}' must hold keys and values, not a {type(value).__name__}.")
+    return value
 
 
 def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a temporary sibling, then swap it for `folder`, replacing what stood there."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = temporary_sibling(folder)
-    try:
-        temporary.mkdir()
-        fill(temporary)
-        _follow_umask(temporary)
-        replaced = temporary_sibling(folder)
+    """Fill a draft folder, then swap it for `folder`, replacing what stood there."""
+    with draft_beside(folder) as draft:
+        draft.mkdir()
+        fill(draft)
+        _follow_umask(draft)
         if folder.exists():
-            os.replace(folder, replaced)
-        os.replace(temporary, folder)
-        shutil.rmtree(replaced, ignore_errors=True)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            os.replace(folder, draft.with_name("replaced"))  # it goes with the draft's folder
+        os.replace(draft, folder)
 
 
 def _follow_umask(folder: Path) -> None:
@@ -114,10 +171,8 @@ def whole_folder(folder: Path) -> Iterator[Path]:
     An existing `folder` stays as it is and the draft is discarded: two writers of the same content
     may race, the first to finish wins, and no reader ever sees half a folder.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = temporary_sibling(folder)
-    draft.mkdir()
-    try:
+    with draft_beside(folder) as draft:
+        draft.mkdir()
         yield draft
         _follow_umask(draft)
         try:
@@ -125,8 +180,6 @@ def whole_folder(folder: Path) -> Iterator[Path]:
         except OSError:
             if not folder.is_dir() or not any(folder.iterdir()):
                 raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def writable(folder: Path, or_else: str = "") -> Path:

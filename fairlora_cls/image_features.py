@@ -15,6 +15,7 @@ from fairlora_cls.engine import prepare_features, start_accelerator
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.models.backbones import DTYPES, load_backbone
+from fairlora_cls.run_data import require_same_data
 from fairlora_cls.run_folder import recipe_of
 from fairlora_cls.training.loop import Display
 
@@ -29,6 +30,7 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     recipe = recipe_of(run)
     options = permitted_options(recipe.data.options, allow_urls=False)
     splits = load_splits(recipe.data.source, recipe.data.place, options)
+    require_same_data(run, recipe, splits)
     wanted = set(ids)
     examples = tuple(e for e in splits.everything() if e.id in wanted)
     if not examples:

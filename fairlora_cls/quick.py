@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fairlora_cls.errors import several
 from fairlora_cls.recipe import BACKBONE_DEFAULTS, DataSection, TrainingSection, merge
 
 EXAMPLES = 256  # of training and test; half as many of validation
@@ -38,8 +39,10 @@ def quick_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """A recipe's nested values with those of a quick trial over them.
 
     A source without a path becomes its simulated counterpart, which takes the options that it
-    knows, and is drawn small; reports of its own stand in for conversations.
+    knows, and is drawn small; reports of its own stand in for conversations. Raises InputError
+    where a section, or what a trial reads of it, is of another kind than a recipe's.
     """
+    _require_kinds(values)
     found = merge(values, OVERRIDES)
     if values.get("task") == "generate":
         found = merge(found, TEXT_OVERRIDES)
@@ -50,6 +53,28 @@ def quick_values(values: Mapping[str, Any]) -> dict[str, Any]:
     if found["data"].get("path") is None:
         found["data"] = _simulated(found["data"])
     return found
+
+
+def _require_kinds(values: Mapping[str, Any]) -> None:
+    """The trial replaces keys of these sections; it must not replace a mistake with a right value."""
+    problems = [
+        f"{name}: keys with values are needed (got {values[name]!r})"
+        for name in OVERRIDES
+        if not isinstance(values.get(name, {}), Mapping)
+    ]
+    if not problems:
+        batch = values.get("training", {}).get("batch_size", 1)
+        data = values.get("data", {})
+        problems += [f"training.batch_size: {batch!r} is no whole number"] * (
+            type(batch) is not int
+        )
+        problems += [
+            f"data.{key}: {data[key]!r} is no {word}"
+            for key, kind, word in (("source", str, "name"), ("options", dict, "set of keys"))
+            if not isinstance(data.get(key, kind()), kind)
+        ]
+    if problems:
+        raise several("The recipe", problems)
 
 
 def _simulated(data: Mapping[str, Any]) -> dict[str, Any]:

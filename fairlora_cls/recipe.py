@@ -7,6 +7,8 @@ The resolved recipe holds every value, so it repeats the run whatever the layers
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,13 +25,19 @@ from pydantic import (
     model_validator,
 )
 
+from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.plain_yaml import DEEPEST, is_text, parse_yaml
 
 if TYPE_CHECKING:
     from fairlora_cls.objectives.objectives import Preset
 
-Positive = Annotated[int, Field(ge=1)]
+LARGEST = 2**31 - 1  # of a number of things
+LONGEST_NAME = 200  # characters; a run's name is a folder's
+
+Positive = Annotated[int, Field(ge=1, le=LARGEST)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST)]
 Rate = Annotated[float, Field(gt=0, lt=float("inf"))]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf"))]
 
@@ -48,6 +56,23 @@ def _known_tap(tap: str | list[int]) -> str | list[int]:
 Tap = Annotated[str | list[int], AfterValidator(_known_tap)]
 
 
+def _safe_name(name: str) -> str:
+    if name != safe_name(name):
+        raise ValueError(
+            f"a run's name is a folder's: at most {LONGEST_NAME} letters, digits, '_', '-' and '.', "
+            "and no '.' at its ends"
+        )
+    return name
+
+
+def safe_name(text: str) -> str:
+    """`text` as the name of a folder and of a run: what cannot stand in one becomes a hyphen."""
+    return re.sub(r"[^\w.-]+", "-", text)[:LONGEST_NAME].strip(".")
+
+
+Name = Annotated[str, AfterValidator(_safe_name)]
+
+
 # Rows of training.select_by that look at groups.
 GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 
@@ -55,7 +80,7 @@ GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 class Section(BaseModel):
     """A part of the recipe: unknown keys are refused, values cannot change afterwards."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSection(Section):
@@ -67,7 +92,7 @@ class DataSection(Section):
     predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = (
         0.9  # least probability of `predict`
     )
-    merge_groups_below: Annotated[int, Field(ge=0)] = 0  # training examples; rarer become Other
+    merge_groups_below: Whole = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
     questions: str = "report"  # a row of QUESTIONS: what a generative run asks of an image
@@ -122,7 +147,7 @@ class DependenceSection(Section):
     class_weighting: Literal["frequency", "none"] | None = None  # of the classifier's loss
     classifier_weight: NotNegative = 1.0  # of the classifier's loss in the total
     scale: NotNegative = 1.0  # multiplies every λ_a and the classifier's loss
-    warmup_steps: Annotated[int, Field(ge=0)] = 0  # optimizer steps over which λ_a rises from 0
+    warmup_steps: Whole = 0  # optimizer steps over which λ_a rises from 0
     learning_rate: Rate | None = None  # of the classifiers, at its peak; null: head_learning_rate
     tap: Tap = "middle"  # layers, counted from 1
     tokens: Literal["image", "text", "all"] = "image"
@@ -160,9 +185,7 @@ class ObjectiveSection(Section):
     protect: list[str] | None = (
         None  # attributes, or sex×race, that the loss sees; null: all sensitive
     )
-    merge_cells_below: Annotated[int, Field(ge=0)] = (
-        0  # rarer cells of an intersection become Other
-    )
+    merge_cells_below: Whole = 0  # rarer cells of an intersection become Other
     base_weight: NotNegative = 1.0  # of the base loss
     weight_cap: Annotated[float, Field(ge=1)] = 10.0  # largest group weight N / N_s
     weighting: Literal["group", "example"] = "group"  # Σ_s w_s·mean_s, or Σ w_i·ℓ_i / Σ w_i
@@ -185,7 +208,7 @@ class TrainingSection(Section):
     learning_rate: Rate = 1e-5  # of the LoRA matrices, at its peak
     head_learning_rate: Rate | None = None  # of the linear head; null: learning_rate
     weight_decay: NotNegative = 0.01
-    warmup_steps: Annotated[int, Field(ge=0)] = 100
+    warmup_steps: Whole = 100
     schedule: Literal["constant", "linear", "cosine"] = "constant"  # after the warm-up
     gradient_clip: Rate = 1.0  # largest L2 norm
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
@@ -210,7 +233,7 @@ class GenerationSection(Section):
 
 
 class ReportSection(Section):
-    bootstrap: Annotated[int, Field(ge=0)] = 1000  # resamples
+    bootstrap: Whole = 1000  # resamples
     minimum_group_size: Positive = 20  # smaller groups are named in a warning
     probes: bool | None = (
         None  # what a fresh probe reads of each attribute, before and after; null: with a tap
@@ -230,9 +253,9 @@ class ReportSection(Section):
 class Recipe(Section):
     """One run, whole."""
 
-    name: str = Field("", pattern=r"^[\w.-]*$")
+    name: Name = ""
     task: Literal["classify", "generate"] = "classify"
-    seed: Annotated[int, Field(ge=0)] = 42
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 42
     data: DataSection = DataSection()
     model: ModelSection = ModelSection()
     objective: ObjectiveSection = ObjectiveSection()
@@ -257,24 +280,6 @@ BACKBONE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class _YamlLoader(yaml.SafeLoader):
-    """YAML 1.2's booleans: only true and false, so that the classes [no, yes] stay words."""
-
-
-_YamlLoader.yaml_implicit_resolvers = {
-    first: [(tag, rule) for tag, rule in rules if tag != "tag:yaml.org,2002:bool"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_YamlLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """Plain values from YAML text. Raises yaml.YAMLError."""
-    return yaml.load(text, Loader=_YamlLoader)
-
-
 def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Recipe:
     """A Recipe from nested values and `key=value` overrides, every default settled.
 
@@ -285,12 +290,12 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     from fairlora_cls.objectives.objectives import OBJECTIVES
 
     given = merge(dict(values), override_values(overrides))
-    problems = []
+    problems = _broken_texts(given)
     data = given.get("data") if isinstance(given.get("data"), dict) else {}
-    source = data.get("source", DataSection().source)
+    source = str(data.get("source", DataSection().source))
     if source not in DATASETS:
         problems.append(
-            f"data.source: there is no data source '{source}'{nearest(str(source), DATASETS)}"
+            f"data.source: there is no data source '{source}'{nearest(source, DATASETS)}"
         )
     else:
         options = data.get("options") if isinstance(data.get("options"), dict) else {}
@@ -306,10 +311,10 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
         if "sensitive" not in data:
             layers = merge(layers, {"objective": {"protect": DATASETS[source].protect}})
     objective = given.get("objective") if isinstance(given.get("objective"), dict) else {}
-    method = objective.get("method", ObjectiveSection().method)
+    method = str(objective.get("method", ObjectiveSection().method))
     if method not in OBJECTIVES:
         problems.append(
-            f"objective.method: there is no method '{method}'{nearest(str(method), OBJECTIVES)}"
+            f"objective.method: there is no method '{method}'{nearest(method, OBJECTIVES)}"
         )
     try:
         recipe = Recipe.model_validate(merge(layers, given))
@@ -319,8 +324,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     if recipe is not None and not problems:
         problems += _cross_checks(recipe)
     if problems:
-        count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
-        raise InputError(f"The recipe has {count}:\n" + "\n".join(f"  {p}" for p in problems))
+        raise several("The recipe", problems)
     return _settle(recipe)
 
 
@@ -479,6 +483,17 @@ def _needs_groups(preset: Preset) -> bool:
     return bool(chosen) or preset.base != "mean"
 
 
+def _broken_texts(values: Mapping[str, Any], path: str = "") -> list[str]:
+    """Texts that UTF-8 cannot hold, such as a file name in another encoding."""
+    problems = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            problems += _broken_texts(value, f"{path}{key}.")
+        elif isinstance(value, str) and not is_text(value):
+            problems.append(f"{path}{key}: {value!a} is not UTF-8 text; rename it, or save it anew")
+    return problems
+
+
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe file. Raises InputError for a missing file, bad YAML or any bad value."""
     return build_recipe(read_yaml(path), overrides)
@@ -491,11 +506,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
             f"There is no recipe '{path}'; `fairlora-cls recipes list` shows the shipped ones."
         )
     try:
-        values = parse_yaml(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not valid YAML: {' '.join(str(error).split())}") from error
+        values = parse_yaml(path.read_text(encoding="utf-8-sig"), f"'{path}'")
+    except UnicodeDecodeError as error:
+        raise InputError(f"'{path}' is not UTF-8 text; save it as UTF-8.") from error
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read ({error.strerror}).") from error
     if values is None:
-        return {}
+        raise InputError(f"'{path}' is empty; give it keys such as data, model and training.")
     if not isinstance(values, dict):
         raise InputError(
             f"'{path}' must hold keys such as data, model and training, not a {type(values).__name__}."
@@ -508,21 +525,44 @@ def recipe_to_yaml(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(), sort_keys=False, allow_unicode=True, width=100)
 
 
+def recipe_digest(values: Mapping[str, Any]) -> str:
+    """A hash of a resolved recipe's values as its file gives them, without name and data.path.
+
+    Where the data lie may change; whether they are the same ones their own fingerprint tells.
+    """
+    kept = {key: value for key, value in values.items() if key != "name"}
+    if isinstance(kept.get("data"), Mapping):
+        kept["data"] = {key: value for key, value in kept["data"].items() if key != "path"}
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
 def override_values(overrides: Iterable[str]) -> dict[str, Any]:
-    """`key=value` texts as nested values. Raises InputError."""
+    """`key=value` texts as nested values. Raises InputError listing every text that is not one."""
     nested: dict[str, Any] = {}
+    problems = []
     for text in overrides:
         key, separator, value = text.partition("=")
-        if not separator or not key.strip():
-            raise InputError(f"--set '{text}' is not key=value, such as training.epochs=1.")
         try:
-            parsed: Any = parse_yaml(value) if value.strip() else ""
-        except yaml.YAMLError as error:
-            raise InputError(f"--set '{text}': the value is not valid YAML.") from error
-        for part in reversed(key.strip().split(".")):
-            parsed = {part: parsed}
-        nested = merge(nested, parsed)
+            if not separator or not key.strip():
+                raise InputError(f"--set '{text}' is not key=value, such as training.epochs=1.")
+            parsed = parse_yaml(value, f"--set '{text[:80]}'") if value.strip() else ""
+            nested = merge(nested, nest(key.strip(), parsed))
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise several("The command line", problems)
     return nested
+
+
+def nest(key: str, value: Any) -> dict[str, Any]:
+    """The value under its dotted key, as nested mappings. Raises InputError for an endless key."""
+    parts = key.split(".")
+    if len(parts) > DEEPEST:
+        raise InputError(f"The key '{key[:80]}…' has {len(parts)} parts; no recipe is that deep.")
+    for part in reversed(parts):
+        value = {part: value}
+    return value
 
 
 def merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
@@ -546,7 +586,12 @@ def _describe(item: Mapping[str, Any]) -> str:
             c.strip().strip("'") for c in item["ctx"]["expected"].replace(" or ", ", ").split(",")
         ]
         return f"{path}: '{item['input']}' is not a choice{nearest(item['input'], choices)}"
-    return f"{path}: {message[:1].lower()}{message[1:]} (got {item['input']!r})"
+    return f"{path}: {message[:1].lower()}{message[1:]} (got {_shown(item['input'])})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 def _keys_beside(location: tuple[Any, ...]) -> list[str]:
@@ -558,7 +603,7 @@ def _keys_beside(location: tuple[Any, ...]) -> list[str]:
 
 
 def data_section(
-    path: Path, shortcuts: Mapping[str, Any], overrides: Iterable[str] = ()
+    recipe: Recipe, shortcuts: Mapping[str, Any], overrides: Iterable[str] = ()
 ) -> dict[str, Any] | None:
     """The data section of a run's recipe with changes applied; None where there are none.
 
@@ -572,8 +617,10 @@ def data_section(
         raise InputError(
             f"Only keys of the data section can change for evaluation, not '{unknown[0]}'."
         )
-    values = read_yaml(path)
-    if changes["data"].get("source", values["data"]["source"]) != values["data"]["source"]:
-        values["data"] = {"prompt": values["data"]["prompt"]}
+    if not isinstance(changes["data"], Mapping):
+        raise InputError(f"data: keys with values are needed (got {_shown(changes['data'])}).")
+    values = recipe.model_dump()
+    if changes["data"].get("source", recipe.data.source) != recipe.data.source:
+        values["data"] = {"prompt": recipe.data.prompt}
         values["objective"] = {"method": "vanilla"}
     return build_recipe(merge(values, changes)).data.model_dump()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,11 @@ from fairlora_cls.engine import (
     prepare_features,
     start_accelerator,
 )
-from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
-from fairlora_cls.files import read_json, remove_leftovers, write_text
+from fairlora_cls.files import remove_leftovers, require_writable, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.probing import probe_run
@@ -50,11 +50,13 @@ from fairlora_cls.run_folder import (
     create_run_folder,
     hold_run_folder,
     inspect_run_folder,
+    read_state,
     update_state,
 )
 from fairlora_cls.run_state import (
     append_to_log,
     initial_state,
+    log_notes,
     runaway_notes,
     training_state,
 )
@@ -92,10 +94,11 @@ def train(
     """
     task = TASKS[recipe.task]
     shared = shared or SharedParts()
+    require_writable(folder.parent if overwrite else folder)
     going_on = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
     timings: dict[str, float] = {}
     accelerator = start_accelerator(recipe.training.precision, recipe.training.trackers, folder)
-    if going_on and read_json(folder / "run.json")["status"] == "complete":
+    if going_on and read_state(folder)["status"] == "complete":
         display.say(f"The run in {folder} is complete; its report is made again.")
     with _timed(timings, "data"):
         splits, notes = load_run_data(recipe, shared, allow_urls)
@@ -105,6 +108,9 @@ def train(
         groups = encode_run_groups(recipe, splits)
         for finding in quick_check(recipe, splits, skip_unreadable):
             display.say(f"! {finding.message}")
+    loaded = fingerprint(splits)
+    if going_on:
+        _require_unchanged(folder, "loaded_fingerprint", loaded)
     with _timed(timings, "model"):
         model, settings = task.build(recipe, splits, shared)
         model.to(accelerator.device)
@@ -123,23 +129,21 @@ def train(
     if dropped or recipe.data.missing_groups == "predict":
         groups = encode_run_groups(recipe, splits)
     notes = (*notes, *absent_notes(groups))
-    if going_on and read_json(folder / "run.json")["data_fingerprint"] != data:
-        raise InputError(
-            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
-        )
+    if going_on:
+        _require_unchanged(folder, "data_fingerprint", data)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and going_on:
-        remove_leftovers(folder)
+        remove_leftovers(folder.rglob(".*"))
     if accelerator.is_main_process and not going_on:
         create_run_folder(
             folder,
             recipe,
-            initial_state(recipe, splits, groups, model, accelerator, data, notes),
+            initial_state(recipe, splits, groups, model, accelerator, loaded, data, notes),
             overwrite=overwrite,
         )
     accelerator.wait_for_everyone()
     engine = build_engine(model, accelerator)
-    with hold_run_folder(folder) if accelerator.is_main_process else nullcontext():
+    with _keeping_state(folder) if accelerator.is_main_process else nullcontext():
         outcome = _carry_out(
             recipe, engine, settings, splits, groups, features, folder, notes, timings, display
         )
@@ -164,13 +168,13 @@ def _carry_out(
     batch_makers = task.batch_makers(recipe, engine, splits, features)
     progress = None
     if OBJECTIVES[recipe.objective.method].trains:
-        with _timed(timings, "training"), _failure_noted(folder, accelerator.is_main_process):
+        with _timed(timings, "training"):
             progress = _train(recipe, engine, splits, groups, batch_makers, folder, display)
         if recipe.training.select_by.startswith("bounded_") and progress.best_score < 0:
             notes = (*notes, _unbounded_note(recipe, progress))
             display.say(f"! {notes[-1]}")
         if accelerator.is_main_process:
-            notes = (*notes, *runaway_notes(folder, groups))
+            notes = (*notes, *log_notes(folder, progress.step), *runaway_notes(folder, groups))
     if accelerator.is_main_process:
         task.save(engine.model, settings, folder / "adapter")
     with _timed(timings, "prediction"):
@@ -304,19 +308,28 @@ def _unbounded_note(recipe: Recipe, progress: Progress) -> str:
     )
 
 
-def _skipped_note(dropped: Sequence[Path]) -> str:
-    return f"{len(dropped)} unreadable images were skipped, the first: {dropped[0].name}."
+def _require_unchanged(folder: Path, key: str, found: str) -> None:
+    if read_state(folder).get(key, found) != found:
+        raise InputError(
+            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
+        )
 
 
 @contextmanager
-def _failure_noted(folder: Path, is_main: bool) -> Iterator[None]:
-    """Write a failed run's reason into run.json; the error goes on its way."""
-    try:
-        yield
-    except RunError as error:
-        if is_main:
-            update_state(folder, status="failed", error=str(error))
-        raise
+def _keeping_state(folder: Path) -> Iterator[None]:
+    """Hold the folder while a run works in it, and leave in run.json how the work ended badly.
+
+    The error goes on its way, also where run.json cannot be written (a full disk).
+    """
+    with hold_run_folder(folder):
+        update_state(folder, status="running", error=None)
+        try:
+            yield
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            with suppress(Exception):
+                update_state(folder, status=status, error=sentence(error))
+            raise
 
 
 @contextmanager

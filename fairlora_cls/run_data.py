@@ -8,10 +8,12 @@ from pathlib import Path
 from fairlora_cls.assembly import RunGroups
 from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.examples import Splits, limit_splits
+from fairlora_cls.data.examples import Splits, fingerprint, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
+from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.run_folder import read_state
 from fairlora_cls.shared_parts import SharedParts
 
 
@@ -24,11 +26,27 @@ def load_run_data(
     loaded = shared.once(
         ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
     )
+    return treat_splits(recipe, loaded)
+
+
+def treat_splits(recipe: Recipe, loaded: Splits) -> tuple[Splits, tuple[str, ...]]:
+    """Loaded splits, limited, with rare and missing groups treated, and notes."""
     splits = limit_splits(loaded, recipe.data.limit)
     sensitive = single_attributes(recipe.data.sensitive)
     splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     return splits, (*missing_notes(recipe, touched), *merged)
+
+
+def require_same_data(run: Path, recipe: Recipe, loaded: Splits) -> None:
+    """Raises InputError where the data that a run's own recipe names are no longer those of the run."""
+    state = read_state(run)
+    known = state.get("loaded_fingerprint", state.get("data_fingerprint"))
+    if fingerprint(treat_splits(recipe, loaded)[0]) != known:
+        raise InputError(
+            f"The data of '{run}' ({recipe.data.source}, {recipe.data.place or 'drawn'}) have changed "
+            "since it was trained; name the data to use with --data SOURCE:PATH."
+        )
 
 
 def predict_missing_groups(

@@ -13,12 +13,20 @@ from filelock import FileLock, Timeout
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
     read_json,
+    require_writable,
     whole_folder,
     write_folder_atomically,
     write_json,
     write_text,
 )
-from fairlora_cls.recipe import Recipe, load_recipe, recipe_to_yaml
+from fairlora_cls.recipe import (
+    Recipe,
+    Section,
+    build_recipe,
+    read_yaml,
+    recipe_digest,
+    recipe_to_yaml,
+)
 
 PACKAGES = (
     "fairlora-cls",
@@ -28,6 +36,9 @@ PACKAGES = (
     "accelerate",
     "fairlearn",
     "scikit-learn",
+)
+SECTIONS = tuple(
+    name for name, field in Recipe.model_fields.items() if isinstance(field.default, Section)
 )
 REPORT_FILES = {"report.json", "report.md", "report.html", "figures"}
 
@@ -57,7 +68,7 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
             f"The run folder '{folder}' exists; go on with it by --resume, replace it by --overwrite, "
             "or name another with --output."
         )
-    difference = recipe_difference(load_recipe(folder / "recipe.yaml"), recipe)
+    difference = recipe_difference(recipe_of(folder), recipe)
     if difference:
         raise InputError(
             f"The run in '{folder}' is of another recipe ({difference}); resume it with "
@@ -129,23 +140,56 @@ def hold_run_folder(folder: Path) -> Iterator[None]:
 def require_run_folder(run: Path) -> None:
     """Raises InputError for a folder that no run has written."""
     if not is_run_folder(run):
-        raise InputError(f"'{run}' is not a run folder (no recipe.yaml and run.json).")
+        gone = [name for name in ("recipe.yaml", "run.json") if not (run / name).is_file()]
+        raise InputError(f"'{run}' is not a run folder (no {' and no '.join(gone)}).")
 
 
 def recipe_of(run: Path) -> Recipe:
-    """The resolved recipe of a run folder. Raises InputError."""
+    """The resolved recipe of a run folder.
+
+    Raises InputError where recipe.yaml is not as the run wrote it: what is missing from it would
+    become a default, and the run another one.
+    """
     require_run_folder(run)
-    return load_recipe(run / "recipe.yaml")
+    return build_recipe(recipe_values(run / "recipe.yaml"))
+
+
+def recipe_values(path: Path) -> dict[str, Any]:
+    """A recipe file's values; those of a run's own recipe are whole. Raises InputError."""
+    if path.name != "recipe.yaml" or not is_run_folder(path.parent):
+        return read_yaml(path)
+    values, state = read_yaml(path), read_state(path.parent)
+    kept = state.get("recipe_digest")
+    if kept is None:  # a run of an earlier version
+        missing = [name for name in SECTIONS if not isinstance(values.get(name), dict)]
+        changed = f"it has no {missing[0]}" if missing else ""
+    else:
+        changed = "" if recipe_digest(values) == kept else "it is cut or changed"
+    if changed:
+        raise InputError(
+            f"'{path}' is not the recipe of its run ({changed}); put the run's own back, or copy it to "
+            "a file elsewhere to train another."
+        )
+    return values
+
+
+def read_state(run: Path) -> dict[str, Any]:
+    """What run.json says. Raises InputError where it is gone or cut."""
+    state = read_json(run / "run.json")
+    if not isinstance(state.get("status"), str):
+        raise InputError(f"'{run / 'run.json'}' does not say how the run stands (status).")
+    return state
 
 
 def update_state(folder: Path, **changes: Any) -> dict[str, Any]:
-    """Change some keys of run.json; a mapping is merged into the one that stands there."""
-    state = read_json(folder / "run.json")
+    """Change some keys of run.json: a mapping is merged into the one that stands there, None
+    removes the key."""
+    state = read_state(folder)
     for key, value in changes.items():
         old = state.get(key)
-        state[key] = (
-            {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
-        )
+        merges = isinstance(old, dict) and isinstance(value, dict)
+        state[key] = {**old, **value} if merges else value
+    state = {key: value for key, value in state.items() if value is not None}
     write_json(folder / "run.json", state)
     return state
 
@@ -157,7 +201,7 @@ def split_predictions(run: Path, split: str) -> Path:
     if table.with_suffix(".jsonl").is_file():
         raise InputError(f"The run '{run}' writes texts; this needs a run that classifies.")
     if not table.is_file():
-        status = read_json(run / "run.json").get("status", "unknown")
+        status = read_state(run)["status"]
         raise InputError(
             f"The run '{run}' has no predictions/{split}.csv (its status is '{status}'); finish it "
             "with `fairlora-cls train … --resume`."
@@ -166,14 +210,17 @@ def split_predictions(run: Path, split: str) -> Path:
 
 
 def claim_report_folder(folder: Path, own: Collection[str] = REPORT_FILES) -> None:
-    """Refuse a report folder that holds anything but a report, since it will be replaced.
+    """Refuse a report folder that holds anything but a report, since it will be replaced, and one
+    that cannot be written.
 
     own: names of the files that such a report consists of
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
+    for place in (folder.parent, folder):  # the draft is made beside it
+        require_writable(place)
     if not folder.exists():
         return
-    if not folder.is_dir():
-        raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in own)
     if foreign:
         raise InputError(

@@ -17,7 +17,8 @@ import torch
 
 from fairlora_cls.assembly import RunGroups
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
-from fairlora_cls.recipe import Recipe, TrainingSection
+from fairlora_cls.plain_yaml import parse_yaml
+from fairlora_cls.recipe import Recipe, TrainingSection, recipe_digest, recipe_to_yaml
 from fairlora_cls.run_folder import installed_versions
 from fairlora_cls.training.checkpoints import Progress
 
@@ -31,9 +32,15 @@ def initial_state(
     groups: RunGroups,
     classifier: torch.nn.Module,
     accelerator: Any,
+    loaded_fingerprint: str,
     data_fingerprint: str,
     notes: Sequence[str],
 ) -> dict[str, Any]:
+    """run.json as a run begins.
+
+    loaded_fingerprint: of the data as the recipe gives them; data_fingerprint: of those that the
+    run has, without unreadable images that it was told to skip
+    """
     return {
         "schema": 1,
         "status": "running",
@@ -45,6 +52,8 @@ def initial_state(
         "versions": installed_versions(),
         "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
         "parameters": sum(p.numel() for p in classifier.parameters()),
+        "recipe_digest": recipe_digest(parse_yaml(recipe_to_yaml(recipe), "the recipe")),
+        "loaded_fingerprint": loaded_fingerprint,
         "data_fingerprint": data_fingerprint,
         "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
         "classes": list(splits.classes),
@@ -89,7 +98,7 @@ def runaway_notes(folder: Path, groups: RunGroups) -> tuple[str, ...]:
     no meaning, and its gradient may have spoilt the model."""
     steps = _read_steps(folder)
     notes = []
-    for key in [k for k in steps[-1] if "_classifier_loss/" in k]:
+    for key in [k for k in (steps[-1] if steps else {}) if "_classifier_loss/" in k]:
         kind, _, attribute = key.partition("_classifier_loss/")
         guessing = float(np.log(len(groups.recorded[attribute].names)))
         loss = float(np.mean([r[key] for r in steps[-LAST_STEPS:]]))
@@ -108,18 +117,39 @@ def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:
         file.write(json.dumps(record) + "\n")
 
 
+def log_notes(folder: Path, steps: int) -> tuple[str, ...]:
+    """What a reader must know of a log that does not hold every step."""
+    count = len(_read_steps(folder))
+    if count >= steps:
+        return ()
+    return (
+        f"log.jsonl holds {count} of the {steps} steps; what is said of steps is said of these alone.",
+    )
+
+
 def _read_steps(folder: Path) -> list[dict[str, Any]]:
-    """The log's lines of optimizer steps."""
-    with (folder / "log.jsonl").open(encoding="utf-8") as file:
-        return [r for r in map(json.loads, file) if "loss" in r]
+    """The log's lines of optimizer steps; lines that were cut or spoilt are passed over."""
+    path = folder / "log.jsonl"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return [r for r in map(_record, text.split("\n")) if "loss" in r and "group_counts" in r]
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _summarise_steps(steps: Sequence[Mapping[str, Any]], groups: RunGroups) -> dict[str, Any]:
     """How often each group was present in a step, and how often each penalty was active.
 
     A penalty is active where enough groups are present for it; under micro-batch statistics the
-    share is over micro-batches.
+    share is over micro-batches. Empty where the log is lost.
     """
+    if not steps:
+        return {}
     present = {
         attribute: (np.array([r["group_counts"][attribute] for r in steps]) > 0).mean(axis=0)
         for attribute in groups.protected

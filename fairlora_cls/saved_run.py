@@ -36,7 +36,7 @@ from fairlora_cls.generation import conversation_encoder, write_texts
 from fairlora_cls.models.backbones import DTYPES
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.run_data import missing_notes, skipped_note
+from fairlora_cls.run_data import missing_notes, require_same_data, skipped_note
 from fairlora_cls.run_folder import claim_report_folder, recipe_of
 from fairlora_cls.task import Outcome
 from fairlora_cls.tasks import TASKS
@@ -72,6 +72,8 @@ def evaluate(
     options = permitted_options(recipe.data.options, allow_urls)
     loaded = load_splits(recipe.data.source, recipe.data.place, options)
     examples = loaded.split(split)
+    if not data:
+        require_same_data(run, recipe, loaded)
     recipe = task.fit(recipe, settings, loaded)
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")

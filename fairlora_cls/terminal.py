@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,14 +14,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.errors import InputError, sentence
 
 if TYPE_CHECKING:
     from fairlora_cls.run import Outcome
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-terminal = Console(highlight=False)
+
+
+def plain_console(**options: Any) -> Console:
+    """A console that shows texts as they are: names may hold square brackets and colons."""
+    return Console(highlight=False, markup=False, emoji=False, **options)
+
+
+errors = plain_console(stderr=True, soft_wrap=True)
+terminal = plain_console()
 
 # Options that verbs of both files have.
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -34,26 +43,42 @@ Threshold = Annotated[
 
 
 @contextmanager
-def exit_codes(debug: bool) -> Iterator[None]:
-    """One clear sentence instead of a traceback: exit 2 for bad input, 1 for a failed run."""
+def exit_codes(debug: bool, go_on: str = "") -> Iterator[None]:
+    """One clear sentence instead of a traceback: exit 2 for bad input, 1 for a failed run, 130 for
+    Ctrl-C, after which `go_on` says how to go on."""
     try:
         yield
-    except (InputError, RunError, OSError, KeyboardInterrupt, RuntimeError, ValueError) as error:
+    except (typer.Exit, BrokenPipeError):  # typer ends quietly where the reader of a pipe is gone
+        raise
+    except KeyboardInterrupt as error:
         if debug:
             raise
-        is_input = isinstance(error, InputError)
-        if IS_MAIN:
-            errors.print(f"Error: {_sentence(error)}", markup=False)
-        raise typer.Exit(2 if is_input else 1) from None
+        _say_error(f"{sentence(error)} {go_on}".strip())
+        raise typer.Exit(130) from None
+    except Exception as error:
+        if debug:
+            raise
+        _say_error(sentence(error, "; --debug shows where"))
+        raise typer.Exit(2 if isinstance(error, InputError) else 1) from None
 
 
-def _sentence(error: BaseException) -> str:
-    if isinstance(error, KeyboardInterrupt):
-        return "Interrupted. The same command with --resume goes on from the last checkpoint."
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, InputError | RunError):
-        return text
-    return f"{text} ({type(error).__name__}; --debug shows where)"
+def _say_error(text: str) -> None:
+    if IS_MAIN:
+        errors.print(f"Error: {text}")
+
+
+def speak_any_encoding() -> None:
+    """Show what the terminal's encoding lacks as question marks instead of ending on it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def write_data(text: str) -> None:
+    """Write what another program reads (CSV, JSON, commands) to standard output, always as UTF-8."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.buffer.flush()
 
 
 class TerminalDisplay:
@@ -72,7 +97,7 @@ class TerminalDisplay:
         self.progress.update(self.task, advance=count, **({"note": note} if note else {}))
 
     def say(self, text: str) -> None:
-        self.progress.console.print(text, markup=False)
+        self.progress.console.print(text)
 
 
 @contextmanager
@@ -93,7 +118,7 @@ def open_display() -> Iterator[TerminalDisplay]:
             return Text(f"{speed:.1f} images/s" if speed else "")
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
         Speed(),
@@ -101,7 +126,7 @@ def open_display() -> Iterator[TerminalDisplay]:
         TextColumn("{task.fields[note]}", markup=False),
     )
     # stderr, so that `predict` can be piped.
-    console = Console(stderr=True, quiet=not IS_MAIN, highlight=False)
+    console = plain_console(stderr=True, quiet=not IS_MAIN)
     with Progress(*columns, console=console) as progress:
         yield TerminalDisplay(progress)
 
@@ -118,8 +143,8 @@ def show_report(method: str, found: Any, folder: Path) -> None:
     table = _texts_table if numbers.get("task") == "generate" else _classes_table
     terminal.print(table(method, numbers))
     for warning in numbers["warnings"]:
-        terminal.print(f"! {warning}", markup=False, no_wrap=True, overflow="ellipsis")
-    terminal.print(f"Report: {folder / 'report.html'}", markup=False)
+        terminal.print(f"! {warning}", no_wrap=True, overflow="ellipsis")
+    terminal.print(f"Report: {folder / 'report.html'}")
 
 
 def _texts_table(method: str, numbers: dict[str, Any]) -> Table:
@@ -155,7 +180,8 @@ def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
         "by chance",
         "eq. odds diff.",
     ):
-        table.add_column(heading, justify="left" if heading in ("method", "attribute") else "right")
+        names = heading in ("method", "attribute")  # in one piece, so that they can be searched for
+        table.add_column(heading, justify="left" if names else "right", no_wrap=names)
     first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
     for name, attribute in numbers["attributes"].items() or {"": None}.items():
         gaps = attribute["gaps"] if attribute else {}
@@ -175,7 +201,7 @@ def show_check(report: Any, folder: Path) -> None:
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for finding in report.findings:
         terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
-        terminal.print(f"{finding.message} ({finding.code})", markup=False, soft_wrap=True)
+        terminal.print(f"{finding.message} ({finding.code})", soft_wrap=True)
     for numbers in report.tables:
         table = Table(title=numbers.title, title_justify="left")
         for place, heading in enumerate(numbers.header):
@@ -183,7 +209,7 @@ def show_check(report: Any, folder: Path) -> None:
         for row in numbers.rows:
             table.add_row(*row)
         terminal.print(table)
-    terminal.print(f"Page: {folder / 'check.html'}", markup=False)
+    terminal.print(f"Page: {folder / 'check.html'}")
 
 
 def _three(value: float | None) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -22,7 +21,7 @@ from fairlora_cls.ablations.wording import (
     quantity_title,
     show,
 )
-from fairlora_cls.terminal import IS_MAIN, terminal
+from fairlora_cls.terminal import IS_MAIN, plain_console, terminal
 
 
 class GridDisplay:
@@ -63,7 +62,6 @@ class GridDisplay:
         self.progress.console.print(
             f"[{place}/{self.total}] {job.setting}, seed {job.seed}: {said} in {duration(seconds)}"
             + (f"; about {left} left" if left else ""),
-            markup=False,
         )
 
     def _left(self) -> str:
@@ -82,7 +80,7 @@ def open_grid(waiting: int, done: int) -> Iterator[GridDisplay]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}", markup=False),
     )
-    console = Console(stderr=True, quiet=not IS_MAIN, highlight=False, soft_wrap=True)
+    console = plain_console(stderr=True, quiet=not IS_MAIN, soft_wrap=True)
     with Progress(*columns, console=console) as progress:
         yield GridDisplay(progress, waiting, done)
 
@@ -109,19 +107,18 @@ def show_ablation(outcome: AblationOutcome, place: str) -> None:
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
     for text in describe_evidence(outcome):
-        terminal.print(text, markup=False)
+        terminal.print(text)
     undecided = len(describe_undecided(outcome))
     if undecided:
         terminal.print(
             f"{undecided} of {len(outcome.contrasts)} comparisons with {outcome.reference} cannot be "
             "decided by these runs; the report names each.",
-            markup=False,
         )
     for text in describe_selection(outcome):
-        terminal.print(text, markup=False)
+        terminal.print(text)
     for note in outcome.notes:
-        terminal.print(f"! {note}", markup=False, soft_wrap=True)
-    terminal.print(f"Report: {place}", markup=False)
+        terminal.print(f"! {note}", soft_wrap=True)
+    terminal.print(f"Report: {place}")
 
 
 def _cell(quantity: Quantity, found: OverSeeds) -> str:

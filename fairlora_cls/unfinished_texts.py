@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,7 +28,7 @@ def read_unfinished(stem: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
         lines = _whole_lines(path)
         if lines and json.loads(lines[0]) == {"fingerprint": fingerprint}:
             rows = (json.loads(line) for line in lines[1:])
-            found |= {row["id"]: row for row in rows}
+            found |= {row["id"]: row for row in rows if "id" in row}
     return found
 
 
@@ -46,7 +47,7 @@ def keep_unfinished(stem: Path, fingerprint: str, process: int) -> Iterator[Writ
     lines = _whole_lines(path) if path.exists() else []
     goes_on = bool(lines) and json.loads(lines[0]) == header
     if goes_on:
-        os.truncate(path, len("".join(f"{line}\n" for line in lines).encode()))
+        os.truncate(path, sum(len(line) + 1 for line in lines))
     with path.open("a" if goes_on else "w", encoding="utf-8") as file:
 
         def write(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -59,9 +60,17 @@ def keep_unfinished(stem: Path, fingerprint: str, process: int) -> Iterator[Writ
         yield write
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """Without what follows the last line's end: a line that was being written."""
-    return path.read_bytes().decode(errors="replace").split("\n")[:-1]
+def _whole_lines(path: Path) -> list[bytes]:
+    """Up to the first line that is no JSON object, as one that was being written."""
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return list(takewhile(_is_record, lines))
+
+
+def _is_record(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except ValueError:
+        return False
 
 
 def _parts(stem: Path) -> list[Path]:

@@ -93,7 +93,7 @@ def test_the_first_run_goes_alone_until_what_is_shared_is_there(plan, monkeypatc
 def finish(job, recipe=None):
     write_text(job.folder / "recipe.yaml", recipe_to_yaml(recipe or job.recipe))
     write_json(job.folder / "run.json", {"status": "complete"})
-    write_json(job.folder / "report" / "report.json", {})
+    write_json(job.folder / "report" / "report.json", {"n": 1, "overall": {}, "attributes": {}})
 
 
 def test_finished_runs_are_not_run_again_and_other_recipes_are_refused(plan):

@@ -1,11 +1,13 @@
 """Ablation files → plans: every point of the grid, every error at once."""
 
+import json
+
 import pytest
 
 from fairlora_cls.ablations.definition import is_ablation
 from fairlora_cls.ablations.plan import make_plan, nested, show_value
 from fairlora_cls.errors import InputError
-from fairlora_cls.recipe import build_recipe
+from fairlora_cls.recipe import build_recipe, load_recipe, recipe_to_yaml
 
 GRID = """
 name: two-axes
@@ -168,6 +170,73 @@ def test_folders_differ_where_names_are_alike_but_for_signs(plan_of):
     folders = {job.folder.parent.name for job in plan.jobs}
     assert len(folders) == 3
     assert "figures" not in folders
+
+
+NAMES = [
+    "λ²=½",
+    "a/b",
+    "..",
+    ".",
+    "../../x",
+    "a\nb",
+    "x" * 300,
+    "A",
+    "a",
+    "report.html",
+    "a-2",
+    "a b",
+    "字" * 90,
+]
+
+
+def test_every_setting_has_a_folder_inside_and_a_recipe_that_reads_back(plan_of, tmp_path):
+    settings = json.dumps([{"name": name} for name in NAMES])
+    plan = plan_of(f"name: λ-grid\nbase: quickstart\nsettings: {settings}")
+    folders = [job.folder for job in plan.jobs]
+    assert len({str(folder).casefold() for folder in folders}) == len(NAMES)
+    for job in plan.jobs:
+        assert job.folder.resolve().parent.parent == (tmp_path / "out").resolve()
+        assert len(job.folder.parent.name.encode()) <= 255
+        (tmp_path / "r.yaml").write_text(recipe_to_yaml(job.recipe), encoding="utf-8")
+        assert load_recipe(tmp_path / "r.yaml") == job.recipe
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "../x", "a b", "'a\n'", "x" * 81, "''", "[a]"])
+def test_a_name_that_is_no_folder_s_is_refused(plan_of, name):
+    with pytest.raises(InputError, match="name: "):
+        plan_of(f"name: {name}\nbase: quickstart\ngrid: {{seed: [1]}}")
+
+
+def test_a_file_s_own_name_is_made_a_folder_s(tmp_path):
+    file = tmp_path / "my ablation (2).yaml"
+    file.write_text("base: quickstart\ngrid: {seed: [1]}")
+    plan = make_plan(str(file))
+    assert plan.folder.name == plan.name == "my-ablation-2-"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "grid: {seed: [4294967296]}",
+        "grid: {seed: [1]}\nreference: [a]",
+        "grid: {seed: [1]}\ngrid: {seed: [2]}",
+    ],
+)
+def test_seeds_references_and_keys_are_read_strictly(plan_of, text):
+    with pytest.raises(InputError):
+        plan_of(f"base: quickstart\n{text}")
+
+
+def test_a_trial_replaces_no_mistake(plan_of, tmp_path):
+    for text in (
+        "training: 3",
+        "training: {batch_size: a}",
+        "data: {options: 3}",
+        "data: {source: [a]}",
+    ):
+        (tmp_path / "mine.yaml").write_text(text)
+        with pytest.raises(InputError, match=text.partition(":")[0]):
+            plan_of("base: mine.yaml\ngrid: {seed: [3]}", quick=True)
 
 
 def test_small_helpers():

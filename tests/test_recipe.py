@@ -161,17 +161,128 @@ def test_bad_files(tmp_path):
             load_recipe(tmp_path / "r.yaml")
 
 
-def test_another_data_section_for_evaluation(tmp_path):
-    path = tmp_path / "r.yaml"
-    path.write_text(recipe_to_yaml(build_recipe({})), encoding="utf-8")
-    assert data_section(path, {}) is None
-    section = data_section(path, {"data": {"source": "ham10000", "path": "2024"}})
+REFUSED = [
+    ("", "is empty"),
+    ("# nothing\n", "is empty"),
+    ("3", "must hold keys"),
+    (
+        "training: {epochs: 7}\nseed: 1\ntraining: {epochs: 5}",
+        "'training' stands twice, in line 1 and line 3",
+    ),
+    ("training:\n  epochs: 7\n  epochs: 5", "'epochs' stands twice, in line 2 and line 3"),
+    ("seed: 2024-01-01", "seed"),
+    ("seed: 2024-13-45", "seed"),
+    ("seed: !!timestamp 2024-13-45", "timestamp"),
+    (f"seed: {'1' * 5000}", "number"),
+    (f"seed: {2**32}", "seed"),
+    (f"training: {{epochs: {10**30}}}", "training.epochs"),
+    ("training: {weight_decay: 1.0e+999}", "training.weight_decay"),
+    ("objective: {weight_cap: .inf}", "objective.weight_cap"),
+    ("objective: {gap_weight: .nan}", "objective.gap_weight"),
+    (f"data: {{options: {{seed: {2**32}}}}}", "data.options.seed"),
+    ("data: {options: {seed: -1}}", "data.options.seed"),
+    ("[" * 5000, "nested"),
+    ("data: " + "{a: " * 40 + "1" + "}" * 40, "nested"),
+    ("a: &a [1, *a]", "nested"),
+    (
+        "a: &a [x, x]\n"
+        + "".join(f"a{i + 1}: &a{i + 1} [*a{i or ''}, *a{i or ''}]\n" for i in range(20)),
+        "values",
+    ),
+    ('name: "\\ud800"', "half of a character"),
+    ("a: *b", "not valid YAML"),
+    ("a:\n\tb: 1", "not valid YAML"),
+    ("a: \0", "not valid YAML"),
+    ("[a]: 1", "not valid YAML"),
+    ("---\na: 1\n---\nb: 1", "not valid YAML"),
+    ("data: {source: [table]}", "data.source"),
+    ("objective: {method: {a: 1}}", "objective.method"),
+    ("model: {backbone: [a]}", "model.backbone"),
+    ("? \n: 1", "string"),
+    ("name: ..", "name"),
+    ("name: .hidden", "name"),
+    ("name: a b", "name"),
+    ('name: "a\\n"', "name"),
+    (f"name: {'a' * 201}", "name"),
+]
+
+
+@pytest.mark.parametrize(("text", "word"), REFUSED, ids=range(len(REFUSED)))
+def test_what_no_recipe_can_be_is_refused_in_one_error(tmp_path, text, word):
+    (tmp_path / "r.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=word):
+        load_recipe(tmp_path / "r.yaml")
+
+
+@pytest.mark.parametrize("content", ["seed: ü".encode("cp1252"), "seed: 1".encode("utf-16")])
+def test_a_file_in_another_encoding_is_refused_and_a_mark_is_not(tmp_path, content):
+    (tmp_path / "r.yaml").write_bytes(content)
+    with pytest.raises(InputError, match="UTF-8"):
+        load_recipe(tmp_path / "r.yaml")
+    (tmp_path / "r.yaml").write_bytes(b"\xef\xbb\xbfseed: 7")
+    assert load_recipe(tmp_path / "r.yaml").seed == 7
+
+
+def test_words_that_older_yaml_reads_as_numbers_and_dates_stay_words(tmp_path):
+    words = ["007", "1:30", "2024-01-01", "0x10", "1_000", "no", "1e5"]
+    recipe = build_recipe(
+        {},
+        [
+            "data.source=table",
+            "data.path=x",
+            f"data.options.classes=[{', '.join(words)}]",
+            "objective.method=vanilla",
+        ],
+    )
+    assert recipe.data.options["classes"] == words
+    (tmp_path / "r.yaml").write_text(recipe_to_yaml(recipe), encoding="utf-8")
+    assert load_recipe(tmp_path / "r.yaml") == recipe
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "seed={a: 1, a: 2}",
+        "seed=[" + "[" * 5000,
+        f"seed={'1' * 5000}",
+        "a" + ".a" * 5000 + "=1",
+        "seed=\0",
+        "name=\udcff",
+        "model.backbone=\udcff",
+    ],
+)
+def test_overrides_are_read_as_strictly(text):
+    with pytest.raises(InputError):
+        build_recipe({}, [text])
+
+
+def test_every_override_that_cannot_be_used_is_listed():
+    with pytest.raises(InputError) as error:
+        build_recipe({}, ["seed", "name=x", "seed=[", "=1"])
+    assert len(str(error.value).splitlines()) == 4
+
+
+def test_the_largest_seed_is_a_seed():
+    assert build_recipe({"seed": 2**32 - 1}, ["data.options.seed=4294967295"]).seed == 2**32 - 1
+
+
+def test_a_text_of_another_encoding_is_named():
+    with pytest.raises(InputError, match=r"data.path: .*UTF-8"):
+        build_recipe({"data": {"source": "table", "path": "/x/\udcff"}})
+
+
+def test_another_data_section_for_evaluation():
+    kept = build_recipe({})
+    assert data_section(kept, {}) is None
+    section = data_section(kept, {"data": {"source": "ham10000", "path": "2024"}})
     assert section["path"] == "2024"
     assert section["sensitive"] == ["sex", "age_group"]
     assert section["prompt"] == "Does the patient have glaucoma?"
-    assert data_section(path, {}, ["data.limit=5"])["limit"] == 5
+    assert data_section(kept, {}, ["data.limit=5"])["limit"] == 5
     with pytest.raises(InputError, match="not 'training'"):
-        data_section(path, {}, ["training.epochs=5"])
+        data_section(kept, {}, ["training.epochs=5"])
+    with pytest.raises(InputError, match="data: keys with values"):
+        data_section(kept, {}, ["data=3"])
 
 
 def test_first_difference_names_the_key():

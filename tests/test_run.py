@@ -1,19 +1,24 @@
 """A whole run, its folder, and what comes after: evaluate and predict."""
 
 import csv
+import errno
 import json
 import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import yaml
 
 from fairlora_cls import run, saved_run
 from fairlora_cls.assembly import encode_run_groups
 from fairlora_cls.classification import CLASSIFY
+from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
+from fairlora_cls.run_data import require_same_data
+from fairlora_cls.run_folder import read_state, recipe_of
 from tests.test_examples import GOOD
 from tests.test_loop import recipe
 
@@ -104,6 +109,124 @@ def test_evaluate_repeats_the_test_predictions(small_run, tmp_path, display):
         folder / "predictions" / "test.csv"
     ).read_bytes()
     assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
+
+
+def own_copy(small_run, tmp_path):
+    """The finished run, to be spoilt."""
+    return shutil.copytree(small_run[0], tmp_path / "own")
+
+
+SPOILT = {
+    "emptied": lambda text: "",
+    "other": lambda text: "data: {limit: 8}\n",
+    "cut": lambda text: text[: len(text) // 2],
+    "last line lost": lambda text: text.rstrip("\n").rpartition("\n")[0],
+    "value": lambda text: text.replace("seed: 42", "seed: 43"),
+    "section lost": lambda text: text.partition("report:")[0],
+    "no mapping": lambda text: "- a\n",
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_a_recipe_that_is_not_the_run_s_is_refused(small_run, tmp_path, spoil):
+    folder = own_copy(small_run, tmp_path)
+    file = folder / "recipe.yaml"
+    file.write_text(spoil(file.read_text()))
+    with pytest.raises(InputError, match=r"recipe\.yaml"):
+        recipe_of(folder)
+
+
+def test_a_run_s_recipe_may_be_renamed_commented_and_its_data_moved(small_run, tmp_path):
+    folder = own_copy(small_run, tmp_path)
+    values = yaml.safe_load((folder / "recipe.yaml").read_text())
+    values["name"], values["data"]["path"] = "mine", "/elsewhere"
+    (folder / "recipe.yaml").write_text(f"# moved\n{yaml.safe_dump(values)}")
+    assert recipe_of(folder).data.path == "/elsewhere"
+
+
+def test_a_run_of_an_earlier_version_needs_every_section(small_run, tmp_path):
+    folder = own_copy(small_run, tmp_path)
+    state = json.loads((folder / "run.json").read_text())
+    del state["recipe_digest"]
+    (folder / "run.json").write_text(json.dumps(state))
+    assert recipe_of(folder).objective.method == "hybrid"
+    file = folder / "recipe.yaml"
+    file.write_text(file.read_text().partition("report:")[0])
+    with pytest.raises(InputError, match="report"):
+        recipe_of(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b'{"status": "comp', b"[]", b'{"seed": 1}', b"\xff\xfe"])
+def test_a_run_json_that_is_cut_is_named(small_run, tmp_path, content):
+    folder = own_copy(small_run, tmp_path)
+    (folder / "run.json").write_bytes(content)
+    for read in (recipe_of, read_state):
+        with pytest.raises(InputError, match=r"run\.json"):
+            read(folder)
+
+
+def test_evaluate_refuses_data_that_have_changed(small_run, cohort, tmp_path, display):
+    folder = own_copy(small_run, tmp_path)
+    data = shutil.copytree(cohort, tmp_path / "data")
+    file = folder / "recipe.yaml"
+    file.write_text(file.read_text().replace(f"path: {cohort}", f"path: {data}"))
+    recipe = recipe_of(folder)
+    loaded = load_splits(recipe.data.source, recipe.data.place, recipe.data.options)
+    require_same_data(folder, recipe, loaded)
+    lines = (data / "table.csv").read_text().splitlines()
+    (data / "table.csv").write_text("\n".join(lines[:-1]) + "\n")
+    with pytest.raises(InputError, match="--data"):
+        saved_run.evaluate(folder, display, output=tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_skipped_images_leave_the_fingerprint_of_the_data_alone(cohort, tmp_path, display):
+    data = shutil.copytree(cohort, tmp_path / "data")
+    with (data / "table.csv").open() as file:
+        row = next(csv.DictReader(file))
+    (data / row["image"]).write_bytes(b"broken")
+    chosen = recipe(data, "objective.method=zero-shot")
+    state = run.train(chosen, tmp_path / "r", display, skip_unreadable=True).state
+    loaded = load_splits(chosen.data.source, chosen.data.place, chosen.data.options)
+    require_same_data(tmp_path / "r", recipe_of(tmp_path / "r"), loaded)
+    assert state["loaded_fingerprint"] != state["data_fingerprint"]
+
+
+def test_every_failure_stands_in_run_json_and_resume_clears_it(
+    cohort, tmp_path, display, monkeypatch
+):
+    """A full disk while the report is written, then Ctrl-C, then a log cut in the middle of a line."""
+    folder, chosen = tmp_path / "r", recipe(cohort, "objective.method=vanilla")
+
+    def state():
+        return json.loads((folder / "run.json").read_text())
+
+    def fail(error):
+        def raise_it(*given, **named):
+            raise error
+
+        return raise_it
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_report", fail(OSError(errno.ENOSPC, "full", "report")))
+        with pytest.raises(OSError, match="full"):
+            run.train(chosen, folder, display)
+    assert state()["status"] == "failed"
+    assert "report" in state()["error"]
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "write_report", fail(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            run.train(chosen, folder, display, resume=True)
+    assert state()["status"] == "interrupted"
+    log = folder / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-300])
+    outcome = run.train(chosen, folder, display, resume=True)
+    assert outcome.state["status"] == "complete"
+    assert "error" not in outcome.state
+    steps = [json.loads(line) for line in log.read_text().splitlines()]  # none is half a line
+    assert any("log.jsonl" in note for note in outcome.state["notes"]) == (
+        sum("loss" in s for s in steps) < outcome.state["training"]["steps"]
+    )
 
 
 def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):

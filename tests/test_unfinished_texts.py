@@ -54,3 +54,17 @@ def test_a_torn_header_begins_anew(tmp_path, kept):
     with keep_unfinished(stem, "f", 0) as keep:
         keep(rows("b"))
     assert list(read_unfinished(stem, "f")) == ["b"]
+
+
+@pytest.mark.parametrize("line", [b"\xff\xfe\0", b"[1]", b"", b'{"text": "no id"'])
+def test_what_follows_a_spoilt_line_is_written_again(tmp_path, line):
+    stem = tmp_path / "test"
+    with keep_unfinished(stem, "f", 0) as keep:
+        keep(rows("a", "b"))
+    (path,) = tmp_path.iterdir()
+    header, first, second, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(b"\n".join([header, first, line, second, b""]))
+    assert list(read_unfinished(stem, "f")) == ["a"]
+    with keep_unfinished(stem, "f", 0) as keep:
+        keep(rows("c"))
+    assert list(read_unfinished(stem, "f")) == ["a", "c"]

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.recipe import parse_yaml, read_yaml
+from fairlora_cls.data.examples import LARGEST_SEED
+from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.plain_yaml import parse_yaml
+from fairlora_cls.recipe import read_yaml, safe_name
 from fairlora_cls.shipped import shipped_recipes
 
 KEYS = ("name", "base", "set", "grid", "settings", "reference")
 SEED = "seed"
+LONGEST = 80  # characters of an ablation's name, and of a setting's folder
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,10 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
     fixed = _mapping(values, "set", problems)
     for text in overrides:
         key, _, value = text.partition("=")
-        grid[key.removeprefix("grid.")] = parse_yaml(value)
+        try:
+            grid[key.strip().removeprefix("grid.")] = parse_yaml(value, f"--set '{text[:80]}'")
+        except InputError as error:
+            problems.append(str(error))
     for key, listed in grid.items():
         if not isinstance(listed, list) or not listed:
             problems.append(
@@ -59,7 +65,9 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
     settings = _settings(values.get("settings", []), problems)
     seeds = grid.pop(SEED, None)
     if isinstance(seeds, list) and not all(_is_seed(seed) for seed in seeds):
-        problems.append(f"grid.seed: seeds are whole numbers from 0 (got {seeds})")
+        problems.append(
+            f"grid.seed: seeds are whole numbers from 0 to {LARGEST_SEED} (got {seeds})"
+        )
     problems += _doubled(fixed, grid, settings)
     base: dict[str, Any] = {}
     if not isinstance(values.get("base"), str):
@@ -69,16 +77,25 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
             base = read_yaml(find_recipe(values["base"], path.parent))
         except InputError as error:
             problems.append(f"base: {error}")
+    name = values.get("name")
+    if name is None:
+        name = safe_name(path.stem)[:LONGEST] or "ablation"
+    elif str(name) != safe_name(str(name))[:LONGEST] or not name:
+        problems.append(
+            f"name: '{str(name)[:80]}' cannot be a folder's name; write at most {LONGEST} letters, "
+            "digits, '_', '-' and '.', with no '.' at its ends"
+        )
+    reference = values.get("reference")
     if problems:
-        raise wrong(problems)
+        raise several("The ablation", problems)
     return Definition(
-        name=str(values.get("name", path.stem)),
+        name=str(name),
         base=base,
         fixed=fixed,
         grid=grid,
         settings=settings,
         seeds=tuple(seeds) if seeds else None,
-        reference=values.get("reference"),
+        reference=None if reference is None else str(reference),
     )
 
 
@@ -91,12 +108,6 @@ def find_recipe(given: str, beside: Path) -> Path:
     if given in shipped:
         return shipped[given]
     raise InputError(f"There is no recipe '{given}'{nearest(given, shipped)}")
-
-
-def wrong(problems: Sequence[str]) -> InputError:
-    """One error that lists them all."""
-    count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
-    return InputError(f"The ablation has {count}:\n" + "\n".join(f"  {p}" for p in problems))
 
 
 def _mapping(values: Mapping[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
@@ -124,7 +135,8 @@ def _settings(listed: Any, problems: list[str]) -> list[tuple[str, Mapping[str, 
 
 
 def _is_seed(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return is_whole and 0 <= value <= LARGEST_SEED
 
 
 def _doubled(

@@ -11,15 +11,21 @@ from fairlora_cls.ablations.plan import Job, Plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, whole_folder
 from fairlora_cls.objectives.objectives import OBJECTIVES
-from fairlora_cls.recipe import Recipe, load_recipe
-from fairlora_cls.run_folder import is_run_folder, recipe_difference
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.run_folder import is_run_folder, read_state, recipe_difference, recipe_of
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the run in `folder` is complete, with its report."""
-    if not is_run_folder(folder) or read_json(folder / "run.json")["status"] != "complete":
+    """Whether the run in `folder` is complete, with its report; one that is cut is made again."""
+    if not is_run_folder(folder):
         return False
-    return (folder / "report" / "report.json").is_file()
+    try:
+        report = read_json(folder / "report" / "report.json")
+        return read_state(folder)["status"] == "complete" and {"n", "overall", "attributes"} <= set(
+            report
+        )
+    except InputError:
+        return False
 
 
 def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
@@ -37,7 +43,7 @@ def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
             waiting.append((job, bool(difference)))
     if other and not overwrite:
         raise InputError(
-            f"{len(other)} runs in '{plan.folder}' are of another recipe, the first: {other[0]}. "
+            f"{len(other)} runs in '{plan.folder}' are of another recipe or broken, the first: {other[0]}. "
             "Name another folder with --output, or replace these runs with --overwrite."
         )
     return waiting
@@ -56,7 +62,7 @@ def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
         ]
         if not runs:
             raise InputError(f"There is no finished run in '{folder}' (--reuse).")
-        found += [(what_trains(load_recipe(run / "recipe.yaml")), run) for run in runs]
+        found += [(what_trains(recipe_of(run)), run) for run in runs]
     taken = []
     for job in plan.jobs:
         wanted = what_trains(job.recipe)
@@ -95,7 +101,10 @@ def _difference(job: Job) -> str:
     """
     if not is_run_folder(job.folder):
         return ""
-    kept = load_recipe(job.folder / "recipe.yaml")
+    try:
+        kept = recipe_of(job.folder)
+    except InputError as error:
+        return str(error)
     if is_finished(job.folder) and what_trains(kept) == what_trains(job.recipe):
         return ""
     return recipe_difference(kept, job.recipe)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.definition import SEED, Definition, read_definition, wrong
+from fairlora_cls.ablations.definition import LONGEST, SEED, Definition, read_definition
 from fairlora_cls.data.datasets import DATASETS
-from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.errors import InputError, nearest, several
 from fairlora_cls.quick import SEEDS, quick_values
-from fairlora_cls.recipe import Recipe, build_recipe, merge, override_values
+from fairlora_cls.recipe import Recipe, build_recipe, merge, nest, override_values, safe_name
 
-OWN_FOLDERS = {"figures", "recipes", "workers"}  # beside the settings' folders
+# What stands beside the settings' folders.
+OWN_NAMES = {
+    *("figures", "recipes", "workers"),
+    *("ablation.csv", "report.html", "report.json", "report.md"),
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def make_plan(
             first, *lines = str(error).splitlines()
             errors[name] = [line.strip() for line in lines] or [first]
     if errors:
-        raise wrong(_where(errors, len(points)))
+        raise several("The ablation", _where(errors, len(points)))
     _require_data(recipes)
     seeds = definition.seeds or (next(iter(recipes.values())).seed,)
     seeds = seeds[:SEEDS] if quick and definition.seeds else seeds
@@ -110,9 +113,7 @@ def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as nested mappings."""
     found: dict[str, Any] = {}
     for key, value in values.items():
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        found = merge(found, value)
+        found = merge(found, nest(key, value))
     return found
 
 
@@ -128,7 +129,10 @@ def _points(definition: Definition) -> dict[str, dict[str, Any]]:
             name = ", ".join(part for part in (own_name, _describe(values, labels)) if part)
             name = name or "base"
             if name in points:
-                raise wrong([f"settings: two settings are called '{name}'; give each a name"])
+                raise several(
+                    "The ablation",
+                    [f"settings: two settings are called '{name}'; give each a name"],
+                )
             points[name] = {**linked, **values}
     return points
 
@@ -195,9 +199,10 @@ def _settings(
     points: Mapping[str, Mapping[str, Any]], recipes: Mapping[str, Recipe]
 ) -> tuple[Setting, ...]:
     slugs: dict[str, str] = {}
+    taken = set(OWN_NAMES)  # some file systems do not tell A from a
     for name in points:
-        slug = re.sub(r"[^\w.-]+", "-", name.replace("=", "-")).strip("-.") or "setting"
-        if slug in slugs.values() or slug in OWN_FOLDERS:
-            slug = f"{slug}-{len(slugs) + 1}"
-        slugs[name] = slug
+        slug = safe_name(name.replace("=", "-"))[:LONGEST].strip("-.") or "setting"
+        ends = itertools.chain([""], (f"-{n}" for n in itertools.count(2)))
+        slugs[name] = next(s for e in ends if (s := f"{slug}{e}").casefold() not in taken)
+        taken.add(slugs[name].casefold())
     return tuple(Setting(n, slugs[n], values, recipes[n]) for n, values in points.items())

@@ -6,6 +6,7 @@ It reads jobs from a pipe and writes messages into it: ("stage", name, total), (
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import threading
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlora_cls.ablations.plan import Job
-from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.errors import InputError, RunError, sentence
 from fairlora_cls.run_folder import is_run_folder
 
 REPORT_EVERY = 0.2  # seconds between messages about progress
@@ -94,13 +95,12 @@ class JobRunner:
                 shared=self.shared,
             )
         except (InputError, RunError) as error:
-            return str(error)
+            return sentence(error)
         except Exception as error:  # whatever it is, the other runs go on
             import traceback
 
             traceback.print_exc()
-            text = str(error).strip().splitlines()
-            return f"{text[0] if text else 'no message'} ({type(error).__name__})"
+            return sentence(error)
         return None
 
 
@@ -110,6 +110,8 @@ def _speak_into(log: Path) -> None:
     with log.open("a", encoding="utf-8") as file:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="replace")
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 

@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
-from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.examples import LARGEST_SEED, Splits
 from fairlora_cls.data.fairvlmed import load_fairvlmed
 from fairlora_cls.data.ham10000 import load_ham10000
 from fairlora_cls.data.mimic_cxr import load_mimic_cxr
@@ -23,6 +23,8 @@ from fairlora_cls.data.simulated_sources import (
 )
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
 
 @dataclass(frozen=True)
@@ -129,9 +131,10 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
                 f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
             )
             continue
-        adapter = TypeAdapter(types[name], config=ConfigDict(coerce_numbers_to_str=True))
+        kind = Seed if name == "seed" else types[name]
+        config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
         try:
-            values[name] = adapter.validate_python(value)
+            values[name] = TypeAdapter(kind, config=config).validate_python(value)
         except ValidationError as error:
             first = error.errors()[0]
             wants_list = first["type"] in ("sequence_str", "is_instance_of")

@@ -14,6 +14,7 @@ from pathlib import Path
 from fairlora_cls.errors import InputError
 
 SPLIT_NAMES = ("train", "validation", "test")
+LARGEST_SEED = 2**32 - 1  # that numpy's and scikit-learn's generators take
 UNLABELLED = "unlabelled"  # the one class of data without labels, which can only be written about
 
 

@@ -6,7 +6,6 @@ with every number taken from the `FairnessReport`.
 
 import json
 import os
-import shutil
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from fairlora_cls.evaluation.prediction_table import (
 )
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.side_by_side import side_by_side
-from fairlora_cls.files import temporary_sibling
+from fairlora_cls.files import draft_beside
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.attribute_results import Measured
@@ -127,14 +126,10 @@ def write_report(report: "FairnessReport | TextReport", folder: str | Path) -> N
     half-written report; of a folder that exists, only the report's own files are replaced.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = temporary_sibling(folder)
-    partial.mkdir()
-    try:
+    with draft_beside(folder) as partial:
+        partial.mkdir()
         _write_files(report, partial)
         _move_files(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_files(report: "FairnessReport | TextReport", folder: Path) -> None:

@@ -346,11 +346,12 @@ def _stopped(reason: str, step: int, checkpoints: Path) -> RunError:
 
 
 def _open_log(path: Path, keep_bytes: int, is_main: bool) -> TextIO:
-    """Open the log for appending after its first `keep_bytes`: lines of lost steps go."""
+    """Open the log for appending after its first `keep_bytes`: lines of lost steps go, and the rest
+    of a line that was cut, to which the next one would be glued."""
     if not is_main:
         return open(os.devnull, "a", encoding="utf-8")
     path.touch()
-    os.truncate(path, min(keep_bytes, path.stat().st_size))
+    os.truncate(path, path.read_bytes()[:keep_bytes].rfind(b"\n") + 1)
     return path.open("a", encoding="utf-8")
 
 
