@@ -59,10 +59,11 @@ def read_saved_settings(folder: Path, file: str, kind: str, settings: type) -> d
         raise InputError(f"'{path}' {which} key '{odd[0]}'; copy the run again.")
     pixels = values["maximum_pixels"]
     right = (
-        all(isinstance(values[key], str) for key in ("backbone", "prompt"))
+        all(isinstance(values[key], str) for key in ("backbone", "prompt", "precision"))
         and isinstance(pixels, int)
         and pixels > 0
         and values["precision"] in DTYPES
+        and isinstance(values.get("train_projector", False), bool)
     )
     if not right:
         raise InputError(

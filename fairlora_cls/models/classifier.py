@@ -126,7 +126,7 @@ def read_classifier_settings(folder: Path) -> ClassifierSettings:
     for names in (labels, words if words is not None else labels):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise _unfit(folder)
-    if len(set(labels)) < max(2, len(labels)) or values["pooling"] not in POOLINGS:
+    if len(set(labels)) < max(2, len(labels)) or values["pooling"] not in list(POOLINGS):
         raise _unfit(folder)
     if words is not None and len(words) != len(labels):
         raise _unfit(folder)
