@@ -87,11 +87,16 @@ def build_skeleton(
             model, _ = load_model(name, architecture, torch.float32, on_meta=True)
         except InputError as error:
             findings.append(_error(error))
+    if model is None:
+        try:
+            model = build_shapes(name, architecture, config)
+        except InputError as error:  # of a folder, said above of its weights
+            return None, findings if folder is not None else [*findings, _error(error)]
     try:
         backbone = wrap_model(
             name,
             architecture,
-            model or build_shapes(name, architecture, config),
+            model,
             processor,
             maximum_pixels,
             rescaling=rescaling,
@@ -99,9 +104,7 @@ def build_skeleton(
         )
         network = attach_lora(backbone, lora)
     except InputError as error:
-        # A shape that cannot be was said above, of its weights.
-        told = [] if model is None and folder is not None else [_error(error)]
-        return None, [*findings, *told]
+        return None, [*findings, _error(error)]
     return Skeleton(backbone, network), findings
 
 

@@ -45,7 +45,7 @@ def predict_outputs(
 
 def require_finite(values: np.ndarray, names: Sequence[str], what: str) -> None:
     """Raise RunError where a row of `values` (N, …) holds a number that is not finite, by its name."""
-    finite = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         first = names[int(finite.argmin())]
         raise RunError(

@@ -51,7 +51,7 @@ def find_folder(name: str) -> Path | None:
     if not HUB_NAME.fullmatch(name):
         raise InputError(
             f"The backbone '{name}' cannot be loaded: it is neither a folder of this machine nor a Hub "
-            "name (OWNER/NAME); check the path."
+            "name (OWNER/NAME); check the path, or name its new place with --model."
         )
     return None
 
