@@ -15,8 +15,14 @@ import torch
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import Groups, cross_groups, encode_groups, encode_recorded
 from fairlora_cls.errors import InputError
-from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import DTYPES, Backbone, load_backbone
+from fairlora_cls.models.adapters import LoraSettings, attach_lora, require_targets
+from fairlora_cls.models.backbones import (
+    DTYPES,
+    Backbone,
+    build_shapes,
+    load_backbone,
+    read_configuration,
+)
 from fairlora_cls.models.classifier import Classifier, ClassifierSettings
 from fairlora_cls.models.generator import Generator, GeneratorSettings
 from fairlora_cls.models.taps import TapSettings, tap_layers
@@ -152,10 +158,14 @@ def _build_network(
         language_head=language_head,
         train_projector=model.train_projector,
     )
+    adapts = OBJECTIVES[recipe.objective.method].trains or not language_head
+    if adapts:  # before gigabytes are read
+        shapes = build_shapes(model.backbone, *read_configuration(model.backbone))
+        require_targets(shapes.language_model, model.lora.targets)
     backbone = shared.lend_backbone((load.args, tuple(load.keywords.items())), load)
     torch.manual_seed(recipe.seed)
     network = backbone.model
-    if OBJECTIVES[recipe.objective.method].trains or not language_head:
+    if adapts:
         network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
     if recipe.training.gradient_checkpointing:
         backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})

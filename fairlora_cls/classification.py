@@ -20,7 +20,12 @@ from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.groupings import grouping_of
-from fairlora_cls.evaluation.prediction import collect_predictions, read_logits, validation_metrics
+from fairlora_cls.evaluation.prediction import (
+    collect_predictions,
+    read_logits,
+    require_finite,
+    validation_metrics,
+)
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     read_predictions,
@@ -67,10 +72,13 @@ def batch_maker(encoder: PromptEncoder, features: ImageFeatures) -> BatchMaker:
 
 
 def predict_logits(
-    engine: Engine, make_batch: BatchMaker, example_count: int, class_count: int, **progress: Any
+    engine: Engine, make_batch: BatchMaker, names: Sequence[str], class_count: int, **progress: Any
 ) -> np.ndarray:
-    """Logits (N, K) float32 of a whole split."""
-    return predict_split(engine, make_batch, read_logits, example_count, (class_count,), **progress)
+    """Logits (N, K) float32 of a whole split, whose N `names` are told in errors. Raises RunError for
+    logits that are not finite."""
+    logits = predict_split(engine, make_batch, read_logits, len(names), (class_count,), **progress)
+    require_finite(logits, names, "logits")
+    return logits
 
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
@@ -114,7 +122,8 @@ def _validate(
     groups: RunGroups,
 ) -> dict[str, float]:
     examples = splits.validation
-    logits = predict_logits(engine, batch_makers["validation"], len(examples), len(splits.classes))
+    names = [e.id for e in examples]
+    logits = predict_logits(engine, batch_makers["validation"], names, len(splits.classes))
     labels = np.array([e.label for e in examples], dtype=np.int64)
     codes = groups.protected_codes("validation")
     training = recipe.training
@@ -136,7 +145,7 @@ def _predict(
     logits = predict_logits(
         engine,
         batch_maker(encoder, features),
-        len(examples),
+        [e.id for e in examples],
         len(splits.classes),
         advance=display.advance,
     )

@@ -66,6 +66,14 @@ ModelOption = Annotated[
     str | None,
     typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
 ]
+MovedModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME-OR-FOLDER",
+        help="Where the run's backbone lies now, if it was moved.",
+    ),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
 ]
@@ -198,6 +206,7 @@ def evaluate(
         typer.Option("--output", help="Folder to write (default RUN/evaluations/<split>)."),
     ] = None,
     threshold: Threshold = None,
+    model: MovedModel = None,
     no_vision_cache: NoCache = False,
     skip_unreadable: SkipUnreadable = False,
     allow_urls: AllowUrls = False,
@@ -219,6 +228,7 @@ def evaluate(
                 data=section,
                 output=output,
                 threshold=threshold,
+                model=model,
                 use_vision_cache=not no_vision_cache,
                 skip_unreadable=skip_unreadable,
                 allow_urls=allow_urls,
@@ -242,6 +252,7 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("--output", help="CSV file to write (default: the terminal).")
     ] = None,
+    model: MovedModel = None,
     allow_urls: AllowUrls = False,
     debug: Debug = False,
 ) -> None:
@@ -260,7 +271,7 @@ def predict(
             else [(str(path), path) for path in images]
         )
         with open_display() as display:
-            rows = _answer_rows(run_folder, found, question, display)
+            rows = _answer_rows(run_folder, found, question, model, display)
         text = _csv_text(rows)
         if output:
             write_text(output, text)
@@ -269,7 +280,11 @@ def predict(
 
 
 def _answer_rows(
-    run_folder: Path, found: Sequence[tuple[str, Path]], question: str | None, display: Display
+    run_folder: Path,
+    found: Sequence[tuple[str, Path]],
+    question: str | None,
+    model: str | None,
+    display: Display,
 ) -> list[list[str]]:
     """The table that `predict` gives, with its header."""
     from fairlora_cls import saved_run
@@ -277,13 +292,13 @@ def _answer_rows(
 
     names, images = [name for name, _ in found], [path for _, path in found]
     if recipe_of(run_folder).task == "generate":
-        texts = saved_run.answer(run_folder, images, question, display)
+        texts = saved_run.answer(run_folder, images, question, display, model=model)
         return [["id", "text"], *([name, text] for name, text in zip(names, texts, strict=True))]
     if question is not None:
         raise InputError(
             f"--question is for generative runs; '{run_folder}' classifies by the question it was trained on."
         )
-    classes, probabilities = saved_run.predict(run_folder, images, display)
+    classes, probabilities = saved_run.predict(run_folder, images, display, model=model)
     rows = [
         [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
         for name, row in zip(names, probabilities, strict=True)

@@ -29,6 +29,7 @@ from fairlora_cls.evaluation.generations import (
     write_generations,
 )
 from fairlora_cls.evaluation.groupings import grouping_of
+from fairlora_cls.evaluation.prediction import require_finite
 from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.models.adapters import trainable_state
 from fairlora_cls.models.backbones import Backbone
@@ -130,6 +131,7 @@ def _validate(
     """Mean loss of the validation answers, nats a token; each attribute's largest difference."""
     make = batch_makers["validation"]
     losses = predict_split(engine, make, read_losses, len(splits.validation), ())
+    require_finite(losses, [e.id for e in splits.validation], "losses")
     values = {"loss": float(losses.mean())}
     for attribute, codes in groups.protected_codes("validation").items():
         means = [losses[codes == code].mean() for code in np.unique(codes)]

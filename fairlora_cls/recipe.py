@@ -342,6 +342,9 @@ def _settle(recipe: Recipe) -> Recipe:
         update={"head_learning_rate": head_rate, "sampler": sampler, "select_by": select_by}
     )
     model = recipe.model
+    folder = Path(model.backbone).expanduser()
+    if model.backbone != "miniature" and folder.is_dir():  # so that the run works from anywhere
+        model = model.model_copy(update={"backbone": str(folder.absolute())})
     if model.train_projector is None:
         trains = generates and preset.trains
         model = model.model_copy(update={"train_projector": trains})

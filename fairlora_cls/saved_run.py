@@ -51,6 +51,7 @@ def evaluate(
     data: Mapping[str, Any] | None = None,
     output: Path | None = None,
     threshold: str | None = None,
+    model: str | None = None,
     use_vision_cache: bool = True,
     skip_unreadable: bool = False,
     allow_urls: bool = False,
@@ -58,13 +59,13 @@ def evaluate(
     """Predict a split again, of the run's own data or of another source, and report on it.
 
     `data` replaces keys of the recipe's data section, `threshold` its report.threshold, which is
-    chosen on the run's own validation predictions. Writes `predictions.csv` (of a generative run `.jsonl`)
+    chosen on the run's own validation predictions; `model` is where the run's backbone lies now. Writes `predictions.csv` (of a generative run `.jsonl`)
     and `report/` into `output` (default `<run>/evaluations/<split>`). Raises InputError when classes differ from those
     trained on.
     """
     recipe = recipe_of(run)
     task = TASKS[recipe.task]
-    settings = task.read_settings(run / "adapter")
+    settings = _saved_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
     if data:
@@ -90,14 +91,14 @@ def evaluate(
     task.require_reportable(recipe, only, split)
     notes = (*(_reuse_notes(recipe, split) if not data else ()), *missing_notes(recipe, touched))
     accelerator = start_accelerator(settings.precision, [], folder)
-    model = task.load(settings, run / "adapter", DTYPES[settings.precision])
-    model.to(accelerator.device)
+    network = task.load(settings, run / "adapter", DTYPES[settings.precision])
+    network.to(accelerator.device)
     only, dropped, features = prepare_features(
-        only, model.backbone, use_vision_cache, skip_unreadable, accelerator, display
+        only, network.backbone, use_vision_cache, skip_unreadable, accelerator, display
     )
     if dropped:
         notes = (*notes, skipped_note(dropped))
-    engine = build_engine(model, accelerator)
+    engine = build_engine(network, accelerator)
     predictions = task.predict(recipe, engine, only, split, features[split], folder, display)
     if not accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
@@ -111,18 +112,20 @@ def predict(
     run: Path,
     images: Sequence[Path],
     display: Display = SilentDisplay(),  # noqa: B008
+    *,
+    model: str | None = None,
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and probabilities (N, K) for image files; needs no labels and no attributes.
 
-    Raises UnreadableImageError naming every count of files that cannot be read.
+    `model` is where the run's backbone lies now, if it was moved. Raises UnreadableImageError naming every count of files that cannot be read.
     """
-    settings, engine = _open(run, images, "classify")
+    settings, engine = _open(run, images, "classify", model)
     display.stage("Predicting", len(images))
     encoder = prompt_encoder(engine.model.backbone, settings.prompt)
     logits = predict_logits(
         engine,
         batch_maker(encoder, live_features(engine.model.backbone, images)),
-        len(images),
+        [str(path) for path in images],
         len(settings.labels),
         advance=display.advance,
     )
@@ -134,13 +137,15 @@ def answer(
     images: Sequence[Path],
     question: str | None = None,
     display: Display = SilentDisplay(),  # noqa: B008
+    *,
+    model: str | None = None,
 ) -> list[str]:
     """What a generative run writes about image files, asked `question` or what it was trained on.
 
-    Raises UnreadableImageError as `predict` does.
+    `model` and what is raised are as in `predict`.
     """
     section = recipe_of(run).generation
-    settings, engine = _open(run, images, "generate")
+    settings, engine = _open(run, images, "generate", model)
     display.stage("Writing texts", len(images))
     encoder = conversation_encoder(engine.model.backbone)
     features = live_features(engine.model.backbone, images)
@@ -155,16 +160,22 @@ def answer(
     return texts
 
 
-def _open(run: Path, images: Sequence[Path], task: str) -> tuple[Any, Engine]:
+def _saved_settings(run: Path, recipe: Recipe, model: str | None) -> Any:
+    """What was saved with a run's model; `model` replaces the place of its backbone."""
+    settings = TASKS[recipe.task].read_settings(run / "adapter")
+    return replace(settings, backbone=model) if model else settings
+
+
+def _open(run: Path, images: Sequence[Path], task: str, model: str | None) -> tuple[Any, Engine]:
     """A run's settings and its model on the best device, for images that can all be read."""
     recipe = recipe_of(run)
     if recipe.task != task:
         raise InputError(f"'{run}' is a run of task {recipe.task}, not of {task}.")
-    settings = TASKS[task].read_settings(run / "adapter")
+    settings = _saved_settings(run, recipe, model)
     raise_unreadable(find_unreadable(images))
     accelerator = start_accelerator(settings.precision, [], run)
-    model = TASKS[task].load(settings, run / "adapter", DTYPES[settings.precision])
-    return settings, build_engine(model.to(accelerator.device), accelerator)
+    network = TASKS[task].load(settings, run / "adapter", DTYPES[settings.precision])
+    return settings, build_engine(network.to(accelerator.device), accelerator)
 
 
 def images_of_table(

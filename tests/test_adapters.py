@@ -80,6 +80,15 @@ def test_an_unknown_target_is_named_with_its_nearest(backbone):
         attach_lora(backbone, LoraSettings(targets=("q_prj",)))
 
 
+def test_a_layer_of_the_tower_alone_is_no_target(backbone):
+    """`qkv` is the tower's, `down_proj` both have: one wrong target among right ones is refused."""
+    attention = ("k_proj", "o_proj", "q_proj", "v_proj")
+    for targets in (("qkv",), ("q_proj", "qkv")):
+        with pytest.raises(InputError, match="'qkv'") as refused:
+            attach_lora(backbone, LoraSettings(targets=targets))
+        assert all(name in str(refused.value) for name in attention)
+
+
 def test_matrices_are_float32_on_a_bf16_backbone(backbone):
     backbone.model.to(torch.bfloat16)
     network = attach_lora(backbone, LoraSettings(rank=2))

@@ -295,6 +295,34 @@ def test_a_missing_weight_is_refused(folder, tmp_path, part):
         load_backbone(str(tmp_path), torch.float32, PIXELS)
 
 
+@pytest.mark.parametrize("shards", [1, 2])
+def test_names_of_the_whole_class_load_too(folder, backbone, tmp_path, shards):
+    """`model.visual…`, `model.language_model…`, `lm_head`: as newer releases save the whole model."""
+    whole = getattr(transformers, backbone.architecture.whole_class).from_pretrained(folder)
+    state = {n: t.contiguous() for n, t in whole.state_dict().items()}
+    for path in folder.iterdir():
+        if path.suffix != ".safetensors":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    if whole.config.tie_word_embeddings:
+        del state["lm_head.weight"]
+    names, places = sorted(state), {}
+    for shard in range(shards):
+        file = f"model-{shard}.safetensors" if shards > 1 else "model.safetensors"
+        part = {n: state[n] for n in names[shard::shards]}
+        save_file(part, tmp_path / file, {"format": "pt"})
+        places |= dict.fromkeys(part, file)
+    if shards > 1:
+        index = {"metadata": {}, "weight_map": places}
+        (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    again = load_backbone(str(tmp_path), torch.float32, PIXELS)
+    assert type(again.model) is type(backbone.model)
+    pairs = zip(again.model.state_dict().items(), backbone.model.state_dict().items(), strict=True)
+    assert all(n == m and torch.equal(a, b) for (n, a), (m, b) in pairs)
+    assert again.weights_digest() == backbone.weights_digest()
+    head = load_backbone(str(tmp_path), torch.float32, PIXELS, language_head=True).language_head
+    assert torch.equal(head.weight, whole.lm_head.weight)
+
+
 @pytest.mark.parametrize("targets", [("q_proj", "v_proj"), ALL_LINEAR])
 def test_lora_lands_on_the_language_layers_only(backbone, targets):
     network = attach_lora(backbone, LoraSettings(rank=2, targets=targets))

@@ -170,3 +170,82 @@ def test_decoding_with_a_cache_equals_the_whole_sequence(backbone):
             whole = backbone.hidden_states(ids[None], rows, places)[0, -4:]
             ours = torch.stack([step[row] for step in found])
             torch.testing.assert_close(ours, whole, rtol=1e-4, atol=1e-4)
+
+
+def edit(file, **values):
+    """Change keys of a JSON file of a folder; None takes one out."""
+
+    def change(folder):
+        content = {**json.loads((folder / file).read_text()), **values}
+        kept = {k: v for k, v in content.items() if v is not None}
+        (folder / file).write_text(json.dumps(kept))
+
+    return change
+
+
+def write(file, text):
+    return lambda folder: (folder / file).write_text(text)
+
+
+def lose(file):
+    return lambda folder: (folder / file).unlink()
+
+
+def as_pickle(folder):
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+
+
+def lose_a_shard(folder):
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    places = dict.fromkeys(tensors, "model-1.safetensors") | {"x": "model-2.safetensors"}
+    write("model.safetensors.index.json", json.dumps({"weight_map": places}))(folder)
+
+
+def cut_weights(folder):
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[: len(whole) // 2])
+
+
+BROKEN = {  # how a folder is broken, and a word that its sentence must have
+    "no configuration": (lose("config.json"), "config.json"),
+    "a cut configuration": (write("config.json", '{"model_type": "qwen2'), "config.json"),
+    "no kind of model": (edit("config.json", model_type=None), "model_type"),
+    "an unknown kind": (edit("config.json", model_type="foo_vl"), "foo_vl"),
+    "own code": (edit("config.json", auto_map={"AutoConfig": "own.Config"}), "auto_map"),
+    "own tokenizer": (edit("tokenizer_config.json", auto_map={"AutoTokenizer": "o.T"}), "auto_map"),
+    "awq": (edit("config.json", quantization_config={"quant_method": "awq"}), "awq"),
+    "fp8": (edit("config.json", quantization_config={"quant_method": "fp8"}), "fp8"),
+    "no weights": (lose("model.safetensors"), "model.safetensors"),
+    "a lost shard": (lose_a_shard, "model-2.safetensors"),
+    "cut weights": (cut_weights, "model.safetensors"),
+    "pickle": (as_pickle, "pytorch_model.bin"),
+    "no tokenizer": (lose("tokenizer.json"), "tokenizer.json"),
+    "a cut tokenizer": (write("tokenizer.json", "{"), "tokenizer.json"),
+    "another tokenizer": (edit("config.json", image_token_id=5), "image token"),
+    "no image processor": (lose("preprocessor_config.json"), "preprocessor_config.json"),
+    "other patches": (edit("preprocessor_config.json", patch_size=16), "16"),
+    "no template": (lose("chat_template.jinja"), "chat template"),
+    "a broken template": (write("chat_template.jinja", "{% for x in %}"), "chat template"),
+    "a template without image": (write("chat_template.jinja", "Hello"), "chat template"),
+}
+
+
+@pytest.mark.parametrize("case", list(BROKEN))
+def test_a_broken_folder_is_told_alike_by_check_and_by_training(tmp_path, monkeypatch, case):
+    from fairlora_cls.checking.model import build_skeleton
+    from fairlora_cls.models.adapters import LoraSettings
+
+    def ask(*question):
+        raise AssertionError(f"asked {question}")
+
+    monkeypatch.setattr("builtins.input", ask)
+    break_it, word = BROKEN[case]
+    folder = copy_of_miniature(tmp_path / "copy")
+    break_it(folder)
+    _, findings = build_skeleton(str(folder), LoraSettings(), 31360, "percentile")
+    with pytest.raises(InputError) as refused:
+        load_backbone(str(folder), torch.float32, 31360)
+    assert [(f.severity, f.message) for f in findings] == [("error", str(refused.value))]
+    assert word in str(refused.value).replace(str(folder), "")

@@ -1,7 +1,11 @@
 """Qwen3-VL: pixels of a visual token, and the deep parts of a row of features."""
 
+import json
+
+import pytest
 import torch
 
+from fairlora_cls.errors import InputError
 from fairlora_cls.models.backbones import load_backbone
 from tests.small_backbones import build_small
 from tests.test_backbones import noise
@@ -13,6 +17,20 @@ def test_a_visual_token_covers_32_pixels(tmp_path):
     grid = backbone.grid_of_size((320, 200))  # 200 px are nearest to 6 · 32
     assert grid.tolist() == [1, 12, 20]
     assert backbone.visual_tokens(grid) == 60
+
+
+def test_the_smallest_image_is_the_checkpoint_s_own(tmp_path):
+    """65,536 px² as published: a small image is enlarged to it; 4 · 32² px² are the least of all."""
+    folder = build_small("qwen3_vl", tmp_path / "small")
+    settings = json.loads((folder / "processor_config.json").read_text())
+    settings["image_processor"]["size"]["shortest_edge"] = 65536
+    (folder / "processor_config.json").write_text(json.dumps(settings))
+    backbone = load_backbone(str(folder), torch.float32, 200704)
+    assert backbone.minimum_pixels == 65536
+    assert backbone.fit_image(noise(64, 64)).size == (256, 256)
+    assert backbone.grid_of_size((64, 64)).tolist() == [1, 16, 16]
+    with pytest.raises(InputError, match="65536"):
+        load_backbone(str(folder), torch.float32, 31360)
 
 
 def test_deep_parts_come_from_their_layers_and_reach_the_first_language_layers(tmp_path):

@@ -360,3 +360,16 @@ def test_what_the_loss_protects():
     assert build_recipe({}, ["data.sensitive=[sex, race]"]).objective.protect == ["sex", "race"]
     crossed = build_recipe({}, ["data.sensitive=[sex×race]", "objective.protect=[sex]"])
     assert crossed.objective.protect == ["sex"]
+
+
+def test_a_backbone_s_folder_is_kept_from_the_root_on(tmp_path, monkeypatch):
+    """So that a run works from another working folder."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+
+    def backbone(name):
+        return build_recipe({"model": {"backbone": name}}).model.backbone
+
+    assert backbone("mine") == backbone("./mine/") == str(tmp_path / "mine")
+    for other in ("miniature", "Qwen/Qwen2.5-VL-7B-Instruct", "nowhere/mine"):
+        assert backbone(other) == other

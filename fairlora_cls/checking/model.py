@@ -19,9 +19,16 @@ from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.images import LARGEST_RATIO, Rescaling, read_image
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
-from fairlora_cls.models import miniature
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
-from fairlora_cls.models.backbones import Backbone, find_architecture, wrap_model
+from fairlora_cls.models.backbones import (
+    Backbone,
+    build_shapes,
+    load_model,
+    read_configuration,
+    read_processor,
+    wrap_model,
+)
+from fairlora_cls.models.loading import find_folder, is_cached
 
 
 @dataclass(frozen=True)
@@ -44,56 +51,65 @@ def build_skeleton(
 
     No Skeleton, and a finding that says why, where the configuration is not here or cannot be used.
     """
-    import transformers
-    from transformers import AutoConfig
-
-    folder = miniature.FOLDER if name == "miniature" else Path(name).expanduser()
-    source = str(folder) if folder.is_dir() else name
+    findings: list[Finding] = []
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError, KeyError):
-        return None, [
-            Finding(
-                "warning",
-                "model-unknown",
-                f"model.backbone: '{name}' is neither a folder nor in this machine's model cache, so "
-                "tokens, memory and time cannot be known here; training would have to download it.",
-            )
-        ]
-    try:
-        architecture = find_architecture(name, config)
+        folder = find_folder(name)
+        if folder is None and not is_cached(name, "config.json"):
+            return None, [
+                Finding(
+                    "warning",
+                    "model-unknown",
+                    f"model.backbone: '{name}' is neither a folder nor in this machine's model cache, so "
+                    "tokens, memory and time cannot be known here; training would have to download it.",
+                )
+            ]
+        architecture, config = read_configuration(name, cached_only=True)
     except InputError as error:
-        return None, [Finding("error", "model-unsupported", f"model.backbone: {error}")]
-    try:
-        loader = getattr(transformers, architecture.processor_class)
-        processor = loader.from_pretrained(source, local_files_only=True)
-        findings = []
-    except (OSError, ValueError, KeyError):
-        processor = None
-        findings = [
+        return None, [_error(error)]
+    processor = None
+    if folder is None and not is_cached(name, "tokenizer_config.json"):
+        findings.append(
             Finding(
                 "warning",
                 "processor-unknown",
                 f"model.backbone: '{name}' has a configuration here but no processor, so its prompt "
                 "cannot be shown; training would have to download it.",
             )
-        ]
+        )
+    else:
+        try:
+            processor = read_processor(name, architecture, config, cached_only=True)
+        except InputError as error:
+            findings.append(_error(error))
+    model = None
+    if folder is not None:
+        try:
+            model, _ = load_model(name, architecture, torch.float32, on_meta=True)
+        except InputError as error:
+            findings.append(_error(error))
+    if model is None:
+        try:
+            model = build_shapes(name, architecture, config)
+        except InputError as error:  # of a folder, said above of its weights
+            return None, findings if folder is not None else [*findings, _error(error)]
     try:
-        with torch.device("meta"):
-            model = getattr(transformers, architecture.model_class)(config)
-            backbone = wrap_model(
-                name,
-                architecture,
-                model,
-                processor,
-                maximum_pixels,
-                rescaling=rescaling,
-                train_projector=train_projector,
-            )
-            network = attach_lora(backbone, lora)
+        backbone = wrap_model(
+            name,
+            architecture,
+            model,
+            processor,
+            maximum_pixels,
+            rescaling=rescaling,
+            train_projector=train_projector,
+        )
+        network = attach_lora(backbone, lora)
     except InputError as error:
-        return None, [*findings, Finding("error", "model", str(error))]
+        return None, [*findings, _error(error)]
     return Skeleton(backbone, network), findings
+
+
+def _error(error: InputError) -> Finding:
+    return Finding("error", "model", str(error))
 
 
 def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:

@@ -13,6 +13,7 @@ import torch
 
 from fairlora_cls.data.batching import Batch, ordered_batches
 from fairlora_cls.data.examples import Example
+from fairlora_cls.errors import RunError
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.selection import selection_score
@@ -40,6 +41,18 @@ def predict_outputs(
                 values[torch.tensor(indices, device=values.device)] = read(forward(batch)).float()
             advance(len(indices))
     return accelerator.reduce(values, "sum").cpu().numpy()
+
+
+def require_finite(values: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Raise RunError where a row of `values` (N, …) holds a number that is not finite, by its name."""
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    if not finite.all():
+        first = names[int(finite.argmin())]
+        raise RunError(
+            f"The model gives {what} that are not finite for {int((~finite).sum())} of {len(names)} "
+            f"images (the first: {first}). Its weights are broken, or its numbers too large for "
+            "training.precision; check the backbone's files, or train with fp32 or bf16."
+        )
 
 
 def read_logits(outputs: Any) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,14 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import write_atomically
 from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.models.loading import read_object
 
 PROJECTOR_FILE = "projector.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"  # this and the next as PEFT names them
+ADAPTER_CONFIG = "adapter_config.json"
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,7 @@ def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
     """
     from peft import LoraConfig, get_peft_model
 
-    names = {
-        n.rsplit(".", 1)[-1] for n, m in backbone.model.named_modules() if isinstance(m, nn.Linear)
-    }
-    for target in settings.targets:
-        if target not in names:
-            raise InputError(f"model.lora.targets has '{target}'{nearest(target, sorted(names))}")
+    require_targets(backbone.language_model, settings.targets)
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -50,6 +50,19 @@ def attach_lora(backbone: Backbone, settings: LoraSettings) -> Any:
         target_modules=backbone.lora_pattern.format(targets="|".join(settings.targets)),
     )
     return get_peft_model(backbone.model, config)
+
+
+def require_targets(language_model: nn.Module, targets: Sequence[str]) -> None:
+    """Raise InputError for a target that is no linear layer of the language model."""
+    names = {
+        n.rsplit(".", 1)[-1] for n, m in language_model.named_modules() if isinstance(m, nn.Linear)
+    }
+    for target in targets:
+        if target not in names:
+            raise InputError(
+                f"No language layer of this backbone is named as model.lora.targets has it, '{target}'"
+                f"{nearest(target, sorted(names))}"
+            )
 
 
 def save_adapter(backbone: Backbone, network: Any, name: str, folder: Path) -> None:
@@ -65,12 +78,74 @@ def save_adapter(backbone: Backbone, network: Any, name: str, folder: Path) -> N
 
 def load_adapter(backbone: Backbone, folder: Path) -> Any:
     """The PeftModel with the LoRA matrices saved in `folder`, for inference; a projector that was
-    trained with them is put into the backbone."""
-    from peft import PeftModel
+    trained with them is put into the backbone.
 
+    Raises InputError unless the files hold exactly what the backbone and the adapter's settings ask for.
+    """
+    from peft import get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
+
+    config = _read_adapter_config(folder)
     if backbone.train_projector:
-        backbone.projector.load_state_dict(load_file(folder / PROJECTOR_FILE))
-    return PeftModel.from_pretrained(backbone.model, str(folder))
+        expected = backbone.projector.state_dict()
+        backbone.projector.load_state_dict(read_tensors(folder / PROJECTOR_FILE, expected))
+    try:
+        network = get_peft_model(backbone.model, config)
+    except (ValueError, RuntimeError, re.error) as error:
+        raise InputError(
+            f"The adapter in '{folder}' cannot be put on '{backbone.name}' ({error}); its "
+            f"{ADAPTER_CONFIG} is of another backbone, or broken."
+        ) from error
+    expected = get_peft_model_state_dict(network, save_embedding_layers=False)
+    # PeftModel.from_pretrained would go on with whatever is there, and ask the Hub for what is not.
+    set_peft_model_state_dict(network, read_tensors(folder / ADAPTER_FILE, expected))
+    return network
+
+
+def _read_adapter_config(folder: Path) -> Any:
+    """What of PEFT's file decides where the matrices are and how they count; nothing else of it."""
+    from peft import LoraConfig
+
+    path = folder / ADAPTER_CONFIG
+    values = read_object(path, "copy the run again")
+    try:
+        rank, alpha, targets = (values[key] for key in ("r", "lora_alpha", "target_modules"))
+    except KeyError as error:
+        raise InputError(
+            f"'{path}' has no {error}; it is of no adapter that was trained here."
+        ) from None
+    whole = isinstance(rank, int) and rank > 0 and isinstance(alpha, int | float)
+    if not whole or not isinstance(targets, str):
+        raise InputError(f"'{path}' is of no adapter that was trained here; copy the run again.")
+    return LoraConfig(r=rank, lora_alpha=alpha, target_modules=targets, inference_mode=True)
+
+
+def read_tensors(path: Path, expected: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors saved in a file: those that are `expected`, in their shapes, and no others.
+
+    Raises InputError naming the first that is not so, or holds a number that is not finite.
+    """
+    try:
+        tensors = load_file(path)
+    except FileNotFoundError:
+        raise InputError(f"'{path.parent}' lacks '{path.name}'; copy the run again.") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"'{path}' is cut or broken ({error}); copy the run again.") from error
+    if odd := sorted(tensors.keys() ^ expected.keys()):
+        which = "lacks" if odd[0] in expected else "has the unknown"
+        raise InputError(
+            f"'{path}' {which} tensor '{odd[0]}' ({len(odd)} in all); it is not what the run saved."
+        )
+    for name, tensor in tensors.items():
+        if tensor.shape != expected[name].shape:
+            raise InputError(
+                f"'{path}': '{name}' has the shape {tuple(tensor.shape)}, not "
+                f"{tuple(expected[name].shape)}; it is of another model."
+            )
+        if not torch.isfinite(tensor).all():
+            raise InputError(
+                f"'{path}': '{name}' holds numbers that are not finite; train the run anew."
+            )
+    return tensors
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:

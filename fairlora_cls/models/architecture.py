@@ -15,6 +15,7 @@ from PIL import Image
 from torch import nn
 
 Grid = tuple[int, int, int]  # frames, rows, columns of an image's patches or visual tokens
+Budget = tuple[int, int]  # least and most px² of a resized image
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Architecture:
 
     # (config, processor or None) → why such a model cannot be used; "" where it can
     refusal: Callable[[Any, Any], str]
-    # (config) → px² of the smallest image within a budget; 0 without one
-    minimum_pixels: Callable[[Any], int]
-    # (config, processor, image, maximum pixels) → the image as the tower sees it
-    fit_image: Callable[[Any, Any, Image.Image, int], Image.Image]
-    # (config, size, maximum pixels) → the grid of an image stored with this size
-    grid_of_size: Callable[[Any, tuple[int, int], int], Grid]
+    # (config, processor or None) → px² of the smallest image within a budget; 0 without one
+    minimum_pixels: Callable[[Any, Any], int]
+    # (config, processor, image, budget) → the image as the tower sees it
+    fit_image: Callable[[Any, Any, Image.Image, Budget], Image.Image]
+    # (config, size, budget) → the grid of an image stored with this size
+    grid_of_size: Callable[[Any, tuple[int, int], Budget], Grid]
     # (config, grid) → V
     visual_tokens: Callable[[Any, Sequence[int]], int]
     # (config, grid) → the size of the fitted image

@@ -17,11 +17,18 @@ from PIL import Image
 from torch import nn
 
 from fairlora_cls.data.images import LARGEST_RATIO, READING, Rescaling
+from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
-from fairlora_cls.models.architecture import Architecture
+from fairlora_cls.models.architecture import Architecture, Budget
 from fairlora_cls.models.gemma3 import GEMMA3
 from fairlora_cls.models.llava import LLAVA
-from fairlora_cls.models.loading import load_pretrained, load_stock_model
+from fairlora_cls.models.loading import (
+    first_line,
+    load_pretrained,
+    load_stock_model,
+    read_settings,
+    require_processor,
+)
 from fairlora_cls.models.qwen2_5_vl import QWEN2_5_VL
 from fairlora_cls.models.qwen3_vl import QWEN3_VL
 
@@ -67,7 +74,12 @@ class Backbone:
     @property
     def minimum_pixels(self) -> int:
         """px² of the smallest resized image; 0 where the architecture follows no budget."""
-        return self.architecture.minimum_pixels(self.config)
+        return self.architecture.minimum_pixels(self.config, self.processor)
+
+    @property
+    def budget(self) -> Budget:
+        """Least and most px² of a resized image."""
+        return self.minimum_pixels, self.maximum_pixels
 
     @property
     def image_token(self) -> int:
@@ -99,7 +111,7 @@ class Backbone:
         Raises ValueError for a sliver, as `grid_of_size` does.
         """
         self.grid_of_size(image.size)
-        return self.architecture.fit_image(self.config, self.processor, image, self.maximum_pixels)
+        return self.architecture.fit_image(self.config, self.processor, image, self.budget)
 
     def grid_of_size(self, size: tuple[int, int]) -> torch.Tensor:
         """The grid (3,) that an image of `size` (width, height) px will have.
@@ -108,7 +120,7 @@ class Backbone:
         """
         grid: Sequence[int] = ()
         if max(size) <= LARGEST_RATIO * min(size):
-            grid = self.architecture.grid_of_size(self.config, size, self.maximum_pixels)
+            grid = self.architecture.grid_of_size(self.config, size, self.budget)
         if not all(grid) or not grid:
             raise ValueError(f"{size[0]} × {size[1]} px is too narrow for {self.name}")
         return torch.tensor(grid, device="cpu")
@@ -193,6 +205,24 @@ class Backbone:
         dtype = next(self.projector.parameters()).dtype
         return self.architecture.project(self.projector, image_features.to(dtype))
 
+    def weights_digest(self) -> str:
+        """A hash of the frozen weights, whatever they are called and wherever they lie.
+
+        Of each tensor its shape, the sum of its numbers' bits, which any changed number changes, and a
+        thousand of them in order. A trained projector and LoRA are left out.
+        """
+        parts = []
+        head = self.language_head.parameters() if self.language_head is not None else ()
+        frozen = [p for n, p in self.model.named_parameters() if "lora_" not in n]
+        for tensor in {id(t): t for t in (*frozen, *head)}.values():  # a tied head stands twice
+            flat = tensor.detach().reshape(-1)
+            bits = flat.view({2: torch.int16, 4: torch.int32}[flat.element_size()])
+            some = bits[:: max(1, len(bits) // 1000)].cpu().numpy().tobytes()
+            part = hashlib.blake2b(some, digest_size=16)
+            part.update(f"{tuple(tensor.shape)} {tensor.dtype} {int(bits.sum())}".encode())
+            parts.append(part.digest())
+        return hashlib.blake2b(b"".join(sorted(parts)), digest_size=16).hexdigest()
+
     def vision_fingerprint(self) -> str:
         """A hash of all that decides the features of an image besides the image itself.
 
@@ -201,9 +231,7 @@ class Backbone:
         another key in the vision cache.
         """
         digest = hashlib.blake2b(digest_size=16)
-        budget = (
-            [self.minimum_pixels, self.maximum_pixels] if self.architecture.follows_budget else []
-        )
+        budget = self.budget if self.architecture.follows_budget else ()
         settings = {
             "processor": self.processor.image_processor.to_dict(),
             "pixels": [*budget, self.rescaling, READING],
@@ -237,33 +265,135 @@ def load_backbone(
     loaded too. Raises InputError for an architecture that is not in BACKBONES, and where any weight
     is missing: transformers itself would go on with random numbers in its place.
     """
-    import transformers
-
-    config = load_pretrained(transformers.AutoConfig, name)
-    architecture = find_architecture(name, config)
-    processor = load_pretrained(getattr(transformers, architecture.processor_class), name)
-    refuse_variants(name, architecture, config, processor)  # before gigabytes are read
-    class_name = architecture.whole_class if language_head else architecture.model_class
-    found = load_stock_model(getattr(transformers, class_name), name, dtype)
+    architecture, config = read_configuration(name)
+    processor = read_processor(name, architecture, config)  # before gigabytes are read
+    model, head = load_model(name, architecture, dtype, language_head=language_head)
     return wrap_model(
         name,
         architecture,
-        found.model if language_head else found,
+        model,
         processor,
         maximum_pixels,
         rescaling=rescaling,
-        language_head=found.lm_head if language_head else None,
+        language_head=head,
         train_projector=train_projector,
     )
 
 
-def find_architecture(name: str, config: Any) -> Architecture:
-    """The row of BACKBONES for a configuration. Raises InputError where there is none."""
-    if config.model_type not in BACKBONES:
+def read_configuration(name: str, *, cached_only: bool = False) -> tuple[Architecture, Any]:
+    """The row of BACKBONES and the configuration of a named backbone.
+
+    Raises InputError where it cannot be read, or is not of a model that is served.
+    """
+    import transformers
+
+    model_type = read_settings(name, cached_only=cached_only)["model_type"]
+    if model_type not in BACKBONES:
+        raise InputError(f"'{name}' is a {model_type} model; there is: {', '.join(BACKBONES)}.")
+    config = load_pretrained(transformers.AutoConfig, name, local_files_only=cached_only)
+    return BACKBONES[model_type], config
+
+
+def read_processor(
+    name: str, architecture: Architecture, config: Any, *, cached_only: bool = False
+) -> Any:
+    """The stock processor of a backbone, tried on a question.
+
+    Raises InputError where a part is missing, or does not fit the configuration.
+    """
+    import transformers
+
+    require_processor(name)
+    loader = getattr(transformers, architecture.processor_class)
+    processor = load_pretrained(loader, name, local_files_only=cached_only)
+    refuse_variants(name, architecture, config, processor)
+    _try_tokenizer(name, architecture, config, processor)
+    _try_template(name, architecture, processor)
+    _try_images(name, architecture, config, processor)
+    return processor
+
+
+def _try_tokenizer(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    tokenizer = processor.tokenizer
+    ids = tokenizer(architecture.expanded(processor, 1), add_special_tokens=False)["input_ids"]
+    if ids.count(config.image_token_id) != 1:
         raise InputError(
-            f"'{name}' is a {config.model_type} model; there is: {', '.join(BACKBONES)}."
+            f"The tokenizer of '{name}' writes an image as the tokens {ids}, without the image token "
+            f"{config.image_token_id} of its config.json; use tokenizer and configuration of one checkpoint."
         )
-    return BACKBONES[config.model_type]
+    words = config.text_config.vocab_size
+    if tokenizer.vocab_size > words:
+        raise InputError(
+            f"The tokenizer of '{name}' has {tokenizer.vocab_size:,} words and the model {words:,}; use "
+            "tokenizer and weights of one checkpoint."
+        )
+
+
+def _try_template(name: str, architecture: Architecture, processor: Any) -> None:
+    question, image = "Is it there?", architecture.placeholder(processor)
+    try:
+        text = render_prompt(processor, question)
+    except Exception as error:  # a template is a program of the checkpoint's
+        raise InputError(
+            f"The chat template of '{name}' cannot be used ({first_line(error)}); use the one that came "
+            "with the checkpoint (chat_template.jinja)."
+        ) from error
+    if text.count(image) != 1 or question not in text:
+        raise InputError(
+            f"The chat template of '{name}' does not write one image ({image}) and the question: "
+            f"{text!r}; use the one that came with the checkpoint (chat_template.jinja)."
+        )
+
+
+def _try_images(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
+    try:
+        least = architecture.minimum_pixels(config, processor)
+        image = architecture.fit_image(
+            config, processor, Image.new("RGB", (64, 48)), (least, 2 * least)
+        )
+        processor.image_processor(images=[image], do_resize=False, return_tensors="pt")
+    except Exception as error:  # whatever numbers its files hold
+        raise InputError(
+            f"The image processor of '{name}' cannot be used ({first_line(error)}); use the one that "
+            "came with the checkpoint (preprocessor_config.json)."
+        ) from error
+
+
+def load_model(
+    name: str,
+    architecture: Architecture,
+    dtype: torch.dtype,
+    *,
+    language_head: bool = False,
+    on_meta: bool = False,
+) -> tuple[Any, nn.Module | None]:
+    """The stock model, and its language head where that is asked for; `on_meta` without numbers.
+
+    Raises InputError where any weight is missing.
+    """
+    import transformers
+
+    whole = getattr(transformers, architecture.whole_class)
+    # Which names transformers translates depends on the class: of some checkpoints the whole model
+    # finds every weight, and the one without a head does not.
+    classes = [whole] if language_head else [getattr(transformers, architecture.model_class), whole]
+    loaded = load_stock_model(classes, name, dtype, on_meta=on_meta)
+    model = loaded.model if isinstance(loaded, whole) else loaded
+    return model, loaded.lm_head if language_head else None
+
+
+def build_shapes(name: str, architecture: Architecture, config: Any) -> Any:
+    """The model that a configuration describes, on the meta device. Raises InputError."""
+    import transformers
+
+    try:
+        with torch.device("meta"):
+            return getattr(transformers, architecture.model_class)(config)
+    except Exception as error:  # whatever numbers the file holds
+        raise InputError(
+            f"The config.json of '{name}' describes no model ({first_line(error)}); use the file that "
+            "came with the checkpoint."
+        ) from error
 
 
 def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
@@ -289,10 +419,10 @@ def wrap_model(
     for a variant of the architecture that is not served.
     """
     refuse_variants(name, architecture, model.config, processor)
-    least = architecture.minimum_pixels(model.config)
+    least = architecture.minimum_pixels(model.config, processor)
     if maximum_pixels < least:
         raise InputError(
-            f"model.max_pixels is {maximum_pixels}; at least {least} px² (four visual tokens) are needed."
+            f"model.max_pixels is {maximum_pixels}; '{name}' makes no image smaller than {least} px²."
         )
     model.requires_grad_(False)
     model.eval()

@@ -10,15 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
+from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_folder_atomically, write_json
 from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
-from fairlora_cls.models.adapters import load_adapter, save_adapter, save_tensors
+from fairlora_cls.models.adapters import load_adapter, read_tensors, save_adapter, save_tensors
 from fairlora_cls.models.backbones import Backbone, load_backbone
+from fairlora_cls.models.manifest import require_same_backbone, write_manifest
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.models.taps import TapSettings, real_tokens
 from fairlora_cls.models.zero_shot import load_label_word_classifier
@@ -113,28 +114,46 @@ def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder:
         else:
             classifier.backbone.processor.save_pretrained(str(temporary))
         write_json(temporary / "classifier.json", asdict(settings))
+        write_manifest(temporary, classifier.backbone.weights_digest())
 
     write_folder_atomically(folder, fill)
 
 
 def read_classifier_settings(folder: Path) -> ClassifierSettings:
     """The settings saved with a classifier. Raises InputError when `folder` holds none."""
-    values = read_saved_settings(folder, "classifier.json", "classifier")
-    words = values["label_words"]
-    values |= {"labels": tuple(values["labels"]), "label_words": tuple(words) if words else None}
+    values = read_saved_settings(folder, "classifier.json", "classifier", ClassifierSettings)
+    labels, words = values["labels"], values.get("label_words")
+    for names in (labels, words if words is not None else labels):
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise _unfit(folder)
+    if len(set(labels)) < max(2, len(labels)) or values["pooling"] not in list(POOLINGS):
+        raise _unfit(folder)
+    if words is not None and len(words) != len(labels):
+        raise _unfit(folder)
+    values |= {"labels": tuple(labels), "label_words": tuple(words) if words else None}
     return ClassifierSettings(**values)
 
 
+def _unfit(folder: Path) -> InputError:
+    return InputError(
+        f"'{folder / 'classifier.json'}' does not hold the classes of a trained classifier; copy the "
+        "run again."
+    )
+
+
 def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dtype) -> nn.Module:
-    """The classifier saved in `folder`, ready to predict."""
+    """The classifier saved in `folder`, ready to predict. Raises InputError where its files, or the
+    backbone's weights, are not those that were saved."""
     if settings.label_words is not None:
-        return load_label_word_classifier(
+        zero_shot = load_label_word_classifier(
             settings.backbone,
             dtype,
             settings.maximum_pixels,
             settings.label_words,
             rescaling=settings.rescaling,
         )
+        require_same_backbone(folder, settings.backbone, zero_shot.backbone.weights_digest())
+        return zero_shot
     backbone = load_backbone(
         settings.backbone,
         dtype,
@@ -142,7 +161,9 @@ def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dty
         rescaling=settings.rescaling,
         train_projector=settings.train_projector,
     )
+    require_same_backbone(folder, settings.backbone, backbone.weights_digest())
     network = load_adapter(backbone, folder)
     classifier = Classifier(backbone, network, len(settings.labels), settings.pooling)
-    classifier.head.load_state_dict(load_file(folder / "head.safetensors"))
+    expected = classifier.head.state_dict()
+    classifier.head.load_state_dict(read_tensors(folder / "head.safetensors", expected))
     return classifier.eval()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from fairlora_cls.data.batching import Batch
+from fairlora_cls.errors import RunError
 from fairlora_cls.models.backbones import Backbone
 
 
@@ -30,6 +31,7 @@ def decode_greedily(
 
     `batch` holds left-padded prompts. What is padding never enters attention and positions are
     each prompt's own, so a text does not depend on what it is decoded with, up to float rounding.
+    Raises RunError for scores that are not finite.
     """
     from transformers import DynamicCache
 
@@ -43,11 +45,14 @@ def decode_greedily(
     token_ids, features = batch.input_ids, batch.image_features
     next_position = positions.amax(dim=(0, 2)) + 1  # (B,)
     written: list[torch.Tensor] = []
+    finite = torch.ones((), dtype=torch.bool, device=mask.device)
     running = torch.ones(count, dtype=torch.bool, device=mask.device)
     with torch.inference_mode():
         while True:
             hidden = backbone.hidden_states(token_ids, features, positions, mask, cache)
-            chosen = backbone.language_head(hidden[:, -1]).float().argmax(dim=-1)  # (B,)
+            scores = backbone.language_head(hidden[:, -1]).float()  # (B, vocabulary)
+            chosen = scores.argmax(dim=-1)  # (B,)
+            finite = finite & scores.isfinite().all()
             written.append(chosen)
             running = running & ~torch.isin(chosen, ends)
             if len(written) == max_new_tokens or not running.any():
@@ -56,6 +61,12 @@ def decode_greedily(
             positions = next_position.expand(len(batch.position_ids), -1)[..., None]
             next_position = next_position + 1
             mask = torch.cat([mask, mask.new_ones(count, 1)], dim=1)
+    if not finite:
+        raise RunError(
+            f"The backbone '{backbone.name}' gives token scores that are not finite. Its weights are "
+            "broken, or its numbers too large for training.precision; check its files, or train with "
+            "fp32 or bf16."
+        )
     rows = torch.stack(written, dim=1).tolist()
     return [_until_end(row, set(end_tokens)) for row in rows]
 

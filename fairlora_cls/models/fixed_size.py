@@ -11,16 +11,30 @@ from typing import Any
 import torch
 from PIL import Image
 
-from fairlora_cls.models.architecture import Grid
+from fairlora_cls.models.architecture import Budget, Grid
 
 
-def fit_image(config: Any, processor: Any, image: Image.Image, maximum_pixels: int) -> Image.Image:
+def fit_image(config: Any, processor: Any, image: Image.Image, budget: Budget) -> Image.Image:
     """The processor's own padding, resize and crop; a pixel budget does not apply."""
     inputs = processor.image_processor(
         images=[image], do_rescale=False, do_normalize=False, return_tensors="pt"
     )
     pixels = inputs["pixel_values"][0].round().clamp(0, 255).to(torch.uint8)
     return Image.fromarray(pixels.permute(1, 2, 0).numpy())
+
+
+def refusal(config: Any, processor: Any) -> str:
+    """Of a processor that gives images another size than the tower takes."""
+    if processor is None:
+        return ""
+    size = fit_image(config, processor, Image.new("RGB", (64, 48)), (0, 0)).size
+    side = config.vision_config.image_size
+    if size == (side, side):
+        return ""
+    return (
+        f"has an image processor that makes images of {size[0]} × {size[1]} px and a tower that takes "
+        f"{side} × {side} px; use the files of one checkpoint."
+    )
 
 
 def pixel_values(model: Any, processor: Any, images: Sequence[Image.Image]) -> torch.Tensor:
@@ -36,14 +50,14 @@ def pixel_values(model: Any, processor: Any, images: Sequence[Image.Image]) -> t
 
 
 def encode(
-    grid_of_size: Callable[[Any, tuple[int, int], int], Grid],
+    grid_of_size: Callable[[Any, tuple[int, int], Budget], Grid],
     model: Any,
     processor: Any,
     images: Sequence[Image.Image],
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """The tower's features of fitted images, whose grid is one and the same."""
     outputs = model.get_image_features(pixel_values(model, processor, images))
-    grid = torch.tensor(grid_of_size(model.config, images[0].size, 0))
+    grid = torch.tensor(grid_of_size(model.config, images[0].size, (0, 0)))
     return [(features, grid) for features in outputs.pooler_output]
 
 

@@ -21,7 +21,7 @@ import torch
 from torch import nn
 
 from fairlora_cls.models import fixed_size
-from fairlora_cls.models.architecture import Architecture, Grid
+from fairlora_cls.models.architecture import Architecture, Budget, Grid
 
 
 class PatchAverage(nn.Module):
@@ -40,10 +40,10 @@ class PatchAverage(nn.Module):
 def refusal(config: Any, processor: Any) -> str:
     if processor is not None and processor.image_processor.do_pan_and_scan:
         return "cuts crops out of long images; set do_pan_and_scan to false in its processor."
-    return ""
+    return fixed_size.refusal(config, processor)
 
 
-def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
+def grid_of_size(config: Any, size: tuple[int, int], budget: Budget) -> Grid:
     side = math.isqrt(config.mm_tokens_per_image)
     return 1, side, side
 
@@ -92,7 +92,7 @@ GEMMA3 = Architecture(
     follows_budget=False,
     vision_settings=("mm_tokens_per_image",),
     refusal=refusal,
-    minimum_pixels=lambda config: 0,
+    minimum_pixels=lambda config, processor: 0,
     fit_image=fixed_size.fit_image,
     grid_of_size=grid_of_size,
     visual_tokens=lambda config, grid: config.mm_tokens_per_image,

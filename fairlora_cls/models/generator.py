@@ -19,6 +19,7 @@ from fairlora_cls.files import write_folder_atomically, write_json
 from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
 from fairlora_cls.models.adapters import load_adapter, save_adapter
 from fairlora_cls.models.backbones import Backbone, load_backbone
+from fairlora_cls.models.manifest import require_same_backbone, write_manifest
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.models.taps import TapSettings, real_tokens
 
@@ -85,17 +86,21 @@ def save_generator(generator: Generator, settings: GeneratorSettings, folder: Pa
         else:
             generator.backbone.processor.save_pretrained(str(temporary))
         write_json(temporary / "generator.json", asdict(settings))
+        write_manifest(temporary, generator.backbone.weights_digest())
 
     write_folder_atomically(folder, fill)
 
 
 def read_generator_settings(folder: Path) -> GeneratorSettings:
     """The settings saved with a generator. Raises InputError when `folder` holds none."""
-    return GeneratorSettings(**read_saved_settings(folder, "generator.json", "generator"))
+    return GeneratorSettings(
+        **read_saved_settings(folder, "generator.json", "generator", GeneratorSettings)
+    )
 
 
 def load_generator(settings: GeneratorSettings, folder: Path, dtype: torch.dtype) -> Generator:
-    """The generator saved in `folder`, ready to write."""
+    """The generator saved in `folder`, ready to write. Raises InputError where its files, or the
+    backbone's weights, are not those that were saved."""
     backbone = load_backbone(
         settings.backbone,
         dtype,
@@ -104,5 +109,6 @@ def load_generator(settings: GeneratorSettings, folder: Path, dtype: torch.dtype
         language_head=True,
         train_projector=settings.train_projector,
     )
+    require_same_backbone(folder, settings.backbone, backbone.weights_digest())
     network = load_adapter(backbone, folder) if settings.trained else backbone.model
     return Generator(backbone, network).eval()

@@ -18,7 +18,7 @@ from typing import Any
 from torch import nn
 
 from fairlora_cls.models import fixed_size
-from fairlora_cls.models.architecture import Architecture, Grid, read_language_model
+from fairlora_cls.models.architecture import Architecture, Budget, Grid, read_language_model
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the patches, by tower
 
@@ -26,11 +26,11 @@ CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the
 def refusal(config: Any, processor: Any) -> str:
     tower = config.vision_config.model_type
     if tower in CLASS_TOKENS:
-        return ""
+        return fixed_size.refusal(config, processor)
     return f"is a LLaVA with a {tower} as tower; there is: {', '.join(CLASS_TOKENS)}."
 
 
-def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
+def grid_of_size(config: Any, size: tuple[int, int], budget: Budget) -> Grid:
     side = config.vision_config.image_size // config.vision_config.patch_size
     return 1, side, side
 
@@ -59,7 +59,7 @@ LLAVA = Architecture(
     follows_budget=False,
     vision_settings=("vision_feature_layer", "vision_feature_select_strategy"),
     refusal=refusal,
-    minimum_pixels=lambda config: 0,
+    minimum_pixels=lambda config, processor: 0,
     fit_image=fixed_size.fit_image,
     grid_of_size=grid_of_size,
     visual_tokens=visual_tokens,

@@ -17,7 +17,7 @@ from PIL import Image
 from torch import nn
 
 from fairlora_cls.data.images import fit_to_budget, fitted_size
-from fairlora_cls.models.architecture import Architecture, Grid, read_language_model
+from fairlora_cls.models.architecture import Architecture, Budget, Grid, read_language_model
 
 PLACEHOLDER = "<|image_pad|>"
 LEAST_VISUAL_TOKENS = 4  # smaller images are enlarged to this, as by qwen-vl-utils
@@ -34,22 +34,44 @@ class PatchGroups(nn.Module):
         return patches.reshape(-1, self.patches * patches.shape[-1])
 
 
+def refusal(config: Any, processor: Any) -> str:
+    if processor is None:
+        return ""
+    images, vision = processor.image_processor, config.vision_config
+    if "image_grid_thw" not in images.model_input_names:
+        return (
+            f"has a {type(images).__name__}, which makes no patches for this tower; use the "
+            "preprocessor_config.json that came with the checkpoint."
+        )
+    told = (images.patch_size, images.merge_size)
+    if told == (vision.patch_size, vision.spatial_merge_size):
+        return ""
+    return (
+        f"has an image processor with patches of {told[0]} px, {told[1]} × {told[1]} to a token, and a "
+        f"tower with {vision.patch_size} px, {vision.spatial_merge_size} × {vision.spatial_merge_size}; "
+        "use the files of one checkpoint."
+    )
+
+
 def token_side(config: Any) -> int:
     """Pixels on a side of the square that one visual token covers."""
     return config.vision_config.patch_size * config.vision_config.spatial_merge_size
 
 
-def minimum_pixels(config: Any) -> int:
-    return LEAST_VISUAL_TOKENS * token_side(config) ** 2
+def minimum_pixels(config: Any, processor: Any) -> int:
+    """What the checkpoint's image processor says, and never less than four visual tokens."""
+    least = LEAST_VISUAL_TOKENS * token_side(config) ** 2
+    if processor is None:
+        return least
+    return max(least, processor.image_processor.size["shortest_edge"])
 
 
-def fit_image(config: Any, processor: Any, image: Image.Image, maximum_pixels: int) -> Image.Image:
-    return fit_to_budget(image, minimum_pixels(config), maximum_pixels, token_side(config))
+def fit_image(config: Any, processor: Any, image: Image.Image, budget: Budget) -> Image.Image:
+    return fit_to_budget(image, *budget, token_side(config))
 
 
-def grid_of_size(config: Any, size: tuple[int, int], maximum_pixels: int) -> Grid:
-    side = token_side(config)
-    width, height = fitted_size(size, minimum_pixels(config), maximum_pixels, side)
+def grid_of_size(config: Any, size: tuple[int, int], budget: Budget) -> Grid:
+    width, height = fitted_size(size, *budget, token_side(config))
     patch = config.vision_config.patch_size
     return 1, height // patch, width // patch
 
@@ -117,7 +139,7 @@ QWEN2_5_VL = Architecture(
     processor_class="Qwen2_5_VLProcessor",
     follows_budget=True,
     vision_settings=(),
-    refusal=lambda config, processor: "",
+    refusal=refusal,
     minimum_pixels=minimum_pixels,
     fit_image=fit_image,
     grid_of_size=grid_of_size,
