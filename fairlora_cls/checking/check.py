@@ -290,6 +290,7 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
         head_numbers += sum(p.numel() for p in backbone.projector.parameters())
     found = estimate.estimate_run(skeleton.network, backbone, plan, head_numbers)
     findings += estimate.find_too_large(found)
+    findings += estimate.find_slow_precision(found, recipe.training.precision)
     tables += [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
     numbers = {**_token_facts(tokens), "estimate": {**vars(found), "bytes": found.needed_bytes}}
     return first, Part(findings, tables, numbers)
