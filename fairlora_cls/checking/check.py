@@ -213,7 +213,7 @@ def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFact
     tables = []
     numbers: dict[str, Any] = {"unreadable_images": int((~facts.readable).sum())}
     if facts.readable.any():
-        pairs = find_pairs(facts)
+        pairs = find_pairs(facts, paths)
         findings += find_duplicates(everyone, homes, pairs)
         numbers |= {
             "identical_pairs": len(pairs.identical),
