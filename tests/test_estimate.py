@@ -1,9 +1,22 @@
 """Memory and time from a configuration alone, against counts known for the 7B model."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
-from fairlora_cls.checking.estimate import Estimate, Plan, estimate_run, find_too_large
+from fairlora_cls.checking import estimate as module
+from fairlora_cls.checking.estimate import (
+    EFFICIENCY,
+    Estimate,
+    Plan,
+    activation_bytes,
+    estimate_run,
+    find_slow_precision,
+    find_too_large,
+    measure_speed,
+)
 from fairlora_cls.checking.model import build_skeleton
 from fairlora_cls.models.adapters import LoraSettings
 
@@ -61,6 +74,8 @@ def test_counts_of_the_7b_model(skeleton_7b):
     assert found.parameters == 8_292_166_656 - 152_064 * 3584
     assert found.trained == 20_185_088 + 7170
     assert found.weights_bytes == 2 * found.parameters
+    text = skeleton_7b.backbone.config.text_config
+    assert found.activation_bytes == activation_bytes(text, PLAN, size=2)
     # Known for 256 visual tokens: 4.1 TFLOP for the language layers, 1.35 for the tower.
     assert found.language_flops == pytest.approx(4.1e12, rel=0.05)
     assert found.vision_flops == pytest.approx(1.35e12, rel=0.07)
@@ -71,12 +86,8 @@ def test_counts_of_the_7b_model(skeleton_7b):
 
 
 def test_checkpointing_saves_memory(skeleton_7b):
-    from dataclasses import replace
-
     def activations(plan):
-        return estimate_run(
-            skeleton_7b.network, skeleton_7b.backbone, plan, head_numbers=0
-        ).activation_bytes
+        return activation_bytes(skeleton_7b.backbone.config.text_config, plan, size=2)
 
     whole = activations(PLAN)
     assert activations(replace(PLAN, micro_batch=4)) == 2 * whole
@@ -84,8 +95,35 @@ def test_checkpointing_saves_memory(skeleton_7b):
     assert activations(replace(PLAN, epochs=0)) == 0
 
 
+@pytest.mark.parametrize("speed", [1e8, 4e10, 1e15])
+def test_no_device_is_measured_for_long(monkeypatch, speed):
+    """A device of any speed, of a layer whose whole product is 2 · 4096³ = 137 GFLOP."""
+    spent = []
+
+    def time_products(sides, dtype, device, trains):
+        seconds = 2 * 2 * math.prod(sides) / speed
+        spent.append(max(seconds * module.FEWEST_PRODUCTS, module.MEASURE_SECONDS))
+        return seconds
+
+    monkeypatch.setattr(module, "_time_products", time_products)
+    measured = measure_speed((4096, 4096, 4096), torch.bfloat16, "cpu", trains=True)
+    assert measured == pytest.approx(speed * EFFICIENCY)
+    assert sum(spent) < 4
+
+
 def estimate(needed, there):
-    return Estimate(1, 1, needed, 0, 0, 1.0, 1.0, 1.0, 1.0, "cpu", there)
+    return Estimate(1, 1, needed, 0, 0, 1.0, 1.0, 1.0, 1.0, 1.0, "cpu", there)
+
+
+def test_a_precision_without_units_is_said():
+    found = replace(estimate(80, 100), speed=4e8, plain_speed=4e10)
+    (finding,) = find_slow_precision(found, "bf16")
+    assert finding.severity == "warning"
+    assert "100 times slower" in finding.message
+    assert find_slow_precision(replace(found, speed=3e10), "bf16") == []
+    (finding,) = find_slow_precision(found, "fp16")
+    assert finding.severity == "error"
+    assert "GPU" in finding.message
 
 
 def test_too_large_is_said():

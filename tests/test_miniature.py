@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 from transformers import (
+    GenerationConfig,
+    Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
     Qwen2_5_VLModel,
     Qwen2_5_VLProcessor,
@@ -167,20 +169,30 @@ def test_the_weights_are_trained(model, processor):
     assert np.corrcoef(said, true)[0, 1] > 0.7
 
 
+def meaning(folder):
+    """What the files of a checkpoint say once read. How they are spelled differs between versions
+    of the libraries that write them; in which of its sections a configuration repeats the type of
+    the weights does too."""
+    config = Qwen2_5_VLConfig.from_pretrained(folder).to_dict()
+    generation = GenerationConfig.from_pretrained(folder).to_dict()
+    for section in (config, config["text_config"], config["vision_config"], generation):
+        for key in ("dtype", "_name_or_path", "transformers_version"):
+            section.pop(key, None)
+    processor = Qwen2_5_VLProcessor.from_pretrained(folder)
+    return {
+        "config": config,
+        "generation": generation,
+        "images": processor.image_processor.to_dict(),
+        "tokens": processor.tokenizer.backend_tokenizer.to_str(),
+        "tokenizer": json.loads((folder / "tokenizer_config.json").read_text()),
+        "template": processor.chat_template,
+    }
+
+
 def test_the_script_runs(tmp_path):
     command = [sys.executable, "-m", "fairlora_cls.models.miniature.train", "--output", tmp_path]
     options = ["--steps", "2", "--batch-size", "2", "--workers", "0"]
     subprocess.run([*command, *options], check=True, capture_output=True, timeout=240)
     _, report = Qwen2_5_VLModel.from_pretrained(tmp_path, output_loading_info=True)
     assert not report["missing_keys"]
-    assert (tmp_path / "chat_template.jinja").read_text() == (
-        FOLDER / "chat_template.jinja"
-    ).read_text()
-    for name in (
-        "config.json",
-        "generation_config.json",
-        "preprocessor_config.json",
-        "tokenizer.json",
-        "tokenizer_config.json",
-    ):
-        assert json.loads((tmp_path / name).read_text()) == json.loads((FOLDER / name).read_text())
+    assert meaning(tmp_path) == meaning(FOLDER)

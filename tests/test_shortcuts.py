@@ -10,6 +10,7 @@ from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.checking.shortcuts import (
     encode_attribute,
     find_shortcuts,
+    find_telling_blanks,
     fit_baselines,
     mean_auroc,
 )
@@ -77,6 +78,38 @@ def test_too_few_of_a_class_is_said():
     baselines = fit_baselines(examples, homes, image_facts(6), ["sex"], 2, seed=1)
     assert all(b.auroc is None for b in baselines)
     assert {f.code for f in find_shortcuts(baselines)} == {"shortcut-unknown"}
+
+
+@pytest.mark.parametrize(
+    "units", [[0] * 40, [i % 4 for i in range(40)], [0] * 35 + [1, 2, 3, 4, 5]]
+)
+def test_few_patients_are_said_or_managed(units):
+    """1, 4 and 6 patients, of the last one with nearly all images, for 5 folds."""
+    examples, homes, _ = cohort(40, ["F"] * 40, units)
+    baselines = fit_baselines(examples, homes, image_facts(40), ["sex"], 2, seed=1)
+    if len(set(units)) < 5:
+        assert all(b.auroc is None for b in baselines)
+        (finding,) = find_shortcuts(baselines)
+        assert finding.code == "shortcut-unknown"
+        assert "5 patients" in finding.message
+
+
+def test_blanks_that_tell_the_label_are_said():
+    """Of 200 no half have no sex; of 200 yes none. AUROC of the blanks: 1/2 · 1 + 1/2 · 1/2."""
+    sexes = [None if i % 4 == 0 else "FM"[(i // 4) % 2] for i in range(400)]
+    examples, homes, _ = cohort(400, sexes)
+    (finding,) = find_telling_blanks(examples, homes, ["sex"], ["sex"], ["no", "yes"], seed=1)
+    assert "only where the label is no" in finding.message
+    assert "AUROC of 0.75" in finding.message
+    assert "drop leaves out 100 of 400" in finding.message
+    assert "no goes from 50% to 33%" in finding.message
+    assert len(finding.examples) == 100
+    (finding,) = find_telling_blanks(examples, homes, ["sex"], [], ["no", "yes"], seed=1)
+    assert "Naming sex in data.sensitive" in finding.message
+    # Blanks that are as frequent in either class say nothing.
+    even = [None if i % 10 < 2 else "F" for i in range(400)]
+    examples, homes, _ = cohort(400, even)
+    assert find_telling_blanks(examples, homes, ["sex"], ["sex"], ["no", "yes"], seed=1) == []
 
 
 def test_auroc_against_scikit_learn():

@@ -29,6 +29,7 @@ from fairlora_cls.checking.recipe_errors import read_recipe
 from fairlora_cls.checking.shortcuts import (
     describe_baselines,
     find_shortcuts,
+    find_telling_blanks,
     fit_baselines,
     tabulate_baselines,
 )
@@ -226,7 +227,7 @@ def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFact
     tables = []
     numbers: dict[str, Any] = {"unreadable_images": int((~facts.readable).sum())}
     if facts.readable.any():
-        pairs = find_pairs(facts)
+        pairs = find_pairs(facts, paths)
         findings += find_duplicates(everyone, homes, pairs)
         numbers |= {
             "identical_pairs": len(pairs.identical),
@@ -234,19 +235,24 @@ def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFact
         }
         tables.append(tabulate_images(facts))
         display.stage("Shortcuts", 1)
-        people = _demographics(single_attributes(recipe.data.sensitive), splits.attributes)
+        sensitive = single_attributes(recipe.data.sensitive)
+        people = _demographics(sensitive, splits.attributes)
         baselines = fit_baselines(everyone, homes, facts, people, len(splits.classes), recipe.seed)
         display.advance(1)
         findings += find_shortcuts(baselines)
+        findings += find_telling_blanks(
+            everyone, homes, people, sensitive, splits.classes, recipe.seed
+        )
         tables.append(tabulate_baselines(baselines))
         numbers["shortcuts"] = describe_baselines(baselines)
     return facts, Part(findings, tables, numbers)
 
 
 def _demographics(sensitive: Sequence[str], known: Sequence[str]) -> list[str]:
-    """The sensitive attributes, and age in years where the data has it: it says more than bands."""
-    years = ["age"] if "age" in known and "age" not in sensitive else []
-    return [name for name in sensitive if name in known] + years
+    """The sensitive attributes, and age where the data has it: in years, which say more than bands,
+    or else the bands that `age_column` makes."""
+    ages = [name for name in ("age", "age_group") if name in known][:1]
+    return list(dict.fromkeys([*(name for name in sensitive if name in known), *ages]))
 
 
 def _everyone(splits: Splits) -> tuple[list[Example], list[str]]:
@@ -307,6 +313,7 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
         head_numbers += sum(p.numel() for p in backbone.projector.parameters())
     found = estimate.estimate_run(skeleton.network, backbone, plan, head_numbers)
     findings += estimate.find_too_large(found)
+    findings += estimate.find_slow_precision(found, recipe.training.precision)
     tables += [model.tabulate_tokens(tokens, words), estimate.tabulate_estimate(found)]
     numbers = {**_token_facts(tokens), "estimate": {**vars(found), "bytes": found.needed_bytes}}
     return first, Part(findings, tables, numbers)

@@ -6,6 +6,7 @@ An estimate: it counts the large terms and leaves out the rest.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ import torch
 from fairlora_cls.checking.findings import CheckTable, Finding
 from fairlora_cls.models.backbones import Backbone
 
-MEASURE_SECONDS = 0.15
-SIDE_LIMIT = 4096  # of the matrices measured
+MEASURE_SECONDS = 0.05  # that products of one size are repeated
+LONGEST_PRODUCT = 0.5  # seconds; products expected to take longer are not measured
+FEWEST_PRODUCTS = 3  # of one size; the first pays for loading
+FIRST_SIDE, SIDE_LIMIT = 128, 4096  # of the matrices measured: the first ones, the largest
+SLOWER = 3.0  # times slower than in float32: products in such a precision are worth a warning
 EFFICIENCY = 0.4  # of the speed of plain matrix products, what a whole run reaches
 TRAINED_BYTES = 16  # of a trained number: itself, its gradient and AdamW's two moments, float32
 
@@ -54,7 +58,8 @@ class Estimate:
     activation_bytes: int  # of the micro-batch of longest sequences
     language_flops: float  # of one forward pass of an example
     vision_flops: float  # of one image
-    speed: float  # floating-point operations a second, measured
+    speed: float  # floating-point operations a second in the run's precision, measured
+    plain_speed: float  # the same in float32
     seconds: float
     device: str
     device_bytes: int  # memory there is
@@ -81,7 +86,11 @@ def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int
     vision = vision_flops(backbone, vision_numbers, plan.visual_tokens)
     rows = int(plan.micro_batch * plan.tokens)
     device, memory = this_device()
-    speed = measure_speed(rows, text.hidden_size, text.intermediate_size, plan.precision, device)
+    sides = rows, text.hidden_size, text.intermediate_size
+    speed, plain_speed = (
+        measure_speed(sides, dtype, device, trains=plan.epochs > 0)
+        for dtype in (plan.precision, torch.float32)
+    )
     training = plan.epochs * plan.train * plan.passes
     predicted = plan.epochs * plan.validation + plan.validation + plan.test
     decoded = plan.texts * plan.answers * 2 * (language_numbers + word_numbers)
@@ -95,6 +104,7 @@ def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int
         language_flops=language,
         vision_flops=vision,
         speed=speed,
+        plain_speed=plain_speed,
         seconds=work / speed,
         device=device,
         device_bytes=memory,
@@ -154,20 +164,70 @@ def this_device() -> tuple[str, int]:
     return "cpu", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def measure_speed(rows: int, inner: int, outer: int, dtype: torch.dtype, device: str) -> float:
-    """Operations a second of products of this shape, a share of them lost as in a real network."""
-    rows, inner, outer = (min(max(n, 1), SIDE_LIMIT) for n in (rows, inner, outer))
-    left = torch.ones(rows, inner, dtype=dtype, device=device)
-    right = torch.ones(inner, outer, dtype=dtype, device=device)
-    done, started = -1, time.perf_counter()
-    while (spent := time.perf_counter() - started) < MEASURE_SECONDS or done < 1:
-        _ = left @ right
+def measure_speed(
+    sides: tuple[int, int, int], dtype: torch.dtype, device: str, *, trains: bool
+) -> float:
+    """Operations a second of a linear layer's products, a share of them lost as in a real network.
+
+    `sides` are rows, inputs and outputs of the layer; `trains` adds the product of its backward
+    pass. The matrices grow from small ones until the next product would take longer than
+    LONGEST_PRODUCT: a processor without units for a precision computes a hundred times slower in
+    it, and one product of full size would take it most of a minute.
+    """
+    full = tuple(min(max(side, 1), SIDE_LIMIT) for side in sides)
+    now = tuple(min(side, FIRST_SIDE) for side in full)
+    while True:
+        seconds = _time_products(now, dtype, device, trains)
+        grown = tuple(min(2 * side, most) for side, most in zip(now, full, strict=True))
+        operations = 2.0 * math.prod(now) * (2 if trains else 1)
+        expected = seconds * math.prod(grown) / math.prod(now)
+        if grown == now or expected > LONGEST_PRODUCT:
+            return operations / seconds * EFFICIENCY
+        now = grown
+
+
+def _time_products(
+    sides: tuple[int, int, int], dtype: torch.dtype, device: str, trains: bool
+) -> float:
+    """Least seconds of one forward pass (and one backward pass) of a linear layer: other programs
+    at work on this machine slow some of the repetitions, seldom all."""
+    rows, inputs, outputs = sides
+    read = torch.ones(rows, inputs, dtype=dtype, device=device)
+    weight = torch.ones(outputs, inputs, dtype=dtype, device=device)
+    least, begun, done = math.inf, time.perf_counter(), 0
+    while done < FEWEST_PRODUCTS or time.perf_counter() - begun < MEASURE_SECONDS:
+        started = time.perf_counter()
+        written = torch.nn.functional.linear(read, weight)
+        if trains:
+            _ = written @ weight
         if device == "cuda":
             torch.cuda.synchronize()
+        least = min(least, time.perf_counter() - started)
         done += 1
-        if done == 0:  # the first product pays for loading
-            started = time.perf_counter()
-    return 2.0 * rows * inner * outer * done / spent * EFFICIENCY
+    return least
+
+
+def find_slow_precision(estimate: Estimate, precision: str) -> list[Finding]:
+    """An error for a precision that the device refuses, a warning for one that it has no units for.
+
+    `precision` is the recipe's training.precision.
+    """
+    if precision == "fp16" and estimate.device == "cpu":
+        message = "training.precision is fp16, which needs a GPU; use bf16 or fp32 here."
+        return [Finding("error", "precision", message)]
+    times = estimate.plain_speed / estimate.speed
+    if times < SLOWER:
+        return []
+    return [
+        Finding(
+            "warning",
+            "slow-precision",
+            f"training.precision is {precision}, in which this {estimate.device} computes "
+            f"{times:.0f} times slower than in fp32 ({_gflops(estimate.speed)} against "
+            f"{_gflops(estimate.plain_speed)}, measured): it has no units for it. "
+            "training.precision=fp32 is that much faster here, for twice the memory of the weights.",
+        )
+    ]
 
 
 def find_too_large(estimate: Estimate) -> list[Finding]:
@@ -201,6 +261,8 @@ def tabulate_estimate(estimate: Estimate) -> CheckTable:
         (f"memory: this {estimate.device}", _gib(estimate.device_bytes)),
         ("forward pass, language", f"{estimate.language_flops / 1e9:,.2f} GFLOP an example"),
         ("forward pass, vision", f"{estimate.vision_flops / 1e9:,.2f} GFLOP an image, once"),
+        ("speed in the run's precision, measured", _gflops(estimate.speed)),
+        ("speed in fp32, measured", _gflops(estimate.plain_speed)),
         ("time of the run", f"about {describe_seconds(estimate.seconds)}"),
     )
     return CheckTable("Estimate, from the configuration alone", ("", ""), rows)
@@ -208,6 +270,10 @@ def tabulate_estimate(estimate: Estimate) -> CheckTable:
 
 def _gib(count: int) -> str:
     return f"{count / 2**30:.2f} GiB"
+
+
+def _gflops(speed: float) -> str:
+    return f"{speed / 1e9:.3g} GFLOP/s"
 
 
 def describe_seconds(seconds: float) -> str:

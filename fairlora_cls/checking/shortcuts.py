@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding
+from fairlora_cls.checking.findings import CheckTable, Finding, list_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.groups import UNKNOWN
@@ -20,6 +20,7 @@ RESAMPLES = 400  # of patients, behind each interval
 FEWEST = 20  # examples of the rarer class in validation and test; with fewer, cross-validation
 FOLDS = 5
 NOTABLE = 0.60  # an interval that lies above this AUROC is worth a warning
+TELLING = 0.55  # the least AUROC of blanks that is worth a warning
 MOST_VALUES = 50  # a column of words with more values than this is left out
 
 
@@ -47,23 +48,120 @@ def fit_baselines(
     `homes` (N,) names each example's split. With more than two classes the AUROC is the mean of
     one class against the rest.
     """
-    rows = np.flatnonzero(facts.readable)
     features: dict[str, np.ndarray] = {
         "file size": np.log(np.maximum(facts.bytes, 1.0))[:, None],
         "width and height": np.stack([facts.width, facts.height], axis=1).astype(float),
         "mean brightness": facts.brightness[:, None],
     }
-    people = [encode_attribute([e.attributes.get(name) for e in examples]) for name in sensitive]
-    people = [columns for columns in people if columns.shape[1]]
-    if people:
-        features[f"demographics ({', '.join(sensitive)})"] = np.concatenate(people, axis=1)
-    labels = np.array([e.label for e in examples])[rows]
-    units = np.unique([examples[i].unit for i in rows], return_inverse=True)[1]
-    train = np.array([homes[i] == "train" for i in rows])
+    people = _encode_people(examples, sensitive)
+    if people.shape[1]:
+        features[f"demographics ({', '.join(sensitive)})"] = people
     return tuple(
-        _fit_one(name, columns[rows], labels, units, train, class_count, seed)
+        _fit_rows(name, columns, examples, homes, facts.readable, class_count, seed)
         for name, columns in features.items()
     )
+
+
+def _encode_people(examples: Sequence[Example], attributes: Sequence[str]) -> np.ndarray:
+    """(N, F): the columns of all attributes side by side."""
+    blank = np.zeros((len(examples), 0))
+    columns = [encode_attribute([e.attributes.get(name) for e in examples]) for name in attributes]
+    return np.concatenate([blank, *columns], axis=1)
+
+
+def _fit_rows(
+    name: str,
+    columns: np.ndarray,
+    examples: Sequence[Example],
+    homes: Sequence[str],
+    usable: np.ndarray,
+    class_count: int,
+    seed: int,
+) -> Baseline:
+    """A baseline on features (N, F) of the examples that are `usable` (N,) bool."""
+    rows = np.flatnonzero(usable)
+    labels = np.array([examples[i].label for i in rows], dtype=np.int64)
+    units = np.unique([examples[i].unit for i in rows], return_inverse=True)[1]
+    train = np.array([homes[i] == "train" for i in rows], dtype=bool)
+    return _fit_one(name, columns[rows], labels, units, train, class_count, seed)
+
+
+def find_telling_blanks(
+    examples: Sequence[Example],
+    homes: Sequence[str],
+    people: Sequence[str],
+    sensitive: Sequence[str],
+    classes: Sequence[str],
+    seed: int,
+) -> list[Finding]:
+    """A warning for each attribute of people whose blanks tell the label, and what is left without.
+
+    `people` are the attributes looked at; of these `data.missing_groups` rules the `sensitive` ones.
+    """
+    labels = np.array([e.label for e in examples])
+    blank = {
+        name: np.array([e.attributes.get(name) in (None, UNKNOWN) for e in examples])
+        for name in people
+    }
+    everyone = np.ones(len(examples), dtype=bool)
+    found = []
+    for name, lacking in blank.items():
+        if not 0 < lacking.sum() < len(lacking):
+            continue
+        column = lacking[:, None].astype(float)
+        alone = _fit_rows(name, column, examples, homes, everyone, len(classes), seed)
+        if alone.interval is None or alone.auroc < TELLING or alone.interval[0] <= 0.5:
+            continue
+        complete = ~np.any(list(blank.values()), axis=0)
+        columns = _encode_people(examples, people)
+        rest = _fit_rows(name, columns, examples, homes, complete, len(classes), seed)
+        known = "is not known" if rest.auroc is None else f"is {rest.auroc:.2f}"
+        kept = ~np.any([blank[n] for n in people if n in sensitive] or [~everyone], axis=0)
+        if name in sensitive:
+            drop = "data.missing_groups=drop"
+        else:
+            drop, kept = (
+                f"Naming {name} in data.sensitive, with data.missing_groups=drop,",
+                (kept & ~lacking),
+            )
+        found.append(
+            Finding(
+                "warning",
+                "telling-blanks",
+                f"{name} is missing {_where(lacking, labels, classes)}: whether it is recorded "
+                f"tells the label with an AUROC of {alone.auroc:.2f} "
+                f"[{alone.interval[0]:.2f}, {alone.interval[1]:.2f}], and a model can learn that "
+                "instead of the picture. In the complete rows the AUROC of demographics "
+                f"({', '.join(people)}) {known}. {drop} leaves out {int((~kept).sum()):,} of "
+                f"{len(kept):,} examples; {_mix(labels, kept, classes)}.",
+                tuple(examples[i].id for i in np.flatnonzero(lacking)),
+            )
+        )
+    return found
+
+
+def _where(lacking: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> str:
+    """`only where the label is no`, or the share of each class."""
+    present = [k for k in range(len(classes)) if (lacking & (labels == k)).any()]
+    if len(present) == 1:
+        return f"only where the label is {classes[present[0]]}"
+    shares = [
+        f"{lacking[labels == k].mean():.0%} of {name}"
+        for k, name in enumerate(classes)
+        if (labels == k).any()
+    ]
+    return f"in {list_some(shares)}"
+
+
+def _mix(labels: np.ndarray, kept: np.ndarray, classes: Sequence[str]) -> str:
+    """`no goes from 70% to 50%, yes from 30% to 50%` of the examples."""
+    if not kept.any():
+        return "none is left"
+    moves = [
+        f"{name} goes from {(labels == k).mean():.0%} to {(labels[kept] == k).mean():.0%}"
+        for k, name in enumerate(classes)
+    ]
+    return f"of the rest, {list_some(moves)}"
 
 
 def encode_attribute(values: Sequence[str | None]) -> np.ndarray:
@@ -114,11 +212,14 @@ def _fit_one(
     else:
         judged, crossed = np.arange(len(labels)), True
         present = np.bincount(labels, minlength=class_count)
-        if (present[present > 0] < FOLDS).any() or (present > 0).sum() < 2:
+        few = len(np.unique(units)) < FOLDS or (present[present > 0] < FOLDS).any()
+        if few or (present > 0).sum() < 2:
             return Baseline(name, None, None, len(judged), True)
         scores = np.zeros((len(labels), class_count))
         folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
         for fit, judge in folds.split(features, labels, units):
+            if not len(judge):  # one patient can have more images than a fold
+                continue
             if len(np.unique(labels[fit])) < 2:
                 return Baseline(name, None, None, len(judged), True)
             scores[judge] = probabilities(fit, judge)
@@ -186,7 +287,8 @@ def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
                 "note",
                 "shortcut-unknown",
                 f"How well the label can be told from {', '.join(unknown)} is not known: a class has "
-                f"fewer than {FOLDS} examples, or none in a part of the data.",
+                f"fewer than {FOLDS} examples, or none in a part of the data, or there are fewer "
+                f"than {FOLDS} patients.",
                 tuple(unknown),
             )
         )

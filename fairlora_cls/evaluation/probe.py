@@ -55,7 +55,7 @@ def probe_attribute(
     guesses = np.full((len(kept), len(values)), np.nan)
     folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
     for fit, held_out in folds.split(kept, labels, own_units):
-        if len(np.unique(labels[fit])) == len(values):
+        if len(held_out) and len(np.unique(labels[fit])) == len(values):
             probe = _fit(states[kept[fit]], labels[fit], seed)
             guesses[held_out] = probe.predict_proba(states[kept[held_out]])
     guessed = ~np.isnan(guesses[:, 0])
