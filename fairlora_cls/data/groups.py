@@ -36,6 +36,13 @@ class Groups:
         return tuple(n for n, count in zip(self.names, self.counts, strict=True) if count == 0)
 
 
+def check_age_cuts(cuts: Sequence[float]) -> None:
+    """Raise InputError for cuts (years) that do not rise from above 0, or are not finite."""
+    bounds = (0.0, *cuts, np.inf)
+    if not cuts or any(not low < high for low, high in pairwise(bounds)):
+        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
+
+
 def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
     """The age group of an age in years: (0,44], (44,65], (65,∞) for the cuts 44 and 65.
 
@@ -49,13 +56,6 @@ def age_band(age: float | None, cuts: Sequence[float] = AGE_CUTS) -> str | None:
         if age <= high:
             return f"({low:g},{high:g}]"
     return f"({bounds[-1]:g},∞)"
-
-
-def check_age_cuts(cuts: Sequence[float]) -> None:
-    """Raise InputError for cuts (years) that do not rise from above 0, or are not finite."""
-    bounds = (0.0, *cuts, np.inf)
-    if not cuts or any(not low < high for low, high in pairwise(bounds)):
-        raise InputError(f"The age cuts {list(cuts)} must rise from above 0, such as [44, 65].")
 
 
 def listed_names(names: str | Iterable[str]) -> tuple[str, ...]:

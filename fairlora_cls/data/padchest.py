@@ -161,7 +161,12 @@ def _read_translations(files: Sequence[str]) -> dict[str, tuple[str | None, str]
         for place, entry in enumerate(read_json_list(file), 1):
             if not str(entry.get("ImageID") or "").strip():
                 raise InputError(f"'{file}' entry {place} has no ImageID.")
-            findings, indication = (read_text(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
+            findings, indication = (_words(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
             if findings:
                 texts[str(entry["ImageID"]).strip()] = (indication, findings)
     return texts
+
+
+def _words(value: object) -> str | None:
+    """A text of the JSON; None where nothing is recorded, and for what is no text."""
+    return read_text(value) if isinstance(value, str) else None
