@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "fairlora_cls"
 # A module may import from its own row and the rows above it.
 ORDER = [
     ["fairlora_cls", "errors", "files", "shipped"],
+    ["presentation.numbers"],
     ["data"],
     ["objectives.scores"],
     ["models"],

@@ -11,14 +11,9 @@ from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.text_comparison import TextComparison, TextDifference, TextPair
 from fairlora_cls.evaluation.text_results import TextMetric
-from fairlora_cls.evaluation.text_wording import (
-    format_distance,
-    format_limits,
-    format_score,
-    format_signed,
-)
-from fairlora_cls.evaluation.wording import SIGNIFICANCE, format_p_value
+from fairlora_cls.evaluation.wording import SIGNIFICANCE
 from fairlora_cls.files import write_text
+from fairlora_cls.presentation.numbers import show_p, show_p_value
 
 
 def write_text_comparison(comparison: TextComparison, folder: str | Path) -> None:
@@ -87,29 +82,33 @@ def text_comparison_document(comparison: TextComparison) -> Document:
 
 def _section(comparison: TextComparison, pair: TextPair) -> Section:
     title = f"{pair.other} – {pair.reference}"
-    tables = [_table(f"Scores: {title}", comparison, pair, pair.overall, format_score)]
+    tables = [_table(f"Scores: {title}", comparison, pair, pair.overall, TextMetric.show)]
     tables += [
         _table(
-            f"Gaps between groups of {attribute}: {title}", comparison, pair, found, format_distance
+            f"Gaps between groups of {attribute}: {title}",
+            comparison,
+            pair,
+            found,
+            TextMetric.show_gap,
         )
         for attribute, found in pair.gaps.items()
     ]
     return Section(pair.other, title, (), tuple(tables))
 
 
-def _table(caption, comparison, pair, differences, form) -> Table:
+def _table(caption, comparison, pair, differences, show) -> Table:
     header = ("Metric", pair.reference, pair.other, "Difference", "p", "p (Holm)")
     rows = tuple(
         (
             Cell(metric.title),
-            Cell(form(metric, found.reference)),
-            Cell(form(metric, found.other)),
+            Cell(show(metric, found.reference)),
+            Cell(show(metric, found.other)),
             Cell(
-                format_signed(metric, found.difference.value),
-                format_limits(metric, found.difference.interval),
+                metric.show_signed(found.difference.value),
+                metric.show_range(found.difference.interval),
             ),
-            Cell(format_p_value(found.p_value)),
-            Cell(format_p_value(found.p_holm)),
+            Cell(show_p_value(found.p_value)),
+            Cell(show_p_value(found.p_holm)),
         )
         for metric, found in ((comparison.metrics[name], d) for name, d in differences.items())
     )
@@ -121,23 +120,21 @@ def _sentence(metric: TextMetric, pair: TextPair, found: TextDifference, attribu
     subject = (
         f"The gap in {metric.title} between groups of {attribute}" if attribute else metric.title
     )
-    form = format_distance if attribute else format_score
+    show = metric.show_gap if attribute else metric.show
     if found.difference.value is None:
         return f"{capitalised(subject)} is undefined for {pair.other} or {pair.reference}."
     text = (
-        f"{capitalised(subject)} is {form(metric, found.other)} for {pair.other} and "
-        f"{form(metric, found.reference)} for {pair.reference}: a difference of "
-        f"{format_signed(metric, found.difference.value)}"
+        f"{capitalised(subject)} is {show(found.other)} for {pair.other} and "
+        f"{show(found.reference)} for {pair.reference}: a difference of "
+        f"{metric.show_signed(found.difference.value)}"
     )
     if found.difference.interval is not None:
-        text += f" (95% interval {format_limits(metric, found.difference.interval)})"
+        text += f" (95% interval {metric.show_range(found.difference.interval)})"
     if found.p_holm is None:
         return f"{text}."
-    p = format_p_value(found.p_holm)
-    p = f"p {p}" if p.startswith("<") else f"p = {p}"
     if _kind(found) == "evidence":
-        return f"{text}, which chance alone hardly explains ({p})."
-    return f"{text}, which chance alone can explain ({p})."
+        return f"{text}, which chance alone hardly explains ({show_p(found.p_holm)})."
+    return f"{text}, which chance alone can explain ({show_p(found.p_holm)})."
 
 
 def _kind(found: TextDifference) -> str:

@@ -12,7 +12,6 @@ from fairlora_cls.evaluation.text_tables import (
 from fairlora_cls.evaluation.text_wording import (
     describe_text_method,
     describe_texts_in_short,
-    format_score,
     headline_of,
 )
 from fairlora_cls.evaluation.wording import describe_gap, judge_attribute
@@ -100,7 +99,7 @@ def _own_sections(report: TextReport) -> list[Section]:
 
 def _excerpt(report: TextReport, example: TextExample) -> Excerpt:
     metric = report.metrics[example.ranked_by]
-    score = f"{metric.title} {format_score(metric, example.score)}"
+    score = f"{metric.title} {metric.show(example.score)}"
     if metric.kind == "rate":
         score = f"{metric.title}, {'right' if example.score else 'wrong'}"
     return Excerpt(
