@@ -140,7 +140,7 @@ def test_a_failure_writes_nothing(tmp_path, monkeypatch, table_1):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("fairlora_cls.evaluation.comparison_files.render_comparison_page", fail)
+    monkeypatch.setattr("fairlora_cls.presentation.writing.render_page", fail)
     with pytest.raises(OSError, match="disk full"):
         write_comparison(comparison, tmp_path / "new")
     assert not list(tmp_path.iterdir())

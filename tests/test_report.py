@@ -537,7 +537,7 @@ def test_a_failure_leaves_no_half_written_report(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("fairlora_cls.evaluation.markdown.render_markdown", fail)
+    monkeypatch.setattr("fairlora_cls.presentation.writing.render_markdown", fail)
     for target in ("report", "new"):
         with pytest.raises(OSError, match="disk full"):
             write_report(report, tmp_path / target)

@@ -1,10 +1,11 @@
 """What the pages of ten inputs say, to be compared before and after a change of structure.
 
-`python tools/golden_outputs.py write FOLDER` makes the outputs; `diff -r BEFORE AFTER` compares
+`python tools/golden_outputs.py FOLDER [NAME …]` makes the outputs, or those named; `diff -r BEFORE AFTER` compares
 two of them. White space between tags and the drawings (SVG) of the HTML pages are folded, because
 a change of structure may move those; every number and every word is kept.
 """
 
+import html
 import json
 import re
 import sys
@@ -111,14 +112,16 @@ def folded(page: str) -> str:
     page = re.sub(r"<svg.*?</svg>", "<svg/>", page, flags=re.DOTALL)
     page = re.sub(r"<style>.*?</style>", "<style/>", page, flags=re.DOTALL)
     page = re.sub(r"\s+", " ", page)
-    return re.sub(r"> ?<", ">\n<", page).strip() + "\n"
+    return html.unescape(re.sub(r"> ?<", ">\n<", page)).strip() + "\n"
 
 
-def write(target: Path) -> None:
-    """Run every command and keep its JSON, Markdown and folded HTML."""
+def write(target: Path, names: list[str]) -> None:
+    """Run the commands of `names`, all where it is empty; keep JSON, Markdown and folded HTML."""
     with tempfile.TemporaryDirectory() as scratch:
         inputs = Path(scratch)
         for name, words in commands(inputs).items():
+            if names and name not in names:
+                continue
             folder = inputs / name
             files = [
                 str(inputs / word) if (inputs / word).is_file() else word.format(ablation=inputs / "ablation")
@@ -139,6 +142,6 @@ def write(target: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] != "write":
+    if len(sys.argv) < 2:
         raise SystemExit(__doc__)
-    write(Path(sys.argv[2]))
+    write(Path(sys.argv[1]), sys.argv[2:])

@@ -19,11 +19,11 @@ from fairlora_cls.evaluation.plotting import (
     LINES,
     MARKERS,
     MOST_DRAWN,
-    ReportFigure,
     finished,
     new_figure,
     style_axes,
 )
+from fairlora_cls.presentation.document import ReportFigure
 
 WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
 Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis

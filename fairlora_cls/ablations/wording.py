@@ -10,8 +10,8 @@ from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES
-from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.presentation import numbers
+from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import show_p, show_p_value
 
 SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}

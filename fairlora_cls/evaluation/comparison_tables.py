@@ -15,7 +15,7 @@ from fairlora_cls.evaluation.comparison_wording import (
     describe_deciding,
 )
 from fairlora_cls.evaluation.metrics import QUANTITIES
-from fairlora_cls.evaluation.tables import Cell, Table
+from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import UNDEFINED, show_p_value
 
 

@@ -16,7 +16,6 @@ from fairlora_cls.evaluation.plotting import (
     LINES,
     MARKERS,
     MOST_DRAWN,
-    ReportFigure,
     finished,
     new_figure,
     shortened,
@@ -24,6 +23,7 @@ from fairlora_cls.evaluation.plotting import (
     write,
 )
 from fairlora_cls.evaluation.results import AttributeResult, Curves, FairnessReport
+from fairlora_cls.presentation.document import ReportFigure
 
 MOST_CLASSES = 8  # of a confusion that can be read as a picture; the table has any number
 FEW_IN_BIN = 5  # a calibration bin of fewer examples is not drawn; the table has it

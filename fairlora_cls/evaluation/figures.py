@@ -10,19 +10,13 @@ from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.curve_figures import draw_curves
 from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
-from fairlora_cls.evaluation.plotting import (
-    COLOURS,
-    ReportFigure,
-    finished,
-    new_figure,
-    shortened,
-    style_axes,
-)
+from fairlora_cls.evaluation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
     judge,
 )
+from fairlora_cls.presentation.document import ReportFigure
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {

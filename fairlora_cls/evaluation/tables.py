@@ -1,7 +1,6 @@
 """Every number of a report as tables of text, for report.md and report.html alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST, QUANTITIES
 from fairlora_cls.evaluation.results import (
@@ -15,27 +14,11 @@ from fairlora_cls.evaluation.results import (
 from fairlora_cls.evaluation.wording import (
     COUNTED,
 )
+from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, show_count, show_p_value
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
 MACRO = "mean over classes (macro)"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A value and, below it in small print, its interval or a remark."""
-
-    text: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text only; the first column names the row."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def overall_tables(report: FairnessReport) -> list[Table]:

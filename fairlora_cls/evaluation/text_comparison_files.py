@@ -1,32 +1,20 @@
 """A comparison of texts on disk: comparison.json, comparison.md and comparison.html."""
 
-import json
 from pathlib import Path
 
-from fairlora_cls.evaluation.document import Document, Fact, Verdict
-from fairlora_cls.evaluation.markdown import render_markdown
-from fairlora_cls.evaluation.page import render_page
-from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.evaluation.document import VERDICTS, verdict
 from fairlora_cls.evaluation.summary import capitalised
-from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.text_comparison import TextComparison, TextDifference, TextPair
 from fairlora_cls.evaluation.text_results import TextMetric
 from fairlora_cls.evaluation.wording import SIGNIFICANCE
-from fairlora_cls.files import write_text
+from fairlora_cls.presentation.document import Cell, Document, Fact, Part, Table, explain_method
 from fairlora_cls.presentation.numbers import show_p, show_p_value
+from fairlora_cls.presentation.writing import write_document
 
 
 def write_text_comparison(comparison: TextComparison, folder: str | Path) -> None:
     """Writes the files into `folder`, which is made; all contents are made before the first file."""
-    document = text_comparison_document(comparison)
-    text = json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    contents = {
-        "comparison.json": text + "\n",
-        "comparison.md": render_markdown(document),
-        "comparison.html": render_page(document),
-    }
-    for name, content in contents.items():
-        write_text(Path(folder) / name, content)
+    write_document(text_comparison_document(comparison), comparison.to_dict(), folder, "comparison")
 
 
 def describe_text_comparison(comparison: TextComparison) -> list[str]:
@@ -57,12 +45,15 @@ def text_comparison_document(comparison: TextComparison) -> Document:
             Fact("runs", comparison.runs),
             Fact("judged by", (metric.title,)),
         ),
-        summary=tuple(
-            _sentence(metric, pair, pair.overall[comparison.headline], "")
-            for pair in comparison.pairs
+        summary=(
+            " ".join(
+                _sentence(metric, pair, pair.overall[comparison.headline], "")
+                for pair in comparison.pairs
+            ),
         ),
+        verdicts_title=VERDICTS if comparison.pairs[0].gaps else "",
         verdicts=tuple(
-            Verdict(
+            verdict(
                 f"{pair.other} – {pair.reference}: {attribute}",
                 _kind(found[comparison.headline]),
                 _sentence(metric, pair, found[comparison.headline], attribute),
@@ -70,17 +61,14 @@ def text_comparison_document(comparison: TextComparison) -> Document:
             for pair in comparison.pairs
             for attribute, found in pair.gaps.items()
         ),
-        warnings=(),
-        figures=(),
-        sections=tuple(_section(comparison, pair) for pair in comparison.pairs[1:]),
-        overall_title=f"{comparison.pairs[0].other} – {comparison.pairs[0].reference}",
-        overall=_section(comparison, comparison.pairs[0]).tables,
-        attributes={},
-        method=_method(comparison),
+        parts=(
+            *(_part(comparison, pair) for pair in comparison.pairs),
+            explain_method(_method(comparison)),
+        ),
     )
 
 
-def _section(comparison: TextComparison, pair: TextPair) -> Section:
+def _part(comparison: TextComparison, pair: TextPair) -> Part:
     title = f"{pair.other} – {pair.reference}"
     tables = [_table(f"Scores: {title}", comparison, pair, pair.overall, TextMetric.show)]
     tables += [
@@ -93,7 +81,7 @@ def _section(comparison: TextComparison, pair: TextPair) -> Section:
         )
         for attribute, found in pair.gaps.items()
     ]
-    return Section(pair.other, title, (), tuple(tables))
+    return Part(f"{title}: all numbers", tables=tuple(tables))
 
 
 def _table(caption, comparison, pair, differences, show) -> Table:

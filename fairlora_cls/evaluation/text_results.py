@@ -14,7 +14,7 @@ from fairlora_cls.evaluation.results import (
     GroupResult,
     Limits,
 )
-from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.presentation.document import Section
 from fairlora_cls.presentation.numbers import Quantity
 
 

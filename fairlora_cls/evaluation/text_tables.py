@@ -2,7 +2,7 @@
 
 from fairlora_cls.evaluation.metrics import equity_scaled
 from fairlora_cls.evaluation.results import AttributeResult, Controlled, Estimate, GapResult
-from fairlora_cls.evaluation.tables import MOST_COLUMNS, Cell, Table
+from fairlora_cls.evaluation.tables import MOST_COLUMNS
 from fairlora_cls.evaluation.text_results import (
     FindingShifts,
     QuestionResult,
@@ -11,6 +11,7 @@ from fairlora_cls.evaluation.text_results import (
     TextReport,
     equity_nouns,
 )
+from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, show_p_value
 
 GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
