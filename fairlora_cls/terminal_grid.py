@@ -19,7 +19,7 @@ from fairlora_cls.ablations.wording import (
     describe_selection,
     describe_undecided,
     quantity_title,
-    show,
+    shown_as,
 )
 from fairlora_cls.terminal import IS_MAIN, plain_console, terminal
 
@@ -122,5 +122,7 @@ def show_ablation(outcome: AblationOutcome, place: str) -> None:
 
 
 def _cell(quantity: Quantity, found: OverSeeds) -> str:
-    chance = f"\n({show(quantity, found.null_mean)})" if found.null_mean is not None else ""
-    return (show(quantity, found.mean) + chance).replace(" points", " p.")
+    chance = (
+        f"\n({shown_as(quantity).show(found.null_mean)})" if found.null_mean is not None else ""
+    )
+    return (shown_as(quantity).show(found.mean) + chance).replace(" points", " p.")

@@ -9,8 +9,20 @@ from fairlora_cls.data.cells import recorded
 
 @pytest.mark.parametrize(
     "cell",
-    [None, "", "  ", "nan", "NaN", " NA ", "n/a", "N/A", "#N/A", "null", "NULL", "<NA>", math.nan]
-    + [pd.NA, np.float64("nan")],
+    [
+        None,
+        "",
+        "  ",
+        "nan",
+        " NA ",
+        "N/A",
+        "#N/A",
+        "NULL",
+        "<NA>",
+        math.nan,
+        pd.NA,
+        np.float64("nan"),
+    ],
 )
 def test_nothing_is_recorded(cell):
     assert recorded(cell) is None

@@ -12,8 +12,6 @@ from fairlora_cls.evaluation.comparison_files import describe_comparison, write_
 from fairlora_cls.evaluation.comparison_tables import pair_tables
 from fairlora_cls.evaluation.comparison_wording import (
     describe_gap_difference,
-    format_difference,
-    format_limits,
     verdict_of,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
@@ -142,7 +140,7 @@ def test_a_failure_writes_nothing(tmp_path, monkeypatch, table_1):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("fairlora_cls.evaluation.comparison_files.render_comparison_page", fail)
+    monkeypatch.setattr("fairlora_cls.presentation.writing.render_page", fail)
     with pytest.raises(OSError, match="disk full"):
         write_comparison(comparison, tmp_path / "new")
     assert not list(tmp_path.iterdir())
@@ -154,12 +152,3 @@ def test_figures_of_an_earlier_comparison_go(tmp_path):
     assert (tmp_path / "figures" / "1-g.png").exists()
     write_comparison(compare_predictions(pair, [], bootstrap=20), tmp_path)
     assert [p.name for p in (tmp_path / "figures").iterdir()] == ["0-all.png"]
-
-
-def test_signs_and_units():
-    assert format_difference("accuracy", -0.0263) == "−2.6 points"
-    assert format_difference("auroc", 0.0124) == "+0.012"
-    assert format_difference("accuracy", -0.0001) == "0.0 points"
-    assert format_difference("max_acc_gap", None) == "–"
-    assert format_limits("demographic_parity_ratio", (-0.1, 0.2)) == "−0.100 to +0.200"
-    assert format_limits("accuracy", None) == ""

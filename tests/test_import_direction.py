@@ -10,6 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "fairlora_cls"
 # A module may import from its own row and the rows above it.
 ORDER = [
     ["fairlora_cls", "errors", "files", "plain_yaml", "shipped"],
+    ["presentation"],
     ["data"],
     ["objectives.scores"],
     ["models"],
@@ -86,6 +87,44 @@ def test_rooms_keep_to_themselves(path):
             assert not module.startswith(f"fairlora_cls.{closed}."), (
                 f"{path.name} reaches into {closed}"
             )
+
+
+def imports_at_the_top(path: Path) -> set[str]:
+    """What a module imports when it is loaded or type-checked: not inside functions."""
+    body = list(ast.parse(path.read_text(encoding="utf-8")).body)
+    modules = set()
+    for node in body:
+        if isinstance(node, ast.If):  # TYPE_CHECKING
+            body += node.body
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            modules |= names | {node.module}
+        elif isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+    return modules
+
+
+def name_of(path: Path) -> str:
+    inner = ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+    return inner.removesuffix(".__init__")
+
+
+def test_no_module_imports_itself_in_a_circle():
+    names = {name_of(path): path for path in MODULES}
+    waiting = {
+        name: (imports_at_the_top(path) & set(names)) - {name} - set(parents(name))
+        for name, path in names.items()
+    }
+    while free := [name for name, needs in waiting.items() if not needs & set(waiting)]:
+        for name in free:
+            del waiting[name]
+    assert not waiting, f"in a circle, or waiting for one: {sorted(waiting)}"
+
+
+def parents(name: str) -> list[str]:
+    """The rooms that a module stands in: they are loaded before it."""
+    parts = name.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def test_light_imports_stay_light(command, tmp_path):

@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from fairlora_cls.evaluation.markdown import markdown_text
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
@@ -21,6 +20,7 @@ from fairlora_cls.evaluation.report import fairness_report, write_report
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
 from fairlora_cls.evaluation.wording import describe_gap, describe_overall
+from fairlora_cls.presentation.rendering import markdown_text
 
 TABLE_1 = {  # correct answers of each group of SIZES, overall in %, gap in points
     "zero-shot": ((908, 41, 54), 50.15, 3.95),
@@ -539,7 +539,7 @@ def test_a_failure_leaves_no_half_written_report(tmp_path, monkeypatch):
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("fairlora_cls.evaluation.markdown.render_markdown", fail)
+    monkeypatch.setattr("fairlora_cls.presentation.writing.render_markdown", fail)
     for target in ("report", "new"):
         with pytest.raises(OSError, match="disk full"):
             write_report(report, tmp_path / target)

@@ -155,7 +155,7 @@ def test_the_report_states_it(tmp_path):
     report = fairness_report(judged, bootstrap=0)
     write_report(add_sections(report, [operating_point_section(point)]), tmp_path)
     sentence = describe_operating_point(point)
-    assert sentence.replace("'", "&#x27;") in (tmp_path / "report.html").read_text("utf-8")
+    assert sentence.replace("'", "&#39;") in (tmp_path / "report.html").read_text("utf-8")
     assert sentence in (tmp_path / "report.md").read_text("utf-8")
     stored = json.loads((tmp_path / "report.json").read_text("utf-8"))
     assert stored["operating_point"]["threshold"] == pytest.approx(0.8)

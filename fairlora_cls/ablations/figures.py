@@ -12,18 +12,18 @@ from fairlora_cls.ablations.outcome import AblationOutcome, plane_points
 from fairlora_cls.ablations.plan import show_value
 from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
-from fairlora_cls.ablations.wording import quantity_title, show
+from fairlora_cls.ablations.wording import quantity_title, shown_as
 from fairlora_cls.evaluation.plotting import (
     COLOURS,
     LINES,
     MARKERS,
     MOST_DRAWN,
-    ReportFigure,
     finished,
     new_figure,
     style_axes,
 )
 from fairlora_cls.files import file_stem
+from fairlora_cls.presentation.document import ReportFigure
 
 WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
 Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
@@ -88,8 +88,8 @@ def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
     spoken = "; ".join(
         f"{label + ': ' if label else ''}{name} {x:g}: "
-        f"{show(outcome.metric, setting.numbers[outcome.metric].mean)}, "
-        f"gap {show(gap, setting.numbers[gap].mean)}"
+        f"{shown_as(outcome.metric).show(setting.numbers[outcome.metric].mean)}, "
+        f"gap {shown_as(gap).show(setting.numbers[gap].mean)}"
         for label, points in drawn.items()
         for x, setting in points
     )
@@ -181,7 +181,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     axes.set_xlim(left=0)
     labels = {
         name: (
-            f"{name}, {show(outcome.metric, metric)}" if name in far else name,
+            f"{name}, {shown_as(outcome.metric).show(metric)}" if name in far else name,
             (100 * size, floor if name in far else 100 * metric),
         )
         for name, (metric, size) in points.items()
@@ -189,7 +189,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = "; ".join(
-        f"{name}: {show(outcome.metric, metric)}, gap {show(gap, size)}"
+        f"{name}: {shown_as(outcome.metric).show(metric)}, gap {shown_as(gap).show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
@@ -253,6 +253,6 @@ def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
 
 
 def _axis_label(quantity: Quantity) -> str:
-    shown = show(quantity, 0.5)
+    shown = shown_as(quantity).show(0.5)
     unit = "%" if shown.endswith("%") else "points" if shown.endswith("points") else "× 100"
     return f"{quantity_title(quantity)}, {unit}"

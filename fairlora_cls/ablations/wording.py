@@ -9,15 +9,10 @@ from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
-from fairlora_cls.evaluation.comparison_wording import (
-    format_difference,
-    format_limits,
-    format_quantity,
-    title_of,
-)
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
-from fairlora_cls.evaluation.tables import Cell, Table
-from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES
+from fairlora_cls.presentation import numbers
+from fairlora_cls.presentation.document import Cell, Table
+from fairlora_cls.presentation.numbers import show_p, show_p_value
 
 SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
 VARIETY = 0.2  # of answers, relative to that of labels; less is hardly more than a constant
@@ -34,30 +29,14 @@ def quantity_title(quantity: Quantity) -> str:
     """'Accuracy', 'MaxAccGap of ethnicity'."""
     given = quantity.title or quantity.name.replace("_", " ")
     name = SHORT_TITLES.get(quantity.name) or (
-        title_of(quantity.name) if _is_known(quantity) else given
+        QUANTITIES[quantity.name].title if _is_known(quantity) else given
     )
     return f"{name} of {quantity.attribute}" if quantity.attribute else name
 
 
-def show(quantity: Quantity, value: float | None) -> str:
-    """'53.5%', '3.8 points' or '0.812', whichever suits the quantity."""
-    if _is_known(quantity):
-        return format_quantity(quantity.name, value)
-    return UNDEFINED if value is None else f"{value:.3f}"
-
-
-def show_difference(quantity: Quantity, value: float | None) -> str:
-    """With its sign."""
-    if _is_known(quantity):
-        return format_difference(quantity.name, value)
-    return UNDEFINED if value is None else f"{value:+.3f}".replace("-", "−")
-
-
-def show_limits(quantity: Quantity, limits: tuple[float, float] | None) -> str:
-    """An interval of a difference."""
-    if _is_known(quantity):
-        return format_limits(quantity.name, limits)
-    return "" if limits is None else " to ".join(show_difference(quantity, x) for x in limits)
+def shown_as(quantity: Quantity) -> numbers.Quantity:
+    """How its values become text."""
+    return QUANTITIES.get(quantity.name, numbers.SCORE)
 
 
 def describe_evidence(outcome: AblationOutcome) -> list[str]:
@@ -172,10 +151,13 @@ def contrast_table(outcome: AblationOutcome, quantity: Quantity) -> Table:
     rows = tuple(
         (
             Cell(found.setting),
-            Cell(show_difference(quantity, found.mean), show_limits(quantity, found.interval)),
-            Cell(format_p_value(found.p_seeds)),
-            Cell(format_p_value(found.p_images)),
-            Cell(format_p_value(found.p_holm)),
+            Cell(
+                shown_as(quantity).show_signed(found.mean),
+                shown_as(quantity).show_signed_range(found.interval),
+            ),
+            Cell(show_p_value(found.p_seeds)),
+            Cell(show_p_value(found.p_images)),
+            Cell(show_p_value(found.p_holm)),
             Cell("evidence" if found.is_evidence else "undecided"),
         )
         for found in outcome.contrasts
@@ -216,10 +198,10 @@ def _is_known(quantity: Quantity) -> bool:
 
 
 def _difference(found: Contrast) -> str:
-    text = show_difference(found.quantity, found.mean)
+    text = shown_as(found.quantity).show_signed(found.mean)
     if found.interval is None:
         return f"{text} (one seed: of these two models, not yet of the settings)"
-    limits = show_limits(found.quantity, found.interval)
+    limits = shown_as(found.quantity).show_signed_range(found.interval)
     return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
 
 
@@ -227,22 +209,17 @@ def _why(found: Contrast) -> str:
     """Which kinds of chance were asked, and what they say."""
     asked = []
     if found.p_seeds is not None:
-        asked.append(f"other seeds (p {_p(found.p_seeds)})")
+        asked.append(f"other seeds ({show_p(found.p_seeds)})")
     if found.p_images is not None:
-        asked.append(f"the choice of test images (p {_p(found.p_images)})")
+        asked.append(f"the choice of test images ({show_p(found.p_images)})")
     if not asked:
         return "It was not tested."
-    corrected = f"p {_p(found.p_holm)} for all comparisons together"
+    corrected = f"{show_p(found.p_holm)} for all comparisons together"
     if found.is_evidence and len(asked) > 1:
         return f"Neither {' nor '.join(asked)} explains it; {corrected}."
     if found.is_evidence:
         return f"Asked was {asked[0]} only, which hardly explains it; {corrected}."
     return f"Asked were {' and '.join(asked)}; {corrected}."
-
-
-def _p(value: float) -> str:
-    shown = format_p_value(value)
-    return shown if shown.startswith("<") else f"= {shown}"
 
 
 def _rule(outcome: AblationOutcome, selection: Selection) -> str:
@@ -255,19 +232,20 @@ def _rule(outcome: AblationOutcome, selection: Selection) -> str:
 
 def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
     return ", ".join(
-        f"{quantity_title(q)} {show(q, setting.numbers[q].mean)}" for q in outcome.leading()
+        f"{quantity_title(q)} {shown_as(q).show(setting.numbers[q].mean)}"
+        for q in outcome.leading()
     )
 
 
 def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
     parts = []
     if found.interval is not None:
-        low, high = (show(quantity, limit) for limit in found.interval)
+        low, high = (shown_as(quantity).show(limit) for limit in found.interval)
         unit = next((u for u in ("%", " points") if high.endswith(u)), "")
         parts.append(f"{low.removesuffix(unit)} to {high.removesuffix(unit)}")
     if found.null_mean is not None:
-        parts.append(f"by chance {show(quantity, found.null_mean)}")
-    return Cell(show(quantity, found.mean), "; ".join(parts))
+        parts.append(f"by chance {shown_as(quantity).show(found.null_mean)}")
+    return Cell(shown_as(quantity).show(found.mean), "; ".join(parts))
 
 
 def _listed(names: list[str]) -> str:

@@ -19,7 +19,7 @@ from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, cou
 from fairlora_cls.checking.model import FirstExample
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
-from fairlora_cls.evaluation.page_style import STYLE
+from fairlora_cls.presentation.style import STYLE
 
 STRIP = 6  # images of a group and label on the contact sheet
 THUMBNAIL = 96  # pixels a side, at most

@@ -6,18 +6,16 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.evaluation.metrics import GAPS
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import MISSING, Predictions
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
     SIGNIFICANCE,
     enumerate_names,
-    format_gap,
-    format_metric,
-    format_p_value,
     judge,
 )
+from fairlora_cls.presentation.numbers import show_p
 
 
 def describe_warnings(
@@ -55,8 +53,8 @@ def _model_warnings(report: FairnessReport, predictions: Predictions) -> list[st
     accuracy = report.overall["accuracy"].value
     if accuracy is not None and accuracy < shares.max():
         warnings.append(
-            f"Accuracy is {format_metric('accuracy', accuracy)}, below the "
-            f"{format_metric('accuracy', shares.max())} that answering "
+            f"Accuracy is {METRICS['accuracy'].show(accuracy)}, below the "
+            f"{METRICS['accuracy'].show(shares.max())} that answering "
             f"'{predictions.classes[shares.argmax()]}' every time would reach."
         )
     if report.decision is not None and report.decision.rule == "given":
@@ -70,7 +68,7 @@ def _model_warnings(report: FairnessReport, predictions: Predictions) -> list[st
         other = predictions.classes[1 - predictions.positive]
         warnings.append(
             f"The probabilities rank the classes the wrong way round: AUROC "
-            f"{format_metric('auroc', auroc)}. If the column 'score' is the probability of "
+            f"{METRICS['auroc'].show(auroc)}. If the column 'score' is the probability of "
             f"'{other}', say --positive {shlex.quote(other)}; if two prob_ columns are swapped, "
             "rename them."
         )
@@ -152,14 +150,14 @@ def _prevalence_warnings(
     # Of two classes: right for the share of one label, or of the other, in every group.
     constant = (
         f" One and the same answer for all has an accuracy gap of "
-        f"{format_gap('max_acc_gap', shares[high] - shares[low])}."
+        f"{GAPS['max_acc_gap'].show(shares[high] - shares[low])}."
         if len(report.classes) == 2
         else ""
     )
     return [
         f"{attribute}: '{report.positive}' is the label of {100 * shares[low]:.1f}% of {low} and "
-        f"{100 * shares[high]:.1f}% of {high}, more than chance explains (p "
-        f"{_relation(found.gap_p_value)}). Accuracy, predictive values, F1 and the share predicted "
+        f"{100 * shares[high]:.1f}% of {high}, more than chance explains ("
+        f"{show_p(found.gap_p_value)}). Accuracy, predictive values, F1 and the share predicted "
         f"positive differ for that reason alone; sensitivity, specificity and AUROC need not.{constant}"
     ]
 
@@ -171,8 +169,8 @@ def _gap_warnings(attribute: str, result: AttributeResult) -> list[str]:
         verdict = judge(gap)
         if verdict in judged:
             judged[verdict].append(
-                f"{GAPS[name].title} {format_gap(name, gap.value)} (by chance "
-                f"{format_gap(name, gap.null_mean)} on average)"
+                f"{GAPS[name].title} {GAPS[name].show(gap.value)} (by chance "
+                f"{GAPS[name].show(gap.null_mean)} on average)"
             )
     warnings = []
     if judged["lead"]:
@@ -210,8 +208,3 @@ def _is_missing(group: str) -> bool:
 def _count(report: FairnessReport, count: int) -> str:
     below = report.suppressed_below
     return "Some" if below is not None and count < below else f"{count:,}"
-
-
-def _relation(p_value: float) -> str:
-    text = format_p_value(p_value)
-    return text if text.startswith("<") else f"= {text}"

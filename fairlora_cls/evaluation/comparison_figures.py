@@ -6,15 +6,14 @@ from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.comparison_results import Comparison, Difference
 from fairlora_cls.evaluation.comparison_wording import (
-    format_difference,
-    format_limits,
     is_evidence,
-    title_of,
 )
 from fairlora_cls.evaluation.figures import MOST_ROWS, finish_rows
-from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
+from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.plotting import COLOURS, shortened
 from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
+from fairlora_cls.presentation.document import ReportFigure
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
 FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn
@@ -49,8 +48,12 @@ def _figure(
 ) -> ReportFigure:
     title = f"Differences in gaps of {attribute}" if attribute else "Differences, all images"
     spoken = "; ".join(
-        f"{title_of(name)}, {pair}: {format_difference(name, found.difference)}"
-        + (f", interval {format_limits(name, found.interval)}" if found.interval else "")
+        f"{QUANTITIES[name].title}, {pair}: {QUANTITIES[name].show_signed(found.difference)}"
+        + (
+            f", interval {QUANTITIES[name].show_signed_range(found.interval)}"
+            if found.interval
+            else ""
+        )
         for name, pair, found in rows
     )
 
@@ -66,7 +69,7 @@ def _figure(
             axes.plot(100 * found.difference, row, marker, color=colour, markersize=6.5)
         axes.set_xlabel("Points (AUROC × 100); diamond: more than chance")
 
-    short = [re.sub(r" \(.*| gap.*| difference", "", title_of(name)) for name, _, _ in rows]
+    short = [re.sub(r" \(.*| gap.*| difference", "", QUANTITIES[name].title) for name, _, _ in rows]
     labels = [(label, shortened(pair, 23)) for label, (_, pair, _) in zip(short, rows, strict=True)]
     values = [f"{100 * found.difference:+.1f}".replace("-", "−") for _, _, found in rows]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)

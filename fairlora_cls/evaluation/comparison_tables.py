@@ -13,13 +13,10 @@ from fairlora_cls.evaluation.comparison_results import (
 )
 from fairlora_cls.evaluation.comparison_wording import (
     describe_deciding,
-    format_difference,
-    format_limits,
-    format_quantity,
-    title_of,
 )
-from fairlora_cls.evaluation.tables import Cell, Table
-from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
+from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.presentation.document import Cell, Table
+from fairlora_cls.presentation.numbers import UNDEFINED, show_p_value
 
 
 def overall_differences_table(pair: Pair) -> Table:
@@ -99,10 +96,13 @@ def _contest_table(
     header = ("", contest.reference, contest.other, "Mean difference", f"{contest.other} wins")
     rows = tuple(
         (
-            Cell(title_of(name)),
+            Cell(QUANTITIES[name].title),
             _mean_cell(name, means[0][name]),
             _mean_cell(name, means[1][name]),
-            Cell(format_difference(name, found.mean), format_limits(name, found.interval)),
+            Cell(
+                QUANTITIES[name].show_signed(found.mean),
+                QUANTITIES[name].show_signed_range(found.interval),
+            ),
             Cell(_wins(found, len(contest.seeds))),
         )
         for name, found in differences.items()
@@ -119,11 +119,11 @@ def _wins(found: SeedDifference, seeds: int) -> str:
 
 def _mean_cell(name: str, found: SeedValues) -> Cell:
     if found.interval is None:
-        return Cell(format_quantity(name, found.mean))
-    low, high = (format_quantity(name, limit) for limit in found.interval)
+        return Cell(QUANTITIES[name].show(found.mean))
+    low, high = (QUANTITIES[name].show(limit) for limit in found.interval)
     unit = next((u for u in ("%", " points") if high.endswith(u)), "")
     return Cell(
-        format_quantity(name, found.mean), f"{low.removesuffix(unit)} to {high.removesuffix(unit)}"
+        QUANTITIES[name].show(found.mean), f"{low.removesuffix(unit)} to {high.removesuffix(unit)}"
     )
 
 
@@ -137,10 +137,13 @@ def _header(pair: Pair, first: str) -> tuple[str, ...]:
 
 def _difference_row(name: str, found: Difference) -> tuple[Cell, ...]:
     return (
-        Cell(title_of(name)),
-        Cell(format_quantity(name, found.reference)),
-        Cell(format_quantity(name, found.other)),
-        Cell(format_difference(name, found.difference), format_limits(name, found.interval)),
-        Cell(format_p_value(found.p_value)),
-        Cell(format_p_value(found.p_holm)),
+        Cell(QUANTITIES[name].title),
+        Cell(QUANTITIES[name].show(found.reference)),
+        Cell(QUANTITIES[name].show(found.other)),
+        Cell(
+            QUANTITIES[name].show_signed(found.difference),
+            QUANTITIES[name].show_signed_range(found.interval),
+        ),
+        Cell(show_p_value(found.p_value)),
+        Cell(show_p_value(found.p_holm)),
     )

@@ -13,45 +13,13 @@ from fairlora_cls.evaluation.comparison_results import (
     SeedDifference,
 )
 from fairlora_cls.evaluation.flips import Decision
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
 from fairlora_cls.evaluation.wording import (
     SIGNIFICANCE,
-    UNDEFINED,
-    format_gap,
-    format_metric,
-    format_p_value,
 )
+from fairlora_cls.presentation.numbers import UNDEFINED, show_p
 
 MOST_GROUPS_TOLD = 3  # of the groups in which images decide
-
-
-def title_of(quantity: str) -> str:
-    """A metric's, gap's or equity-scaled score's name in words."""
-    return (METRICS | GAPS | EQUITY_SCALED)[quantity].title
-
-
-def format_quantity(quantity: str, value: float | None) -> str:
-    """'53.5%', '3.8 points' or '0.812', whichever suits the quantity."""
-    if quantity in METRICS:
-        return format_metric(quantity, value)
-    if quantity in GAPS:
-        return format_gap(quantity, value)
-    return UNDEFINED if value is None else f"{value:.3f}"
-
-
-def format_difference(quantity: str, value: float | None) -> str:
-    """With its sign: '+3.8 points' between rates, '−0.012' between scores."""
-    if value is None:
-        return UNDEFINED
-    unit = " points" if _in_points(quantity) else ""
-    return _signed(quantity, value) + unit
-
-
-def format_limits(quantity: str, limits: tuple[float, float] | None) -> str:
-    """An interval of a difference, with signs and without units: '−6.1 to +2.0'."""
-    if limits is None:
-        return ""
-    return " to ".join(_signed(quantity, limit) for limit in limits)
 
 
 def is_evidence(difference: Difference) -> bool:
@@ -73,15 +41,15 @@ def describe_accuracy(comparison: Comparison, pair: Pair) -> str:
     """One or two sentences on accuracy and AUROC of a pair."""
     accuracy, auroc = pair.overall["accuracy"], pair.overall["auroc"]
     text = (
-        f"{pair.other} is right for {format_metric('accuracy', accuracy.other)} of "
+        f"{pair.other} is right for {METRICS['accuracy'].show(accuracy.other)} of "
         f"{comparison.n:,} test images and {pair.reference} for "
-        f"{format_metric('accuracy', accuracy.reference)}: {_judged('accuracy', accuracy)}."
+        f"{METRICS['accuracy'].show(accuracy.reference)}: {_judged('accuracy', accuracy)}."
     )
     if auroc.difference is None:
         return text
     return text + (
-        f" Their AUROCs are {format_metric('auroc', auroc.other)} and "
-        f"{format_metric('auroc', auroc.reference)}: {_judged('auroc', auroc)}."
+        f" Their AUROCs are {METRICS['auroc'].show(auroc.other)} and "
+        f"{METRICS['auroc'].show(auroc.reference)}: {_judged('auroc', auroc)}."
     )
 
 
@@ -93,18 +61,18 @@ def describe_gap_difference(pair: Pair, attribute: str, result: AttributeDiffere
     if gap.deciding.examples == 0:
         return (
             f"{pair.other} and {pair.reference} have the same MaxAccGap of {attribute}, "
-            f"{format_gap('max_acc_gap', gap.other)}."
+            f"{GAPS['max_acc_gap'].show(gap.other)}."
         )
     images = _images(gap.deciding.examples)
     text = (
         f"The {pair.other}–{pair.reference} difference in MaxAccGap of {attribute} "
-        f"({format_gap('max_acc_gap', gap.other)} against "
-        f"{format_gap('max_acc_gap', gap.reference)}) is decided by {images}: "
+        f"({GAPS['max_acc_gap'].show(gap.other)} against "
+        f"{GAPS['max_acc_gap'].show(gap.reference)}) is decided by {images}: "
         f"with {_change(gap.deciding)} it would be gone."
     )
     if gap.p_holm is None:
         return text
-    p_value = _p_text(gap)
+    p_value = show_p(gap.p_holm)
     if not is_evidence(gap):
         return text + (
             f" Chance alone can explain it ({p_value}): it is not evidence that either model is "
@@ -176,31 +144,26 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
 def _judged(quantity: str, difference: Difference) -> str:
     if difference.difference == 0:
         return "no difference"
-    text = f"a difference of {format_difference(quantity, difference.difference)}"
+    text = f"a difference of {QUANTITIES[quantity].show_signed(difference.difference)}"
     if difference.interval is not None:
-        text += f" (95% interval {format_limits(quantity, difference.interval)})"
+        text += f" (95% interval {QUANTITIES[quantity].show_signed_range(difference.interval)})"
     if difference.p_holm is None:
         return text
     verb = "hardly explains" if is_evidence(difference) else "can explain"
-    return f"{text}, which chance alone {verb} ({_p_text(difference)})"
-
-
-def _p_text(difference: Difference) -> str:
-    shown = format_p_value(difference.p_holm)
-    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
+    return f"{text}, which chance alone {verb} ({show_p(difference.p_holm)})"
 
 
 def _won(quantity: str, difference: SeedDifference, count: int) -> str:
     ties = f" and as much so in {difference.ties}" if difference.ties else ""
     text = (
         f"{difference.wins} of {count} seeds{ties}; the mean difference is "
-        f"{format_difference(quantity, difference.mean)}"
+        f"{QUANTITIES[quantity].show_signed(difference.mean)}"
     )
     if difference.interval is None:
         return text
     low, high = difference.interval
     sure = "all on one side of 0" if low > 0 or high < 0 else "which does not exclude 0"
-    return f"{text}, 95% t-interval {format_limits(quantity, difference.interval)}, {sure}"
+    return f"{text}, 95% t-interval {QUANTITIES[quantity].show_signed_range(difference.interval)}, {sure}"
 
 
 def _images(count: int) -> str:
@@ -218,14 +181,3 @@ def _change(decision: Decision) -> str:
         for group, count in changes.items()
     ]
     return f"{decision.run} right {' and '.join(parts)}"
-
-
-def _in_points(quantity: str) -> bool:
-    return "%" in format_quantity(quantity, 0.5) or "points" in format_quantity(quantity, 0.5)
-
-
-def _signed(quantity: str, value: float) -> str:
-    text = f"{100 * value:+.1f}" if _in_points(quantity) else f"{value:+.3f}"
-    if float(text) == 0:
-        return text[1:]
-    return text.replace("-", "−")

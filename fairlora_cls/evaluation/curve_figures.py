@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
+from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.plotting import (
     COLOURS,
     LINES,
     MARKERS,
     MOST_DRAWN,
-    ReportFigure,
     finished,
     new_figure,
     shortened,
@@ -23,7 +23,7 @@ from fairlora_cls.evaluation.plotting import (
     write,
 )
 from fairlora_cls.evaluation.results import AttributeResult, Curves, FairnessReport
-from fairlora_cls.evaluation.wording import format_metric
+from fairlora_cls.presentation.document import ReportFigure
 
 MOST_CLASSES = 8  # of a confusion that can be read as a picture; the table has any number
 FEW_IN_BIN = 5  # a calibration bin of fewer examples is not drawn; the table has it
@@ -63,7 +63,7 @@ def _roc_figure(
         axes.set_ylabel("True positive rate (sensitivity)")
 
     values = {
-        name: format_metric("auroc", result.groups[name].metrics["auroc"].value) for name in drawn
+        name: METRICS["auroc"].show(result.groups[name].metrics["auroc"].value) for name in drawn
     }
     title = f"ROC by {attribute}{suffix}"
     spoken = "; ".join(f"{name} area {value}" for name, value in values.items())
@@ -96,9 +96,7 @@ def _calibration_figure(
         axes.set_xlabel(shortened(said, 60), parse_math=False)
         axes.set_ylabel("Share that is so" if binary else "Share of right answers")
 
-    errors = {
-        name: format_metric("ece", result.groups[name].metrics["ece"].value) for name in drawn
-    }
+    errors = {name: METRICS["ece"].show(result.groups[name].metrics["ece"].value) for name in drawn}
     title = f"Calibration by {attribute}{suffix}"
     spoken = "; ".join(f"{name} calibration error {value}" for name, value in errors.items())
     return _square(attribute, title, f"{title}: {spoken}.", file, errors, draw)

@@ -1,66 +1,83 @@
-"""What report.md and report.html both say, in reading order, whatever kind of report it is."""
+"""A report on predictions of classes as a document: sentences, figures and tables in order."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
-from fairlora_cls.evaluation.plotting import ReportFigure
 from fairlora_cls.evaluation.results import FairnessReport
-from fairlora_cls.evaluation.sections import Section
 from fairlora_cls.evaluation.summary import describe_in_short
-from fairlora_cls.evaluation.tables import Table, attribute_tables, overall_tables
+from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
 from fairlora_cls.evaluation.wording import describe_gap, describe_method, judge_attribute
+from fairlora_cls.presentation.document import (
+    Document,
+    Fact,
+    Part,
+    ReportFigure,
+    Section,
+    Table,
+    Verdict,
+    explain_method,
+    list_notes,
+)
+
+BADGES = {
+    "untested": "not tested",
+    "chance": "within chance",
+    "lead": "a lead, not evidence",
+    "evidence": "evidence",
+}
+VERDICTS = "Attribute by attribute"
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A few words below the title, and the names that follow them."""
-
-    words: str
-    names: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one attribute's gap says."""
-
-    attribute: str
-    kind: str  # untested | chance | lead | evidence
-    text: str
-
-
-@dataclass(frozen=True)
-class Document:
-    """A report in words, tables and figures; figures and tables by attribute."""
-
-    title: str
-    facts: tuple[Fact, ...]
-    summary: tuple[str, ...]
-    verdicts: tuple[Verdict, ...]
-    warnings: tuple[str, ...]
-    figures: tuple[ReportFigure, ...]
-    sections: tuple[Section, ...]
-    overall_title: str
-    overall: tuple[Table, ...]
-    attributes: dict[str, tuple[Table, ...]]
-    method: tuple[str, ...]
-
-
-def classification_document(report: FairnessReport, figures: list[ReportFigure]) -> Document:
+def classification_document(report: FairnessReport, figures: Sequence[ReportFigure]) -> Document:
     """The report on predictions of classes."""
     return Document(
         title="Fairness report",
         facts=_facts(report),
-        summary=tuple(describe_in_short(report)),
+        summary=(" ".join(describe_in_short(report)),),
+        verdicts_title=VERDICTS if report.attributes else "",
         verdicts=tuple(
-            Verdict(name, judge_attribute(result), describe_gap(name, result))
+            verdict(name, judge_attribute(result), describe_gap(name, result))
             for name, result in report.attributes.items()
         ),
-        warnings=report.warnings,
-        figures=tuple(figures),
-        sections=report.sections,
-        overall_title="All examples",
-        overall=tuple(overall_tables(report)),
-        attributes={name: tuple(attribute_tables(report, name)) for name in report.attributes},
-        method=tuple(describe_method(report)),
+        parts=report_parts(
+            report.warnings,
+            figures,
+            report.sections,
+            ("All examples", overall_tables(report)),
+            {name: attribute_tables(report, name) for name in report.attributes},
+            describe_method(report),
+        ),
+    )
+
+
+def verdict(title: str, kind: str, text: str) -> Verdict:
+    """A verdict with the words of its badge."""
+    return Verdict(title, kind, BADGES[kind], text)
+
+
+def report_parts(
+    warnings: Sequence[str],
+    figures: Sequence[ReportFigure],
+    sections: Sequence[Section],
+    overall: tuple[str, Sequence[Table]],
+    attributes: Mapping[str, Sequence[Table]],
+    method: Sequence[str],
+) -> tuple[Part, ...]:
+    """What stands below the verdicts of every report: warnings, figures by attribute, the parts
+    that joined, all numbers, how they are made."""
+    drawn = {
+        name: tuple(figure for figure in figures if figure.attribute == name) for name in attributes
+    }
+    title, tables = overall
+    return (
+        *([list_notes(tuple(warnings))] if warnings else []),
+        *(Part(name, figures=group) for name, group in drawn.items() if group),
+        *sections,
+        Part(f"{title}: all numbers", tables=tuple(tables)),
+        *(
+            Part(f"{name}: all numbers", tables=tuple(tables))
+            for name, tables in attributes.items()
+        ),
+        explain_method(tuple(method)),
     )
 
 

@@ -9,24 +9,15 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.curve_figures import draw_curves
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.plotting import (
-    COLOURS,
-    ReportFigure,
-    finished,
-    new_figure,
-    shortened,
-    style_axes,
-)
+from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
+from fairlora_cls.evaluation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
-    format_gap,
-    format_metric,
-    format_range,
     judge,
 )
 from fairlora_cls.files import file_stem
+from fairlora_cls.presentation.document import ReportFigure
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {
@@ -63,7 +54,7 @@ def _groups_figure(
     }
     title = f"{METRICS[metric].title} by {attribute}"
     spoken = "; ".join(
-        f"{name} {format_metric(metric, group.metrics[metric].value)}"
+        f"{name} {METRICS[metric].show(group.metrics[metric].value)}"
         for name, group in list(groups.items())[:MOST_ROWS]
     )
     groups, remark = drawn_groups(groups, metric)
@@ -78,7 +69,7 @@ def _groups_figure(
         )
 
     labels = [(shortened(name), f"n = {group.n:,}") for name, group in groups.items()]
-    values = [format_metric(metric, group.metrics[metric].value) for group in groups.values()]
+    values = [METRICS[metric].show(group.metrics[metric].value) for group in groups.values()]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
 
 
@@ -90,8 +81,8 @@ def _gaps_figure(attribute: str, result: AttributeResult, file_name: str) -> Rep
     }
     title = f"Gaps between groups of {attribute}, beside chance"
     spoken = "; ".join(
-        f"{GAPS[name].title} {format_gap(name, gap.value)}, by chance "
-        f"{format_range(name, gap.null_interval)}"
+        f"{GAPS[name].title} {GAPS[name].show(gap.value)}, by chance "
+        f"{QUANTITIES[name].show_range(gap.null_interval)}"
         for name, gap in gaps.items()
     )
 

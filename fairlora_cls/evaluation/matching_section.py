@@ -9,13 +9,11 @@ from fairlora_cls.evaluation.matching import (
     CounterfactualGaps,
     MatchedGroups,
 )
-from fairlora_cls.evaluation.sections import Section
-from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.wording import (
     SIGNIFICANCE,
-    UNDEFINED,
-    format_p_value,
 )
+from fairlora_cls.presentation.document import Cell, Section, Table
+from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, Quantity, show_p, show_p_value
 
 
 def counterfactual_section(results: Sequence[CounterfactualGaps], source: str) -> Section:
@@ -46,24 +44,23 @@ def describe_counterfactual(result: CounterfactualGaps) -> str:
         )
     text = (
         f"{result.attribute}: in {result.pairs:,} matched pairs of images, {result.metric} differs "
-        f"by {_distance(result, result.weighted_gap)} between the groups (mean over pairs)"
+        f"by {_quantity(result).show_gap(result.weighted_gap)} between the groups (mean over pairs)"
     )
     if result.chance_gap is not None:
-        text += f"; by chance it would be {_distance(result, result.chance_gap)}"
+        text += f"; by chance it would be {_quantity(result).show_gap(result.chance_gap)}"
     if result.worst is None:
         return f"{text}. No two groups have {FEWEST_PAIRS} pairs, too few to name the worst."
     worst = next(m for m in result.groups if (m.group, m.other) == result.worst)
     text += (
         f". It differs most for {worst.group} beside matched images of {worst.other}: "
-        f"{_signed(result, worst.difference)} in {worst.pairs:,} pairs"
+        f"{_quantity(result).show_signed(worst.difference)} in {worst.pairs:,} pairs"
     )
     if worst.p_holm is None or worst.interval is None:
         return f"{text}."
-    sign = "p " if worst.p_holm < 0.001 else "p = "
     chance = "hardly explains" if worst.p_holm <= SIGNIFICANCE else "can explain"
     return (
-        f"{text} (95% interval {_limits(result, worst.interval)}), which chance alone "
-        f"{chance} ({sign}{format_p_value(worst.p_holm)})."
+        f"{text} (95% interval {_quantity(result).show_signed_range(worst.interval)}), which chance alone "
+        f"{chance} ({show_p(worst.p_holm)})."
     )
 
 
@@ -99,39 +96,20 @@ def _table(result: CounterfactualGaps) -> Table:
 
 
 def _row(result: CounterfactualGaps, matched: MatchedGroups) -> tuple[Cell, ...]:
+    quantity = _quantity(result)
     return (
         Cell(matched.group),
         Cell(matched.other),
         Cell(f"{matched.pairs:,}", f"of {matched.images:,} images"),
         Cell(UNDEFINED if matched.similarity is None else f"{matched.similarity:.2f}"),
-        Cell(_value(result, matched.score)),
-        Cell(_value(result, matched.other_score)),
-        Cell(_signed(result, matched.difference), _limits(result, matched.interval)),
-        Cell(format_p_value(matched.p_holm)),
+        Cell(quantity.show(matched.score)),
+        Cell(quantity.show(matched.other_score)),
+        Cell(
+            quantity.show_signed(matched.difference), quantity.show_signed_range(matched.interval)
+        ),
+        Cell(show_p_value(matched.p_holm)),
     )
 
 
-def _value(result: CounterfactualGaps, value: float | None) -> str:
-    if value is None:
-        return UNDEFINED
-    return f"{100 * value:.1f}%" if result.is_rate else f"{value:.3f}"
-
-
-def _distance(result: CounterfactualGaps, value: float) -> str:
-    return f"{100 * value:.1f} points" if result.is_rate else f"{value:.3f}"
-
-
-def _signed(result: CounterfactualGaps, value: float | None) -> str:
-    """'+3.8 points' between rates, '−0.012' between scores."""
-    if value is None:
-        return UNDEFINED
-    return _number(result, value) + (" points" if result.is_rate else "")
-
-
-def _limits(result: CounterfactualGaps, limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else " to ".join(_number(result, limit) for limit in limits)
-
-
-def _number(result: CounterfactualGaps, value: float) -> str:
-    text = f"{100 * value:+.1f}" if result.is_rate else f"{value:+.3f}"
-    return text.replace("-", "−")
+def _quantity(result: CounterfactualGaps) -> Quantity:
+    return RATE if result.is_rate else SCORE

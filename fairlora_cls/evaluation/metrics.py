@@ -22,6 +22,7 @@ from sklearn.metrics import (
 )
 
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.presentation.numbers import Quantity
 
 CALIBRATION_BINS = 15  # equal width, as in Guo et al. 2017
 
@@ -29,7 +30,7 @@ Values = Mapping[str, np.ndarray]  # metric name -> (..., G)
 
 
 @dataclass(frozen=True)
-class Metric:
+class Metric(Quantity):
     """One row of METRICS.
 
     The function takes labels (N,), predictions (N,), probabilities (N, K) and the positive code,
@@ -43,9 +44,13 @@ class Metric:
     permuted_within: str  # which examples may swap groups under equality: all | label | prediction
     rests_on: str = "examples"  # whose number is its count: a key of `vectorised.denominators`
 
+    @property
+    def unit(self) -> str:
+        return "score" if "probabilities" in self.reads else "rate"
+
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(Quantity):
     """One row of GAPS: how far the groups lie apart in one or two metrics.
 
     Of two metrics the larger difference, or the smaller ratio, is taken.
@@ -54,6 +59,12 @@ class Gap:
     title: str
     metrics: tuple[str, ...]
     kind: str = "difference"  # difference: max - min over groups | ratio: min / max
+
+    @property
+    def unit(self) -> str:
+        if self.kind == "ratio":
+            return "ratio"
+        return "points" if METRICS[self.metrics[0]].is_in_points else "score"
 
     @property
     def permuted_within(self) -> str:
@@ -69,12 +80,13 @@ class Gap:
 
 
 @dataclass(frozen=True)
-class EquityScaled:
+class EquityScaled(Quantity):
     """One row of EQUITY_SCALED: the overall value, made smaller by what separates the groups."""
 
     title: str
     metric: str
     function: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (...), (..., G) -> (...)
+    unit = "score"
 
 
 def _balanced_accuracy(labels, predictions, probabilities, positive) -> float:
@@ -292,6 +304,7 @@ def equity_scaled(nouns: Mapping[str, str]) -> dict[str, EquityScaled]:
 
 
 EQUITY_SCALED = equity_scaled({"accuracy": "accuracy", "auroc": "AUROC"})
+QUANTITIES: Mapping[str, Quantity] = METRICS | GAPS | EQUITY_SCALED  # every name is one of them
 
 
 def measure(

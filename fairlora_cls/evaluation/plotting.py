@@ -3,14 +3,13 @@
 import io
 import re
 import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from fairlora_cls.presentation.document import ReportFigure
 
 # Okabe and Ito's colours, told apart with every kind of colour vision. In the SVG each becomes the
 # CSS variable of the same name, so that the page's light and dark themes reach the figures.
@@ -33,18 +32,6 @@ WIDTH = 4.3  # inches; at 72 points each as wide as a phone, so that text keeps 
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 MOST_DRAWN = len(LINES)  # groups in one set of axes; of more, the largest
-
-
-@dataclass(frozen=True)
-class ReportFigure:
-    """One drawn figure: SVG text for the page, and how to write the PNG."""
-
-    attribute: str
-    title: str
-    alternative_text: str
-    file_name: str
-    svg: str
-    png: bytes
 
 
 def new_figure(height: float) -> Figure:
@@ -89,13 +76,6 @@ def finished(
 def shortened(name: str, longest: int = 17) -> str:
     """The name, or its beginning and an ellipsis."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def write_figures(figures: Iterable[ReportFigure], folder: Path) -> None:
-    """Writes each figure's PNG into `folder`, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for figure in figures:
-        (folder / figure.file_name).write_bytes(figure.png)
 
 
 def _themed(svg: str) -> str:

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fairlora_cls.evaluation.sections import Section
-from fairlora_cls.evaluation.tables import Cell, Table
+from fairlora_cls.presentation.document import Cell, Section, Table
 
 Probes = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]
 # attribute → state → before or after → auroc, interval, n

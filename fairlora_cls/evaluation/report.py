@@ -4,8 +4,6 @@
 with every number taken from the `FairnessReport`.
 """
 
-import json
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +20,10 @@ from fairlora_cls.evaluation.prediction_table import (
 )
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.side_by_side import side_by_side
-from fairlora_cls.files import draft_beside
+from fairlora_cls.presentation.document import Document
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.attribute_results import Measured
-    from fairlora_cls.evaluation.document import Document
     from fairlora_cls.evaluation.text_results import TextReport
 
 
@@ -120,29 +117,10 @@ def fairness_report(
 
 
 def write_report(report: "FairnessReport | TextReport", folder: str | Path) -> None:
-    """Writes report.json, report.md, report.html and figures/ into `folder`.
+    """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`."""
+    from fairlora_cls.presentation.writing import write_document
 
-    All files are made in a temporary folder beside it first, so that a failure leaves no
-    half-written report; of a folder that exists, only the report's own files are replaced.
-    """
-    folder = Path(folder)
-    with draft_beside(folder) as partial:
-        partial.mkdir()
-        _write_files(report, partial)
-        _move_files(partial, folder)
-
-
-def _write_files(report: "FairnessReport | TextReport", folder: Path) -> None:
-    from fairlora_cls.evaluation.markdown import render_markdown
-    from fairlora_cls.evaluation.page import render_page
-    from fairlora_cls.evaluation.plotting import write_figures
-
-    document = _document(report)
-    write_figures(document.figures, folder / "figures")
-    (folder / "report.html").write_text(render_page(document), encoding="utf-8")
-    (folder / "report.md").write_text(render_markdown(document), encoding="utf-8")
-    text = json.dumps(report.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_document(_document(report), report.to_dict(), folder, "report")
 
 
 def _document(report: "FairnessReport | TextReport") -> "Document":
@@ -155,18 +133,6 @@ def _document(report: "FairnessReport | TextReport") -> "Document":
     from fairlora_cls.evaluation.text_figures import draw_text_figures
 
     return text_document(report, draw_text_figures(report))
-
-
-def _move_files(partial: Path, folder: Path) -> None:
-    targets = set()
-    for source in sorted(path for path in partial.rglob("*") if path.is_file()):
-        target = folder / source.relative_to(partial)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(source, target)
-        targets.add(target)
-    for figure in (folder / "figures").glob("*.png"):
-        if figure not in targets:  # drawn for an earlier report
-            figure.unlink()
 
 
 def _require_labels(predictions: Predictions) -> None:

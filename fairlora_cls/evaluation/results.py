@@ -4,10 +4,8 @@ K classes. None stands for what is undefined, not computed, or suppressed.
 """
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.presentation.document import Section
 
 SCHEMA = 1
 
@@ -201,7 +199,7 @@ class FairnessReport:
     score_draws: int | None = None  # resamples behind AUROC, average precision, Brier and ECE
     gaps_tested: int = 0  # distinct tests that Holm's correction counts
     suppressed_below: int | None = None
-    sections: tuple["Section", ...] = ()  # parts that joined it
+    sections: tuple[Section, ...] = ()  # parts that joined it
 
     def to_dict(self) -> dict:
         """The contents of report.json: schema 1, null where a value is undefined."""

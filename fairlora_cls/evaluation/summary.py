@@ -46,11 +46,11 @@ def _tell_evidence(
             f"{name}{also}: {describe_larger_groups(result, headline)}",
             f"Ask what this would do to {result.larger_groups.worst} before the model is used.",
         ]
-    limits = headline.format_range(gap.interval_bias_corrected or gap.interval)
+    limits = headline.quantity.show_gap_range(gap.interval_bias_corrected or gap.interval)
     return [
         f"{capitalised(headline.noun)} differs between the groups of {name} by "
-        f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)}), where equally well "
-        f"served groups of these sizes would differ by {headline.format_gap(gap.null_mean)} on "
+        f"{headline.quantity.show_gap(gap.value)} ({name_extremes(result, headline)}), where equally well "
+        f"served groups of these sizes would differ by {headline.quantity.show_gap(gap.null_mean)} on "
         f"average: this is evidence that the model serves {gap.worst} worse{also}.",
         f"The true gap plausibly lies between {limits.replace(' to ', ' and ')} (95% interval), so "
         f"ask what such a gap would do to {gap.worst} before the model is used.",
@@ -80,9 +80,9 @@ def _tell_chance(
         gap = result.gaps[headline.gap]
         sentence = (
             f"{capitalised(headline.noun)} differs between the groups of {name} by "
-            f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)}), but "
+            f"{headline.quantity.show_gap(gap.value)} ({name_extremes(result, headline)}), but "
             f"{headline.if_equal} groups of these sizes would differ by "
-            f"{headline.format_gap(gap.null_mean)} on "
+            f"{headline.quantity.show_gap(gap.null_mean)} on "
             "average: this gap is not evidence that the model treats the groups differently."
         )
     else:
@@ -99,8 +99,8 @@ def _beside_chance(chosen: dict[str, AttributeResult], headline: Headline) -> st
     gaps = ((name, result.gaps[headline.gap]) for name, result in chosen.items())
     return enumerate_names(
         [
-            f"{name} ({headline.format_gap(gap.value)}; by chance "
-            f"{headline.format_gap(gap.null_mean)} on average)"
+            f"{name} ({headline.quantity.show_gap(gap.value)}; by chance "
+            f"{headline.quantity.show_gap(gap.null_mean)} on average)"
             for name, gap in gaps
         ],
         "more attributes",

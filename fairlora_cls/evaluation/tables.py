@@ -1,9 +1,8 @@
 """Every number of a report as tables of text, for report.md and report.html alike."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST, QUANTITIES
 from fairlora_cls.evaluation.results import (
     AttributeResult,
     ClassesResult,
@@ -14,32 +13,12 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.evaluation.wording import (
     COUNTED,
-    UNDEFINED,
-    format_gap,
-    format_metric,
-    format_p_value,
-    format_range,
 )
+from fairlora_cls.presentation.document import Cell, Table
+from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, show_count, show_p_value
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
 MACRO = "mean over classes (macro)"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A value and, below it in small print, its interval or a remark."""
-
-    text: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Text only; the first column names the row."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
 
 
 def overall_tables(report: FairnessReport) -> list[Table]:
@@ -48,8 +27,8 @@ def overall_tables(report: FairnessReport) -> list[Table]:
         (
             Cell(METRICS[name].title),
             _estimate_cell(name, estimate),
-            Cell(_range_or(name, estimate.interval_bias_corrected, UNDEFINED)),
-            Cell(_count(estimate.count), COUNTED[METRICS[name].rests_on]),
+            Cell(QUANTITIES[name].show_range(estimate.interval_bias_corrected, UNDEFINED)),
+            Cell(show_count(estimate.count), COUNTED[METRICS[name].rests_on]),
         )
         for name, estimate in report.overall.items()
     )
@@ -87,8 +66,8 @@ def groups_table(attribute: str, result: AttributeResult) -> Table:
     columns = [
         [
             Cell(name),
-            Cell(_count(group.n)),
-            Cell(_count(group.positives)),
+            Cell(show_count(group.n)),
+            Cell(show_count(group.positives)),
             *(_estimate_cell(metric, group.metrics[metric], True) for metric in METRICS),
         ]
         for name, group in result.groups.items()
@@ -116,8 +95,8 @@ def equity_table(attribute: str, result: AttributeResult) -> Table:
     rows = tuple(
         (
             Cell(EQUITY_SCALED[name].title),
-            Cell(_plain(score.value), _plain_range(score.interval, "")),
-            Cell(_plain_range(score.interval_bias_corrected, UNDEFINED)),
+            Cell(SCORE.show(score.value), SCORE.show_range(score.interval, "")),
+            Cell(SCORE.show_range(score.interval_bias_corrected, UNDEFINED)),
         )
         for name, score in result.equity_scaled.items()
     )
@@ -137,7 +116,7 @@ def _power_table(attribute: str, result: AttributeResult) -> Table:
         rows.append(
             (
                 Cell(GAPS[name].title),
-                Cell(format_gap(name, power.detectable)),
+                Cell(GAPS[name].show(power.detectable)),
                 Cell(power.lagging or "any group"),
                 Cell(needed, "" if needed == UNDEFINED else COUNTED[power.counted]),
             )
@@ -156,10 +135,10 @@ def _controlled_table(attribute: str, result: AttributeResult) -> Table:
     rows = tuple(
         (
             Cell(GAPS[name].title),
-            Cell(format_gap(name, gap.value)),
-            Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
-            Cell(format_p_value(gap.p_value)),
-            Cell(format_p_value(gap.p_value_holm)),
+            Cell(GAPS[name].show(gap.value)),
+            Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
+            Cell(show_p_value(gap.p_value)),
+            Cell(show_p_value(gap.p_value_holm)),
             Cell(f"{gap.strata:,}"),
             Cell(f"{gap.examples:,}"),
         )
@@ -180,9 +159,9 @@ def _prevalence_table(attribute: str, result: AttributeResult, report: FairnessR
         (
             Cell(group),
             Cell(label),
-            Cell(_percent(share.reference)),
-            Cell(_percent(share.predicted)),
-            Cell(_points(share.shift), _points_range(share.shift_interval)),
+            Cell(RATE.show(share.reference)),
+            Cell(RATE.show(share.predicted)),
+            Cell(RATE.show_number(share.shift), RATE.show_range(share.shift_interval)),
         )
         for group, shares in result.prevalence.groups.items()
         for label, share in shares.items()
@@ -193,8 +172,8 @@ def _prevalence_table(attribute: str, result: AttributeResult, report: FairnessR
     caption = f"How often each class is label and prediction, by {attribute}"
     if found.gap_p_value is not None:
         caption += (
-            f" (labels '{report.positive}' differ by {_points(found.gap)} points, by chance "
-            f"{_points(found.gap_null_mean)} on average, p {format_p_value(found.gap_p_value)})"
+            f" (labels '{report.positive}' differ by {RATE.show_number(found.gap)} points, by chance "
+            f"{RATE.show_number(found.gap_null_mean)} on average, p {show_p_value(found.gap_p_value)})"
         )
     return Table(caption, header, rows)
 
@@ -215,10 +194,10 @@ def _class_gaps_table(attribute: str, found: ClassGaps) -> Table:
         (
             Cell(label),
             Cell(GAPS[name].title),
-            Cell(format_gap(name, gap.value), _range_or(name, gap.interval)),
-            Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
-            Cell(format_p_value(gap.p_value)),
-            Cell(format_p_value(gap.p_value_holm)),
+            Cell(GAPS[name].show(gap.value), QUANTITIES[name].show_range(gap.interval)),
+            Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
+            Cell(show_p_value(gap.p_value)),
+            Cell(show_p_value(gap.p_value_holm)),
             Cell(gap.best or UNDEFINED),
             Cell(gap.worst or UNDEFINED),
         )
@@ -245,8 +224,8 @@ def _reliability_table(attribute: str, result: AttributeResult) -> Table:
             Cell(group),
             Cell(f"{found.low:.2f} to {found.high:.2f}"),
             Cell(f"{found.n:,}"),
-            Cell(_plain(found.confidence)),
-            Cell(_plain(found.outcome), _plain_range(found.interval, "")),
+            Cell(SCORE.show(found.confidence)),
+            Cell(SCORE.show(found.outcome), SCORE.show_range(found.interval, "")),
         )
         for group, curves in result.curves.items()
         for found in curves.reliability
@@ -257,21 +236,21 @@ def _reliability_table(attribute: str, result: AttributeResult) -> Table:
 
 def _gap_row(name: str, gap: GapResult) -> tuple[Cell, ...]:
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
-    limits = _range_or(name, gap.interval)
+    limits = QUANTITIES[name].show_range(gap.interval)
     return (
         Cell(GAPS[name].title, left_out),
         Cell(
-            format_gap(name, gap.value),
+            GAPS[name].show(gap.value),
             f"{limits}, biased" if limits and gap.interval_is_biased else limits,
         ),
-        Cell(_range_or(name, gap.interval_bias_corrected, UNDEFINED)),
-        Cell(format_gap(name, gap.null_mean), _range_or(name, gap.null_interval)),
-        Cell(format_p_value(gap.p_value)),
+        Cell(QUANTITIES[name].show_range(gap.interval_bias_corrected, UNDEFINED)),
+        Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
+        Cell(show_p_value(gap.p_value)),
         Cell(
-            format_p_value(gap.p_value_holm),
+            show_p_value(gap.p_value_holm),
             ""
             if gap.p_value_headline is None
-            else f"over attributes {format_p_value(gap.p_value_headline)}",
+            else f"over attributes {show_p_value(gap.p_value_headline)}",
         ),
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
@@ -279,35 +258,10 @@ def _gap_row(name: str, gap: GapResult) -> tuple[Cell, ...]:
 
 
 def _estimate_cell(metric: str, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
-    text, limits = format_metric(metric, estimate.value), _range_or(metric, estimate.interval)
+    text, limits = (
+        METRICS[metric].show(estimate.value),
+        QUANTITIES[metric].show_range(estimate.interval),
+    )
     if estimate.value is None and count_if_undefined and estimate.count is not None:
         return Cell(text, f"{estimate.count} {COUNTED[METRICS[metric].rests_on]}")
     return Cell(text, f"{limits} (W)" if estimate.interval_method == "wilson" else limits)
-
-
-def _range_or(name: str, limits: tuple[float, float] | None, otherwise: str = "") -> str:
-    return otherwise if limits is None else format_range(name, limits)
-
-
-def _count(count: int | None) -> str:
-    return UNDEFINED if count is None else f"{count:,}"
-
-
-def _plain(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.3f}"
-
-
-def _plain_range(limits: tuple[float, float] | None, otherwise: str) -> str:
-    return otherwise if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.1f}%"
-
-
-def _points(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.1f}"
-
-
-def _points_range(limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else f"{100 * limits[0]:.1f} to {100 * limits[1]:.1f}"

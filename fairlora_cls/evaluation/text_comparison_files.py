@@ -1,37 +1,20 @@
 """A comparison of texts on disk: comparison.json, comparison.md and comparison.html."""
 
-import json
 from pathlib import Path
 
-from fairlora_cls.evaluation.document import Document, Fact, Verdict
-from fairlora_cls.evaluation.markdown import render_markdown
-from fairlora_cls.evaluation.page import render_page
-from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.evaluation.document import VERDICTS, verdict
 from fairlora_cls.evaluation.summary import capitalised
-from fairlora_cls.evaluation.tables import Cell, Table
 from fairlora_cls.evaluation.text_comparison import TextComparison, TextDifference, TextPair
 from fairlora_cls.evaluation.text_results import TextMetric
-from fairlora_cls.evaluation.text_wording import (
-    format_distance,
-    format_limits,
-    format_score,
-    format_signed,
-)
-from fairlora_cls.evaluation.wording import SIGNIFICANCE, format_p_value
-from fairlora_cls.files import write_text
+from fairlora_cls.evaluation.wording import SIGNIFICANCE
+from fairlora_cls.presentation.document import Cell, Document, Fact, Part, Table, explain_method
+from fairlora_cls.presentation.numbers import show_p, show_p_value
+from fairlora_cls.presentation.writing import write_document
 
 
 def write_text_comparison(comparison: TextComparison, folder: str | Path) -> None:
     """Writes the files into `folder`, which is made; all contents are made before the first file."""
-    document = text_comparison_document(comparison)
-    text = json.dumps(comparison.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-    contents = {
-        "comparison.json": text + "\n",
-        "comparison.md": render_markdown(document),
-        "comparison.html": render_page(document),
-    }
-    for name, content in contents.items():
-        write_text(Path(folder) / name, content)
+    write_document(text_comparison_document(comparison), comparison.to_dict(), folder, "comparison")
 
 
 def describe_text_comparison(comparison: TextComparison) -> list[str]:
@@ -62,12 +45,15 @@ def text_comparison_document(comparison: TextComparison) -> Document:
             Fact("runs", comparison.runs),
             Fact("judged by", (metric.title,)),
         ),
-        summary=tuple(
-            _sentence(metric, pair, pair.overall[comparison.headline], "")
-            for pair in comparison.pairs
+        summary=(
+            " ".join(
+                _sentence(metric, pair, pair.overall[comparison.headline], "")
+                for pair in comparison.pairs
+            ),
         ),
+        verdicts_title=VERDICTS if comparison.pairs[0].gaps else "",
         verdicts=tuple(
-            Verdict(
+            verdict(
                 f"{pair.other} – {pair.reference}: {attribute}",
                 _kind(found[comparison.headline]),
                 _sentence(metric, pair, found[comparison.headline], attribute),
@@ -75,41 +61,42 @@ def text_comparison_document(comparison: TextComparison) -> Document:
             for pair in comparison.pairs
             for attribute, found in pair.gaps.items()
         ),
-        warnings=(),
-        figures=(),
-        sections=tuple(_section(comparison, pair) for pair in comparison.pairs[1:]),
-        overall_title=f"{comparison.pairs[0].other} – {comparison.pairs[0].reference}",
-        overall=_section(comparison, comparison.pairs[0]).tables,
-        attributes={},
-        method=_method(comparison),
+        parts=(
+            *(_part(comparison, pair) for pair in comparison.pairs),
+            explain_method(_method(comparison)),
+        ),
     )
 
 
-def _section(comparison: TextComparison, pair: TextPair) -> Section:
+def _part(comparison: TextComparison, pair: TextPair) -> Part:
     title = f"{pair.other} – {pair.reference}"
-    tables = [_table(f"Scores: {title}", comparison, pair, pair.overall, format_score)]
+    tables = [_table(f"Scores: {title}", comparison, pair, pair.overall, TextMetric.show)]
     tables += [
         _table(
-            f"Gaps between groups of {attribute}: {title}", comparison, pair, found, format_distance
+            f"Gaps between groups of {attribute}: {title}",
+            comparison,
+            pair,
+            found,
+            TextMetric.show_gap,
         )
         for attribute, found in pair.gaps.items()
     ]
-    return Section(pair.other, title, (), tuple(tables))
+    return Part(f"{title}: all numbers", tables=tuple(tables))
 
 
-def _table(caption, comparison, pair, differences, form) -> Table:
+def _table(caption, comparison, pair, differences, show) -> Table:
     header = ("Metric", pair.reference, pair.other, "Difference", "p", "p (Holm)")
     rows = tuple(
         (
             Cell(metric.title),
-            Cell(form(metric, found.reference)),
-            Cell(form(metric, found.other)),
+            Cell(show(metric, found.reference)),
+            Cell(show(metric, found.other)),
             Cell(
-                format_signed(metric, found.difference.value),
-                format_limits(metric, found.difference.interval),
+                metric.show_signed(found.difference.value),
+                metric.show_range(found.difference.interval),
             ),
-            Cell(format_p_value(found.p_value)),
-            Cell(format_p_value(found.p_holm)),
+            Cell(show_p_value(found.p_value)),
+            Cell(show_p_value(found.p_holm)),
         )
         for metric, found in ((comparison.metrics[name], d) for name, d in differences.items())
     )
@@ -121,23 +108,21 @@ def _sentence(metric: TextMetric, pair: TextPair, found: TextDifference, attribu
     subject = (
         f"The gap in {metric.title} between groups of {attribute}" if attribute else metric.title
     )
-    form = format_distance if attribute else format_score
+    show = metric.show_gap if attribute else metric.show
     if found.difference.value is None:
         return f"{capitalised(subject)} is undefined for {pair.other} or {pair.reference}."
     text = (
-        f"{capitalised(subject)} is {form(metric, found.other)} for {pair.other} and "
-        f"{form(metric, found.reference)} for {pair.reference}: a difference of "
-        f"{format_signed(metric, found.difference.value)}"
+        f"{capitalised(subject)} is {show(found.other)} for {pair.other} and "
+        f"{show(found.reference)} for {pair.reference}: a difference of "
+        f"{metric.show_signed(found.difference.value)}"
     )
     if found.difference.interval is not None:
-        text += f" (95% interval {format_limits(metric, found.difference.interval)})"
+        text += f" (95% interval {metric.show_range(found.difference.interval)})"
     if found.p_holm is None:
         return f"{text}."
-    p = format_p_value(found.p_holm)
-    p = f"p {p}" if p.startswith("<") else f"p = {p}"
     if _kind(found) == "evidence":
-        return f"{text}, which chance alone hardly explains ({p})."
-    return f"{text}, which chance alone can explain ({p})."
+        return f"{text}, which chance alone hardly explains ({show_p(found.p_holm)})."
+    return f"{text}, which chance alone can explain ({show_p(found.p_holm)})."
 
 
 def _kind(found: TextDifference) -> str:

@@ -1,8 +1,6 @@
 """A report on generated texts as a document: sentences, examples, tables and figures in order."""
 
-from fairlora_cls.evaluation.document import Document, Fact, Verdict
-from fairlora_cls.evaluation.plotting import ReportFigure
-from fairlora_cls.evaluation.sections import Excerpt, Section
+from fairlora_cls.evaluation.document import VERDICTS, report_parts, verdict
 from fairlora_cls.evaluation.text_results import TextExample, TextReport
 from fairlora_cls.evaluation.text_tables import (
     overall_text_tables,
@@ -12,10 +10,10 @@ from fairlora_cls.evaluation.text_tables import (
 from fairlora_cls.evaluation.text_wording import (
     describe_text_method,
     describe_texts_in_short,
-    format_score,
     headline_of,
 )
 from fairlora_cls.evaluation.wording import describe_gap, judge_attribute
+from fairlora_cls.presentation.document import Document, Excerpt, Fact, Part, ReportFigure
 
 LONGEST = 1500  # characters of a text that are shown
 
@@ -34,31 +32,32 @@ def text_document(report: TextReport, figures: list[ReportFigure]) -> Document:
     return Document(
         title="Fairness report: generated texts",
         facts=tuple(facts),
-        summary=tuple(describe_texts_in_short(report)),
+        summary=(" ".join(describe_texts_in_short(report)),),
+        verdicts_title=VERDICTS if report.attributes else "",
         verdicts=tuple(
-            Verdict(
+            verdict(
                 name, judge_attribute(result, headline.gap), describe_gap(name, result, headline)
             )
             for name, result in report.attributes.items()
         ),
-        warnings=report.warnings,
-        figures=tuple(figures),
-        sections=(*_own_sections(report), *report.sections),
-        overall_title="All texts",
-        overall=tuple(overall_text_tables(report)),
-        attributes={name: tuple(text_attribute_tables(report, name)) for name in report.attributes},
-        method=tuple(describe_text_method(report)),
+        parts=report_parts(
+            report.warnings,
+            figures,
+            (*_own_sections(report), *report.sections),
+            ("All texts", overall_text_tables(report)),
+            {name: text_attribute_tables(report, name) for name in report.attributes},
+            describe_text_method(report),
+        ),
     )
 
 
-def _own_sections(report: TextReport) -> list[Section]:
+def _own_sections(report: TextReport) -> list[Part]:
     """Shown like the sections that join a report; their values stand in report.json already."""
     sections = []
     if report.examples:
         metric = report.metrics[report.examples[0].ranked_by].title
         sections.append(
-            Section(
-                key="examples",
+            Part(
                 title="Texts to judge for yourself",
                 sentences=(
                     f"From the best, the middle and the worst by {metric}; where that is equal, by "
@@ -70,8 +69,7 @@ def _own_sections(report: TextReport) -> list[Section]:
         )
     if report.constant.answers:
         sections.append(
-            Section(
-                key="constant",
+            Part(
                 title="The constant answer",
                 sentences=(
                     "What a model would score that says this of every image stands beside the "
@@ -88,8 +86,7 @@ def _own_sections(report: TextReport) -> list[Section]:
         )
     if report.questions:
         sections.append(
-            Section(
-                key="questions",
+            Part(
                 title="Question by question",
                 sentences=("Corrected p counts the gaps of all questions shown here.",),
                 tables=tuple(question_tables(report)),
@@ -100,7 +97,7 @@ def _own_sections(report: TextReport) -> list[Section]:
 
 def _excerpt(report: TextReport, example: TextExample) -> Excerpt:
     metric = report.metrics[example.ranked_by]
-    score = f"{metric.title} {format_score(metric, example.score)}"
+    score = f"{metric.title} {metric.show(example.score)}"
     if metric.kind == "rate":
         score = f"{metric.title}, {'right' if example.score else 'wrong'}"
     return Excerpt(

@@ -10,11 +10,11 @@ from fairlora_cls.evaluation.figures import (
     drawn_groups,
     finish_rows,
 )
-from fairlora_cls.evaluation.plotting import COLOURS, ReportFigure, shortened
+from fairlora_cls.evaluation.plotting import COLOURS, shortened
 from fairlora_cls.evaluation.text_results import TextMetric, TextReport
-from fairlora_cls.evaluation.text_wording import format_distance, format_limits, format_score
 from fairlora_cls.evaluation.wording import judge
 from fairlora_cls.files import file_stem
+from fairlora_cls.presentation.document import ReportFigure
 
 DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
@@ -44,7 +44,7 @@ def _groups_figure(report: TextReport, attribute: str, name: str, file_name: str
     }
     title = f"{metric.title[0].upper()}{metric.title[1:]} by {attribute}"
     spoken = "; ".join(
-        f"{group} {format_score(metric, found.metrics[name].value)}"
+        f"{group} {metric.show(found.metrics[name].value)}"
         for group, found in list(groups.items())[:MOST_ROWS]
     )
     groups, remark = drawn_groups(groups, name)
@@ -64,7 +64,7 @@ def _groups_figure(report: TextReport, attribute: str, name: str, file_name: str
         axes.set_xlabel(f"{metric.title}{percent}{median}; dashed: all texts")
 
     labels = [(shortened(group), f"n = {found.n:,}") for group, found in groups.items()]
-    values = [format_score(metric, found.metrics[name].value) for found in groups.values()]
+    values = [metric.show(found.metrics[name].value) for found in groups.values()]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
 
 
@@ -78,8 +78,8 @@ def _gaps_figure(report: TextReport, attribute: str, file_name: str) -> ReportFi
     gaps = {name: gap for name, gap in gaps.items() if gap.null_interval is not None}
     title = f"Gaps between groups of {attribute}, beside chance"
     spoken = "; ".join(
-        f"{report.metrics[name].title} {format_distance(report.metrics[name], gap.value)}, by chance "
-        f"{format_limits(report.metrics[name], gap.null_interval)}"
+        f"{report.metrics[name].title} {report.metrics[name].show_gap(gap.value)}, by chance "
+        f"{report.metrics[name].show_range(gap.null_interval)}"
         for name, gap in gaps.items()
     )
 

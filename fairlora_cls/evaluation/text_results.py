@@ -14,11 +14,12 @@ from fairlora_cls.evaluation.results import (
     GroupResult,
     Limits,
 )
-from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.presentation.document import Section
+from fairlora_cls.presentation.numbers import Quantity
 
 
 @dataclass(frozen=True)
-class TextMetric:
+class TextMetric(Quantity):
     """What a metric is, and how the report treats it."""
 
     title: str
@@ -26,6 +27,10 @@ class TextMetric:
     better: str  # higher | lower
     kind: str  # rate (a text is right or wrong) | mean (of the texts' scores) | pooled (F1)
     is_fraction: bool  # every value lies in [0, 1]
+
+    @property
+    def unit(self) -> str:
+        return "rate" if self.kind == "rate" else "score"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from fairlora_cls.evaluation.metrics import equity_scaled
 from fairlora_cls.evaluation.results import AttributeResult, Controlled, Estimate, GapResult
-from fairlora_cls.evaluation.tables import MOST_COLUMNS, Cell, Table
+from fairlora_cls.evaluation.tables import MOST_COLUMNS
 from fairlora_cls.evaluation.text_results import (
     FindingShifts,
     QuestionResult,
@@ -11,13 +11,8 @@ from fairlora_cls.evaluation.text_results import (
     TextReport,
     equity_nouns,
 )
-from fairlora_cls.evaluation.text_wording import (
-    format_distance,
-    format_limits,
-    format_score,
-    format_signed,
-)
-from fairlora_cls.evaluation.wording import UNDEFINED, format_p_value
+from fairlora_cls.presentation.document import Cell, Table
+from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, show_p_value
 
 GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
 SHORT_GAP_HEADER = tuple(name for name in GAP_HEADER if name != "Bias-corrected")
@@ -38,7 +33,7 @@ def overall_text_tables(report: TextReport) -> list[Table]:
         (
             Cell(metric.title),
             _score_cell(metric, report.overall[name]),
-            Cell(_limits(metric, report.overall[name].interval_bias_corrected)),
+            Cell(metric.show_range(report.overall[name].interval_bias_corrected, UNDEFINED)),
             _median_cell(metric, report.overall[name]),
             *_constant_cells(report, name),
             Cell(f"{report.overall[name].count:,}"),
@@ -126,20 +121,20 @@ def _groups_table(report: TextReport, attribute: str, result: AttributeResult) -
 def _gap_row(metric: TextMetric, gap: GapResult, is_short: bool = False) -> tuple[Cell, ...]:
     """The cells of GAP_HEADER, or of SHORT_GAP_HEADER."""
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
-    limits = format_limits(metric, gap.interval)
+    limits = metric.show_range(gap.interval)
     headline = gap.p_value_headline
     return (
         Cell(metric.title, left_out),
         Cell(
-            format_distance(metric, gap.value),
+            metric.show_gap(gap.value),
             f"{limits}, biased" if limits and gap.interval_is_biased else limits,
         ),
-        *([] if is_short else [Cell(_limits(metric, gap.interval_bias_corrected))]),
-        Cell(format_distance(metric, gap.null_mean), format_limits(metric, gap.null_interval)),
-        Cell(format_p_value(gap.p_value)),
+        *([] if is_short else [Cell(metric.show_range(gap.interval_bias_corrected, UNDEFINED))]),
+        Cell(metric.show_gap(gap.null_mean), metric.show_range(gap.null_interval)),
+        Cell(show_p_value(gap.p_value)),
         Cell(
-            format_p_value(gap.p_value_holm),
-            "" if headline is None else f"over attributes {format_p_value(headline)}",
+            show_p_value(gap.p_value_holm),
+            "" if headline is None else f"over attributes {show_p_value(headline)}",
         ),
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
@@ -150,10 +145,10 @@ def _controlled_table(report: TextReport, attribute: str, controlled: Controlled
     rows = tuple(
         (
             Cell(metric.title),
-            Cell(format_distance(metric, gap.value)),
-            Cell(format_distance(metric, gap.null_mean), format_limits(metric, gap.null_interval)),
-            Cell(format_p_value(gap.p_value)),
-            Cell(format_p_value(gap.p_value_holm)),
+            Cell(metric.show_gap(gap.value)),
+            Cell(metric.show_gap(gap.null_mean), metric.show_range(gap.null_interval)),
+            Cell(show_p_value(gap.p_value)),
+            Cell(show_p_value(gap.p_value_holm)),
             Cell(f"{gap.strata:,}"),
             Cell(f"{gap.examples:,}"),
         )
@@ -174,12 +169,8 @@ def _equity_table(report: TextReport, attribute: str, result: AttributeResult) -
     rows = tuple(
         (
             Cell(titles[name].title),
-            Cell(_plain(score.value), _plain_limits(score)),
-            Cell(
-                UNDEFINED
-                if score.interval_bias_corrected is None
-                else "{:.3f} to {:.3f}".format(*score.interval_bias_corrected)
-            ),
+            Cell(SCORE.show(score.value), SCORE.show_range(score.interval)),
+            Cell(SCORE.show_range(score.interval_bias_corrected, UNDEFINED)),
         )
         for name, score in result.equity_scaled.items()
     )
@@ -194,8 +185,8 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
             Cell(group),
             Cell(f"{100 * share.reference:.1f}%"),
             Cell(f"{100 * share.generated:.1f}%"),
-            Cell(f"{100 * share.shift:+.1f}", _points(share.shift_interval)),
-            Cell(_plain(share.f1)),
+            Cell(f"{100 * share.shift:+.1f}", RATE.show_range(share.shift_interval)),
+            Cell(SCORE.show(share.f1)),
         )
         for finding in shifts.gaps
         for group, shares in shifts.groups.items()
@@ -210,10 +201,10 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
     gaps = tuple(
         (
             Cell(finding),
-            Cell(_hundredth(gap.value), _points(gap.interval)),
-            Cell(_hundredth(gap.null_mean), _points(gap.null_interval)),
-            Cell(format_p_value(gap.p_value)),
-            Cell(format_p_value(gap.p_value_holm)),
+            Cell(RATE.show_number(gap.value), RATE.show_range(gap.interval)),
+            Cell(RATE.show_number(gap.null_mean), RATE.show_range(gap.null_interval)),
+            Cell(show_p_value(gap.p_value)),
+            Cell(show_p_value(gap.p_value_holm)),
             Cell(gap.best or UNDEFINED),
             Cell(gap.worst or UNDEFINED),
         )
@@ -235,9 +226,9 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
 
 
 def _score_cell(metric: TextMetric, estimate: Estimate) -> Cell:
-    limits = format_limits(metric, estimate.interval)
+    limits = metric.show_range(estimate.interval)
     wilson = " (W)" if estimate.interval_method == "wilson" else ""
-    return Cell(format_score(metric, estimate.value), limits + wilson)
+    return Cell(metric.show(estimate.value), limits + wilson)
 
 
 def _median_cell(metric: TextMetric, estimate: TextEstimate) -> Cell:
@@ -254,26 +245,6 @@ def _constant_cells(report: TextReport, name: str) -> tuple[Cell, Cell]:
         return Cell(UNDEFINED), Cell(UNDEFINED)
     difference = score.difference
     return (
-        Cell(format_score(metric, score.value)),
-        Cell(format_signed(metric, difference.value), format_limits(metric, difference.interval)),
+        Cell(metric.show(score.value)),
+        Cell(metric.show_signed(difference.value), metric.show_range(difference.interval)),
     )
-
-
-def _limits(metric: TextMetric, limits: tuple[float, float] | None) -> str:
-    return format_limits(metric, limits) or UNDEFINED
-
-
-def _plain(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{value:.3f}"
-
-
-def _plain_limits(estimate: Estimate) -> str:
-    return "" if estimate.interval is None else "{:.3f} to {:.3f}".format(*estimate.interval)
-
-
-def _hundredth(value: float | None) -> str:
-    return UNDEFINED if value is None else f"{100 * value:.1f}"
-
-
-def _points(limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else f"{100 * limits[0]:.1f} to {100 * limits[1]:.1f}"

@@ -4,8 +4,8 @@ from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.evaluation.prediction_table import MISSING
 from fairlora_cls.evaluation.results import AttributeResult
 from fairlora_cls.evaluation.text_results import FindingShifts, TextReport
-from fairlora_cls.evaluation.text_wording import format_distance, format_score
-from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names, format_p_value, judge
+from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names, judge
+from fairlora_cls.presentation.numbers import show_p_value
 
 
 def describe_text_warnings(report: TextReport) -> list[str]:
@@ -59,8 +59,8 @@ def _constant_warnings(report: TextReport) -> list[str]:
         low, high = limits if metric.better == "higher" else (-limits[1], -limits[0])
         if low <= 0:
             told["worse" if high < 0 else "not shown to be better"].append(
-                f"{metric.title} {format_score(metric, report.overall[name].value)} (constant "
-                f"{format_score(metric, score.value)})"
+                f"{metric.title} {metric.show(report.overall[name].value)} (constant "
+                f"{metric.show(score.value)})"
             )
     return [
         f"The texts are {verdict} than one text for every image would be: {'; '.join(metrics)}."
@@ -129,15 +129,15 @@ def _shift_warnings(attribute: str, shifts: FindingShifts) -> list[str]:
 
 def _gap_warnings(report: TextReport, attribute: str, result: AttributeResult) -> list[str]:
     leads = [
-        f"{report.metrics[name].title} {format_distance(report.metrics[name], gap.value)} (by chance "
-        f"{format_distance(report.metrics[name], gap.null_mean)} on average, p "
-        f"{format_p_value(gap.p_value)})"
+        f"{report.metrics[name].title} {report.metrics[name].show_gap(gap.value)} (by chance "
+        f"{report.metrics[name].show_gap(gap.null_mean)} on average, p "
+        f"{show_p_value(gap.p_value)})"
         for name, gap in _gaps(report, result)
         if judge(gap) == "lead"
     ]
     chance = [
-        f"{report.metrics[name].title} {format_distance(report.metrics[name], gap.value)} (by chance "
-        f"{format_distance(report.metrics[name], gap.null_mean)} on average)"
+        f"{report.metrics[name].title} {report.metrics[name].show_gap(gap.value)} (by chance "
+        f"{report.metrics[name].show_gap(gap.null_mean)} on average)"
         for name, gap in _gaps(report, result)
         if judge(gap) == "chance"
     ]

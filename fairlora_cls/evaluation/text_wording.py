@@ -1,48 +1,14 @@
 """What do the numbers on texts mean, in sentences? The words that report.md and report.html share."""
 
-from collections.abc import Callable
-
-from fairlora_cls.evaluation.results import Limits
 from fairlora_cls.evaluation.summary import tell_gaps
-from fairlora_cls.evaluation.text_results import TextMetric, TextReport
-from fairlora_cls.evaluation.wording import UNDEFINED, Headline
-
-
-def format_score(metric: TextMetric, value: float | None) -> str:
-    """'53.5%' where each text is right or wrong, '0.535' for other scores."""
-    if value is None:
-        return UNDEFINED
-    return f"{100 * value:.1f}%" if metric.kind == "rate" else f"{value:.3f}"
-
-
-def format_distance(metric: TextMetric, value: float | None) -> str:
-    """A difference between two scores: '3.8 points', '0.038'."""
-    if value is None:
-        return UNDEFINED
-    return f"{100 * value:.1f} points" if metric.kind == "rate" else f"{value:.3f}"
-
-
-def format_signed(metric: TextMetric, value: float | None) -> str:
-    """`format_distance` with its sign."""
-    if value is None:
-        return UNDEFINED
-    return ("+" if value >= 0 else "−") + format_distance(metric, abs(value))
-
-
-def format_limits(metric: TextMetric, limits: Limits | None) -> str:
-    """The ends of an interval without a unit: '51.1 to 55.8'; '' where there is none."""
-    if limits is None:
-        return ""
-    low, high = (
-        f"{100 * limit:.1f}" if metric.kind == "rate" else f"{limit:.3f}" for limit in limits
-    )
-    return f"{low} to {high}".replace("-", "−")
+from fairlora_cls.evaluation.text_results import TextReport
+from fairlora_cls.evaluation.wording import Headline
+from fairlora_cls.presentation.numbers import UNDEFINED
 
 
 def headline_of(report: TextReport) -> Headline:
     """The gap that the report judges, in words."""
     metric = report.metrics[report.headline]
-    unit = " points" if metric.kind == "rate" else ""
     return Headline(
         gap=f"{report.headline}_gap",
         metric=report.headline,
@@ -51,19 +17,17 @@ def headline_of(report: TextReport) -> Headline:
         if_worse="the texts are worse for some groups",
         counted="texts",
         grouped="images",
-        planned="5 points" if unit else "0.05",
-        format_metric=_with(format_score, metric),
-        format_gap=_with(format_distance, metric),
-        format_range=lambda limits: format_limits(metric, limits) + unit,
+        planned="5 points" if metric.is_in_points else "0.05",
+        quantity=metric,
     )
 
 
 def describe_texts_in_short(report: TextReport) -> list[str]:
     """How good beside a constant answer, how fair, and how sure."""
     metric, estimate = report.metrics[report.headline], report.overall[report.headline]
-    text = f"Over {report.n:,} texts, {metric.title} is {format_score(metric, estimate.value)}"
+    text = f"Over {report.n:,} texts, {metric.title} is {metric.show(estimate.value)}"
     if estimate.interval is not None:
-        text += f" (95% interval {format_limits(metric, estimate.interval)})"
+        text += f" (95% interval {metric.show_range(estimate.interval)})"
     score = report.constant.scores.get(report.headline)
     if score is not None and score.value is not None:
         text += f"; {_beside_constant(report)}"
@@ -73,7 +37,7 @@ def describe_texts_in_short(report: TextReport) -> list[str]:
 def _beside_constant(report: TextReport) -> str:
     metric, score = report.metrics[report.headline], report.constant.scores[report.headline]
     limits = score.difference.interval
-    text = f"the same text for every image would score {format_score(metric, score.value)}"
+    text = f"the same text for every image would score {metric.show(score.value)}"
     if limits is None:
         return text
     low, high = limits if metric.better == "higher" else (-limits[1], -limits[0])
@@ -83,8 +47,8 @@ def _beside_constant(report: TextReport) -> str:
         reading = "the texts are worse than that"
     else:
         reading = "the texts are not shown to be better than that"
-    difference = format_signed(metric, score.difference.value)
-    return f"{text}: {reading} (difference {difference}, {format_limits(metric, limits)})"
+    difference = metric.show_signed(score.difference.value)
+    return f"{text}: {reading} (difference {difference}, {metric.show_range(limits)})"
 
 
 def describe_text_method(report: TextReport) -> list[str]:
@@ -134,7 +98,3 @@ def describe_text_method(report: TextReport) -> list[str]:
         "easy opponent. Its difference from the model is paired: both are drawn alike.",
         f"Random seed {report.seed}.",
     ]
-
-
-def _with(function: Callable, metric: TextMetric) -> Callable[[float | None], str]:
-    return lambda value: function(metric, value)

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions, read_predictions
-from fairlora_cls.evaluation.sections import Section
+from fairlora_cls.presentation.document import Section
 
 ARGMAX, FIXED, YOUDEN, SENSITIVITY = "argmax", "fixed", "youden", "sensitivity"
 SAME = "the judged images themselves"
@@ -171,7 +171,7 @@ def describe_operating_point(point: OperatingPoint) -> str:
 def operating_point_section(point: OperatingPoint) -> Section:
     """The report's part on the operating point."""
     sentences = (describe_operating_point(point),)
-    return Section("operating_point", "Operating point", sentences, values=asdict(point))
+    return Section("Operating point", sentences, key="operating_point", values=asdict(point))
 
 
 def _validation_scores(

@@ -3,11 +3,12 @@
 The same words go into report.json (warnings), report.md and report.html.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fairlora_cls.evaluation.metrics import GAPS, HEADLINE_GAP, METRICS
+from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS, QUANTITIES
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport, GapResult
+from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
 
 SIGNIFICANCE = 0.05
 LEADING_GAPS = (  # those that figures and warnings show; the tables show all
@@ -18,7 +19,6 @@ LEADING_GAPS = (  # those that figures and warnings show; the tables show all
     "equalized_odds_difference",
     "demographic_parity_difference",
 )
-UNDEFINED = "–"
 COUNTED = {  # `Metric.rests_on` in words
     "examples": "examples",
     "positives": "examples of the positive class",
@@ -42,9 +42,7 @@ class Headline:
     counted: str  # what the metric is averaged over: "examples"
     grouped: str  # what the size of a group counts: "examples"
     planned: str  # the gap that studies are planned for: "5 points"
-    format_metric: Callable[[float | None], str]
-    format_gap: Callable[[float | None], str]
-    format_range: Callable[[tuple[float, float] | None], str]  # of a gap, with its unit
+    quantity: Quantity  # shows the metric and its gaps
 
 
 ACCURACY = Headline(
@@ -56,42 +54,8 @@ ACCURACY = Headline(
     counted="examples",
     grouped="examples",
     planned="5 points",
-    format_metric=lambda value: format_metric("accuracy", value),
-    format_gap=lambda value: format_gap(HEADLINE_GAP, value),
-    format_range=lambda limits: f"{format_range(HEADLINE_GAP, limits)} points",
+    quantity=METRICS["accuracy"],
 )
-
-
-def format_metric(metric: str, value: float | None) -> str:
-    """'53.5%' for a rate of examples, '0.812' for what is computed from probabilities."""
-    if value is None:
-        return UNDEFINED
-    return f"{value:.3f}" if _is_score(metric) else f"{100 * value:.1f}%"
-
-
-def format_gap(gap: str, value: float | None) -> str:
-    """'3.8 points' for rates, '0.041' for scores and ratios."""
-    if value is None:
-        return UNDEFINED
-    if GAPS[gap].kind == "ratio" or _is_score(GAPS[gap].metrics[0]):
-        return f"{value:.3f}"
-    return f"{100 * value:.1f} points"
-
-
-def format_range(name: str, limits: tuple[float, float] | None) -> str:
-    """The limits of an interval of a metric or gap, without units: '51.1 to 55.8'."""
-    if limits is None:
-        return UNDEFINED
-    score = GAPS[name].kind == "ratio" if name in GAPS else False
-    score = score or _is_score(GAPS[name].metrics[0] if name in GAPS else name)
-    low, high = (f"{limit:.3f}" if score else f"{100 * limit:.1f}" for limit in limits)
-    return f"{low} to {high}"
-
-
-def format_p_value(value: float | None) -> str:
-    if value is None:
-        return UNDEFINED
-    return "< 0.001" if value < 0.001 else f"{value:.3f}" if value < 0.1 else f"{value:.2f}"
 
 
 def judge(gap: GapResult) -> str:
@@ -132,12 +96,12 @@ def describe_larger_groups(result: AttributeResult, headline: Headline) -> str:
     text = (
         f"Among the groups of {larger.minimum} {headline.grouped} or more (without "
         f"{enumerate_names(larger.left_out)}) {headline.noun} differs by "
-        f"{headline.format_gap(larger.value)} (best: {best}; worst: {worst}), by chance "
-        f"{headline.format_gap(larger.null_mean)} on average (p {_equals(larger.p_value)}"
+        f"{headline.quantity.show_gap(larger.value)} (best: {best}; worst: {worst}), by chance "
+        f"{headline.quantity.show_gap(larger.null_mean)} on average ({show_p(larger.p_value)}"
     )
     if shown_by_larger_groups(result, headline.gap):
         return (
-            f"{text}; corrected for the attributes compared, p {_equals(larger.p_value_headline)}): "
+            f"{text}; corrected for the attributes compared, {show_p(larger.p_value_headline)}): "
             f"this is evidence that {headline.if_worse}, which the few {headline.grouped} of the "
             "small ones hide."
         )
@@ -159,11 +123,11 @@ def describe_overall(report: FairnessReport) -> str:
     if accuracy.value is None:
         return "How well the model does for all examples together is not published."
     text = (
-        f"The model is right for {format_metric('accuracy', accuracy.value)} of "
+        f"The model is right for {METRICS['accuracy'].show(accuracy.value)} of "
         f"{report.n:,} test examples{_interval_text('accuracy', accuracy.interval)}"
     )
     if auroc.value is not None:
-        value = format_metric("auroc", auroc.value)
+        value = METRICS["auroc"].show(auroc.value)
         text += f"; its AUROC is {value}{_interval_text('auroc', auroc.interval)}"
     return text + "."
 
@@ -178,33 +142,33 @@ def describe_gap(attribute: str, result: AttributeResult, headline: Headline = A
     compared = len(result.groups) - len(gap.undefined_groups)
     text = (
         f"Across {compared} groups of {attribute}, {headline.noun} differs by "
-        f"{headline.format_gap(gap.value)} ({name_extremes(result, headline)})."
+        f"{headline.quantity.show_gap(gap.value)} ({name_extremes(result, headline)})."
     )
     if gap.p_value is None:
         return text
     text += (
         f" If all groups were {headline.if_equal}, groups of these sizes would still differ by "
-        f"{headline.format_gap(gap.null_mean)} on average, and 95% of the time by "
-        f"{headline.format_range(gap.null_interval)}"
+        f"{headline.quantity.show_gap(gap.null_mean)} on average, and 95% of the time by "
+        f"{headline.quantity.show_gap_range(gap.null_interval)}"
     )
-    raw, corrected = _equals(gap.p_value), _equals(_corrected(gap))
+    raw, corrected = show_p(gap.p_value), show_p(_corrected(gap))
     verdict = judge(gap)
     if shown_by_larger_groups(result, headline.gap):
-        text += f" (p {raw}): over all groups, chance alone could explain this gap."
+        text += f" ({raw}): over all groups, chance alone could explain this gap."
     elif verdict == "chance":
         text += (
-            f": chance alone can explain this gap (p {raw}), so by itself it is no evidence that "
+            f": chance alone can explain this gap ({raw}), so by itself it is no evidence that "
             "the model treats the groups differently, nor that it treats them alike."
         )
     elif verdict == "lead":
         text += (
-            f": by itself this gap would be unusual (p {raw}), but not among the attributes compared "
-            f"here (corrected p {corrected}), so it is a lead for new data and not yet evidence."
+            f": by itself this gap would be unusual ({raw}), but not among the attributes compared "
+            f"here (corrected {corrected}), so it is a lead for new data and not yet evidence."
         )
     else:
         text += (
-            f": chance alone hardly explains this gap (p {raw}; corrected for the attributes "
-            f"compared, p {corrected}), so it is evidence that {headline.if_worse}."
+            f": chance alone hardly explains this gap ({raw}; corrected for the attributes "
+            f"compared, {corrected}), so it is evidence that {headline.if_worse}."
         )
     parts = (text, describe_larger_groups(result, headline), describe_power(gap, headline))
     return " ".join(part for part in parts if part)
@@ -220,7 +184,7 @@ def describe_power(gap: GapResult, headline: Headline) -> str:
     else:
         text = (
             f"With groups of these sizes a true gap is found with 80% probability only from "
-            f"{headline.format_gap(power.detectable)} on, if {power.lagging or 'one group'} lags"
+            f"{headline.quantity.show_gap(power.detectable)} on, if {power.lagging or 'one group'} lags"
         )
     if power.needed_per_group:
         text += (
@@ -308,12 +272,7 @@ def name_extremes(result: AttributeResult, headline: Headline) -> str:
 
 def _group_value(result: AttributeResult, group: str, headline: Headline) -> str:
     estimate = result.groups[group].metrics[headline.metric]
-    return f"{group} {headline.format_metric(estimate.value)}"
-
-
-def _equals(p_value: float | None) -> str:
-    text = format_p_value(p_value)
-    return text if text.startswith("<") else f"= {text}"
+    return f"{group} {headline.quantity.show(estimate.value)}"
 
 
 def _rounded(count: int) -> str:
@@ -323,11 +282,7 @@ def _rounded(count: int) -> str:
 
 
 def _interval_text(metric: str, limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else f" (95% interval {format_range(metric, limits)})"
-
-
-def _is_score(metric: str) -> bool:
-    return "probabilities" in METRICS[metric].reads
+    return "" if limits is None else f" (95% interval {QUANTITIES[metric].show_range(limits)})"
 
 
 def enumerate_names(names: Iterable[str], of_more: str = "more groups") -> str:

@@ -1,0 +1,109 @@
+"""What a page says, apart from how it looks: sentences, figures and tables, in reading order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and, below it in small print, its interval or a remark."""
+
+    text: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text only; the first column names the row."""
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class ReportFigure:
+    """One drawn figure: SVG text for the page, and the bytes of its PNG."""
+
+    attribute: str
+    title: str
+    alternative_text: str
+    file_name: str
+    svg: str
+    png: bytes
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """Texts to be read side by side, each under a label."""
+
+    heading: str
+    texts: tuple[tuple[str, str], ...]  # (label, text)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands under one heading; without a title, it goes on from what is above."""
+
+    title: str
+    sentences: tuple[str, ...] = ()  # a paragraph each
+    points: tuple[str, ...] = ()  # of a list
+    figures: tuple[ReportFigure, ...] = ()
+    excerpts: tuple[Excerpt, ...] = ()
+    tables: tuple[Table, ...] = ()
+    is_method: bool = False  # how the numbers are made: in smaller print
+
+
+@dataclass(frozen=True)
+class Section(Part):
+    """A part that joins a report: report.json holds `values` under `key`."""
+
+    key: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A few words below the title, and the names that follow them."""
+
+    words: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one gap, or one difference, says."""
+
+    title: str
+    kind: str  # how it is marked: evidence | lead | chance | untested
+    badge: str  # the same in words
+    text: str
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole page. `verdicts_title` may be blank."""
+
+    title: str
+    facts: tuple[Fact, ...]
+    summary: tuple[str, ...]  # paragraphs
+    verdicts: tuple[Verdict, ...]
+    parts: tuple[Part, ...]
+    verdicts_title: str = ""
+
+    @property
+    def figures(self) -> tuple[ReportFigure, ...]:
+        return tuple(figure for part in self.parts for figure in part.figures)
+
+
+def list_notes(notes: tuple[str, ...]) -> Part:
+    """What a reader must know first; it has a fixed title, so that it is found on every page."""
+    return Part("Before you trust these numbers", points=notes)
+
+
+def explain_method(paragraphs: tuple[str, ...]) -> Part:
+    """The last part of every page."""
+    return Part("How these numbers are made", paragraphs, is_method=True)
