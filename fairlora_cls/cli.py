@@ -418,8 +418,8 @@ def _recipe_values(
     values = recipe_values(recipe) if recipe else {}
     for shortcut in (
         _data_values(data, allow_urls),
-        {"model": {"backbone": model}} if model else {},
-        {"objective": {"method": method}} if method else {},
+        {"model": {"backbone": model}} if model is not None else {},
+        {"objective": {"method": method}} if method is not None else {},
         _mutual_information_values(mutual_information),
     ):
         values = merge(values, shortcut)

@@ -119,7 +119,7 @@ class LoraSection(Section):
 
 
 class ModelSection(Section):
-    backbone: str = "miniature"  # 'miniature', a local folder or a Hub name
+    backbone: str = Field("miniature", min_length=1)  # 'miniature', a local folder or a Hub name
     max_pixels: Positive = 200704  # px² of a resized image, where the backbone follows a budget
     rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
     pooling: Literal["last", "mean", "first"] = "last"
