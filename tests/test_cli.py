@@ -59,6 +59,11 @@ def test_no_verb_shows_the_help(cli):
     assert "Usage" in "".join(cli()[1:])
 
 
+# A cohort drawn in a moment, where the fault is found after the data.
+FEW = [
+    part for name in ("train", "validation", "test") for part in ("--set", f"data.options.{name}=9")
+]
+
 BAD_INPUT = [
     (["train", "nowhere.yaml"], "no recipe 'nowhere.yaml'"),
     (["train", "--method", "hybird"], "there is no method 'hybird'; did you mean 'hybrid'"),
@@ -66,8 +71,8 @@ BAD_INPUT = [
     (["train", "--data", "ham10000:nowhere"], "no folder 'nowhere'"),
     (["train", "--data", "ham10000"], "needs its folder or file"),
     (["train", "--data", "table:nowhere", "--set", "data.sensitive=[sex]"], "no file or folder"),
-    (["train", "--model", "nowhere/model"], "cannot be loaded"),
-    (["train", "--set", "model.lora.targets=[q_prj]"], "did you mean 'q_proj'"),
+    (["train", "--model", "nowhere/model", *FEW], "cannot be loaded"),
+    (["train", "--set", "model.lora.targets=[q_prj]", *FEW], "did you mean 'q_proj'"),
     (["train", "--resume", "--overwrite"], "give one of them"),
     (["train", "--method", ""], "there is no method ''"),
     (["train", "--model", ""], "model.backbone"),
@@ -79,10 +84,13 @@ BAD_INPUT = [
     (["recipes", "copy", "quickstart", "--output", "/dev/null/q.yaml"], "is a file"),
     (["ablate", "ablations/glaucoma_lambda", "--quick", "--output", "/dev/null/a"], "is a file"),
     (["train", "--set", "seed=4294967296"], "seed"),
-    (["train", "--set", "data.sensitive=[sexx]"], "no attribute 'sexx'; did you mean 'sex'"),
+    (["train", "--set", "data.sensitive=[sexx]", *FEW], "no attribute 'sexx'; did you mean 'sex'"),
     (["train", "--mutual-information", "race"], "--mutual-information 'race' is not ATTRIBUTE=λ"),
     (["check", "--mutual-information", "race="], "--mutual-information 'race=' is not ATTRIBUTE=λ"),
-    (["train", "--mutual-information", "rase=0.2"], "no attribute 'rase'; did you mean 'race'"),
+    (
+        ["train", "--mutual-information", "rase=0.2", *FEW],
+        "no attribute 'rase'; did you mean 'race'",
+    ),
     (["evaluate", "nowhere"], "nowhere"),
     (["predict", "nowhere", "x.png"], "not a run folder"),
     (["predict", "nowhere"], "one of the two"),

@@ -141,7 +141,8 @@ def test_tensorboard_gets_the_curves(cohort, tmp_path, display):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp32"])
 def test_precisions_run(cohort, tmp_path, display, precision):
-    found = run.train(recipe(cohort, precision=precision), tmp_path / "r", display)
+    few = recipe(cohort, "data.limit=8", precision=precision)  # many CPUs have no units for bf16
+    found = run.train(few, tmp_path / "r", display)
     assert found.state["status"] == "complete"
 
 
