@@ -292,10 +292,11 @@ def _cut(generator: np.random.Generator, data: bytes) -> bytes:
 
 
 def _flip(generator: np.random.Generator, data: bytes) -> bytes:
-    place = at(generator, data)
-    return (
-        data[:place] + bytes([data[place] ^ (1 << int(generator.integers(8)))]) + data[place + 1 :]
-    )
+    flipped, place = bytearray(data), at(generator, data)
+    flipped[place : place + 1] = [
+        byte ^ (1 << int(generator.integers(8))) for byte in data[place : place + 1]
+    ]
+    return bytes(flipped)
 
 
 def inserted(*pieces: bytes) -> Callable[[np.random.Generator, bytes], bytes]:
