@@ -334,4 +334,4 @@ def _other_verbs(
         raise AssertionError(f"{names} {arguments[3:]}: {error}") from error
 
 
-KIND = Kind(prepare=lambda folder: folder, case=case, short=40, heavy=550)
+KIND = Kind(prepare=lambda folder: folder, case=case, short=30, heavy=550)

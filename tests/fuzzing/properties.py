@@ -376,4 +376,4 @@ def case(base: Path, generator: np.random.Generator, folder: Path, applied: list
     PROPERTIES[name](generator, make_sheet(generator), folder)
 
 
-KIND = Kind(prepare=lambda folder: folder, case=case, short=16, heavy=200)
+KIND = Kind(prepare=lambda folder: folder, case=case, short=10, heavy=200)
