@@ -1,0 +1,1 @@
+"""Inputs broken at random, by seed: what must hold of every verb, whatever it is given."""
