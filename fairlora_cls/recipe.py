@@ -21,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -77,10 +78,29 @@ Name = Annotated[str, AfterValidator(_safe_name)]
 GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 
 
+def _types_in(annotation: Any) -> set[Any]:
+    """The plain types that an annotation is made of."""
+    return {annotation}.union(*map(_types_in, get_args(annotation)))
+
+
 class Section(BaseModel):
     """A part of the recipe: unknown keys are refused, values cannot change afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """Pydantic by itself takes true for 1."""
+        allowed = _types_in(cls.model_fields[info.field_name].annotation)
+        given = value.values() if isinstance(value, Mapping) else [value]
+        if (
+            allowed & {int, float}
+            and bool not in allowed
+            and any(isinstance(v, bool) for v in given)
+        ):
+            raise ValueError("true and false are no numbers")
+        return value
 
 
 class DataSection(Section):

@@ -57,3 +57,10 @@ def test_every_source_and_option_is_documented():
         if not name.startswith("simulated"):
             assert f"`{name}`" in text
             assert all(f"`{option}`" in text for option in dataset_options(name)), name
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b"])
+@pytest.mark.parametrize("source", [name for name, row in DATASETS.items() if row.needs_path])
+def test_a_path_that_no_file_can_have(source, name):
+    with pytest.raises(InputError, match="no possible path"):
+        load_splits(source, Path(name), {})

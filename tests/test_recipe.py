@@ -373,3 +373,24 @@ def test_a_backbone_s_folder_is_kept_from_the_root_on(tmp_path, monkeypatch):
     assert backbone("mine") == backbone("./mine/") == str(tmp_path / "mine")
     for other in ("miniature", "Qwen/Qwen2.5-VL-7B-Instruct", "nowhere/mine"):
         assert backbone(other) == other
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "training.epochs=true",
+        "seed=false",
+        "training.learning_rate=true",
+        "data.limit=true",
+        "objective.penalties={gap: true}",
+        "report.threshold=true",
+    ],
+)
+def test_a_truth_value_is_no_number(override):
+    with pytest.raises(InputError, match=override.split("=")[0]):
+        build_recipe({}, [override])
+
+
+def test_truth_values_stay_where_they_belong():
+    recipe = build_recipe({}, ["training.gradient_checkpointing=true", "report.probes=false"])
+    assert (recipe.training.gradient_checkpointing, recipe.report.probes) == (True, False)

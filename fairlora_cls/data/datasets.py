@@ -162,4 +162,17 @@ def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> S
         raise InputError("; ".join(problems))
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
+    if path is not None:
+        require_possible(path)
     return DATASETS[source].load(path, **values)
+
+
+def require_possible(path: Path) -> None:
+    """Raise InputError for a path that no file can have: too long a name, or a NUL in it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        return  # which the loader says in its own words
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InputError(f"'{str(path)[:80]}…' is no possible path ({reason}).") from error
