@@ -106,6 +106,10 @@ def test_blanks_that_tell_the_label_are_said():
     assert len(finding.examples) == 100
     (finding,) = find_telling_blanks(examples, homes, ["sex"], [], ["no", "yes"], seed=1)
     assert "Naming sex in data.sensitive" in finding.message
+    many = [None if sex is None else f"s{i}" for i, sex in enumerate(sexes)]
+    examples, homes, _ = cohort(400, many)
+    (finding,) = find_telling_blanks(examples, homes, ["sex"], ["sex"], ["no", "yes"], seed=1)
+    assert "is not known" in finding.message
     # Blanks that are as frequent in either class say nothing.
     even = [None if i % 10 < 2 else "F" for i in range(400)]
     examples, homes, _ = cohort(400, even)

@@ -114,8 +114,10 @@ def find_telling_blanks(
             continue
         complete = ~np.any(list(blank.values()), axis=0)
         columns = _encode_people(examples, people)
-        rest = _fit_rows(name, columns, examples, homes, complete, len(classes), seed)
-        known = "is not known" if rest.auroc is None else f"is {rest.auroc:.2f}"
+        known = "is not known"
+        if columns.shape[1]:  # none of an attribute with too many values
+            rest = _fit_rows(name, columns, examples, homes, complete, len(classes), seed)
+            known = known if rest.auroc is None else f"is {rest.auroc:.2f}"
         kept = ~np.any([blank[n] for n in people if n in sensitive] or [~everyone], axis=0)
         if name in sensitive:
             drop = "data.missing_groups=drop"
