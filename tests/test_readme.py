@@ -37,13 +37,14 @@ COMMANDS = commands(README)
 OUTSIDE = ("Qwen/", "fairvlmed", "/path", "your")  # name a model or data that is not here
 
 
-SMALL = [f"data.options.{split}=24" for split in ("train", "validation", "test")]  # of --quick
+# Of simulated cohorts: drawing the whole one takes most of a minute, and `limit` keeps 24 of each.
+SMALL = [f"data.options.{split}=24" for split in ("train", "validation", "test")]
 GRID = ["data.limit=24", "grid.seed=[42]", "grid.objective.gap_weight=[0,1]"]
 
 
 def quick(words):
     more = {"train": QUICK, "ablate": [part for text in GRID for part in ("--set", text)]}
-    draws = "--quick" in words or (words[0] == "train" and "writer.yaml" in words)
+    draws = "--quick" in words or (words[0] == "train" and "--data" not in words)
     small = [part for text in SMALL for part in ("--set", text)] if draws else []
     return [*words, *more.get(words[0], []), *small]
 

@@ -19,7 +19,9 @@ COMBINING = re.compile(r"\s*[|;,/+&]\s*|\s+and\s+")  # between the labels of one
 def name_classes(named: Sequence[str], counts: Mapping[str, int]) -> tuple[str, ...]:
     """The classes that the user names (data.options.classes), where `counts` has all labels.
 
-    Raises InputError for one that is blank, stands twice, or is no label of any row.
+    A class without a row is kept: a cohort to evaluate on may lack the disease, and training refuses
+    it by itself. Raises InputError for one that is blank or stands twice, and where neither all
+    classes nor all labels have a partner: the two are written in different ways.
     """
     names = tuple(recorded(name) or "" for name in named)
     if "" in names or len(set(names)) < len(names):
@@ -28,7 +30,7 @@ def name_classes(named: Sequence[str], counts: Mapping[str, int]) -> tuple[str, 
             "'not known'."
         )
     unseen = [name for name in names if name not in counts]
-    if unseen:
+    if unseen and set(counts) - set(names):
         seen = sorted(counts)
         shown = ", ".join(seen[:20]) + (", …" if len(seen) > 20 else "")
         raise InputError(
