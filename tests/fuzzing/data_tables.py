@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,9 @@ SHEETS = (
 )  # fmt: skip
 
 
+BREAK = re.compile(r"\s*[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+\s*")  # one space in a name
+
+
 def read_table_plainly(data: bytes) -> dict[str, dict[str, Any]]:
     """Id → what the table says of an example. Raises UnclearError for a table to be refused."""
     header, rows = read_plainly(data, ",")
@@ -130,7 +134,7 @@ def read_table_plainly(data: bytes) -> dict[str, dict[str, Any]]:
             "unit": recorded(cells.get("patient", "")),
             "split": cells.get("split", "").strip().lower(),
             "attributes": {
-                column: recorded(cell)
+                column: recorded(BREAK.sub(" ", cell))
                 for column, cell in cells.items()
                 if column not in USED and not _unnamed(column)
             },

@@ -120,7 +120,7 @@ class Sheet:
         return replace(
             self,
             header=tuple(self.header[p] for p in places),
-            rows=tuple(tuple(row[p] for p in places) for row in self.rows),
+            rows=tuple(tuple(row[p] for p in places if p < len(row)) for row in self.rows),
         )
 
 
