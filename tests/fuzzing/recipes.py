@@ -101,6 +101,8 @@ def _put(section: str | None, key: str, *choices: Any) -> Callable:
     def apply(generator: np.random.Generator, values: Values) -> Values:
         values = copy.deepcopy(values)
         inner = values.setdefault(section, {}) if section else values
+        if not isinstance(inner, dict):  # an earlier mutation put something else there
+            inner = values[section] = {}
         inner[key] = one(generator, choices)
         return values
 
