@@ -1,6 +1,7 @@
 """Generative runs, whole: texts that do not depend on batches, kills or a second reading."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,9 +12,10 @@ from fairlora_cls import generation, run, saved_run
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.generations import read_generations
 from fairlora_cls.generation import GENERATE
-from fairlora_cls.recipe import build_recipe
+from fairlora_cls.plain_yaml import parse_yaml
+from fairlora_cls.recipe import build_recipe, recipe_digest
 from fairlora_cls.run_data import load_run_data
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.run_folder import split_predictions, update_state
 from fairlora_cls.shared_parts import SharedParts
 
 
@@ -92,12 +94,12 @@ def test_the_weight_of_a_dependence_rises_with_the_steps(written):
 @pytest.mark.parametrize("size", [1, 16])
 def test_texts_do_not_depend_on_the_batch(written, size, tmp_path, display):
     folder, _ = written
+    run = tmp_path / "run"
+    shutil.copytree(folder, run)
     text = (folder / "recipe.yaml").read_text().replace("batch_size: 4", f"batch_size: {size}")
-    try:
-        (folder / "recipe.yaml").write_text(text)
-        saved_run.evaluate(folder, display, output=tmp_path / "e")
-    finally:
-        (folder / "recipe.yaml").write_text(text.replace(f"batch_size: {size}", "batch_size: 4"))
+    (run / "recipe.yaml").write_text(text)
+    update_state(run, recipe_digest=recipe_digest(parse_yaml(text, "the recipe")))
+    saved_run.evaluate(run, display, output=tmp_path / "e")
     assert (tmp_path / "e" / "predictions.jsonl").read_text().splitlines() == lines(folder)
 
 
