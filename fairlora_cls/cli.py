@@ -410,8 +410,7 @@ def _recipe_values(
     mutual_information: str | None,
 ) -> dict[str, Any]:
     """The recipe file's values under those of the short options."""
-    from fairlora_cls.recipe import merge
-    from fairlora_cls.run_folder import recipe_values
+    from fairlora_cls.recipe import merge, recipe_values
 
     values = recipe_values(recipe) if recipe else {}
     for shortcut in (
