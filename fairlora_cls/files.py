@@ -10,7 +10,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -24,10 +24,11 @@ except ImportError:  # Windows: as a disk that knows no locks
 
 from fairlora_cls.errors import InputError
 
+MOST_TRIES = 100  # to make a draft
 LONGEST_NAME = 60  # bytes of a part of a file name that is made of a name in the data
 DRAFT = re.compile(r"\.[0-9a-f]{12}\.draft")
-# In a draft's folder: its lock, what is written, what stood in its place.
-HELD, NEW, OLD = "held", "new", "old"
+# In a draft's folder: its lock before and after it is held, what is written, what stood in its place.
+UNHELD, HELD, NEW, OLD = "unheld", "held", "new", "old"
 DAY = 24 * 60 * 60  # seconds after which a draft that nobody could lock is nobody's
 OTHER_OUTPUT = "name another place with --output"
 OTHER_CACHE = "set FAIRLORA_CACHE to another folder"
@@ -42,18 +43,29 @@ def draft_beside(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers_once(path.parent.absolute())
-    folder = path.parent / f".{uuid4().hex[:12]}.draft"
-    folder.mkdir()
-    try:
-        with (folder / "unheld").open("wb") as lock:
-            with suppress(OSError):  # a disk that knows no locks: age tells there what is left over
-                _lock(lock)
-                # Only now it has its name: who can lock a file of this name knows of a death.
-                os.rename(folder / "unheld", folder / HELD)
-            (folder / NEW).mkdir()
+    folder, lock = _new_draft(path.parent)
+    with lock:
+        try:
             yield folder / NEW / path.name
-    finally:
-        _clear(folder)
+        finally:
+            _clear(folder)
+
+
+def _new_draft(place: Path) -> tuple[Path, IO[bytes]]:
+    """A draft's folder and its open lock."""
+    for _ in range(MOST_TRIES):
+        folder = place / f".{uuid4().hex[:12]}.draft"
+        folder.mkdir()
+        # One who looks for leftovers may take it for such until it is held.
+        with suppress(FileNotFoundError), ExitStack() as opened:
+            lock = opened.enter_context((folder / UNHELD).open("wb"))
+            if _lock(lock) is None:  # else age must tell whether it is left over
+                # It has this name only once it is held: who can lock such a file knows of a death.
+                os.rename(folder / UNHELD, folder / HELD)
+            (folder / NEW).mkdir()
+            opened.pop_all()
+            return folder, lock
+    raise OSError(errno.ENOENT, f"What is made in '{place}' is deleted at once")
 
 
 def remove_leftovers(place: Path) -> None:
@@ -75,10 +87,13 @@ def remove_leftovers(place: Path) -> None:
             except FileNotFoundError:
                 if time.time() - folder.stat().st_mtime > DAY:
                     _clear(folder)
+                elif not (folder / NEW).exists():  # where its process lives, it makes another
+                    (folder / UNHELD).unlink(missing_ok=True)
+                    folder.rmdir()
                 continue
             with lock:
-                _lock(lock)
-                _clear(folder)
+                if _lock(lock) is None:
+                    _clear(folder)
 
 
 # One listing for all that a process writes into a folder: that of a cache may hold 100,000 files.
@@ -101,12 +116,16 @@ def _clear(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lock(file: IO[bytes]) -> None:
-    """Lock an open file until it is closed or its process dies. Raises OSError where another holds
-    it, or the disk knows no locks."""
+def _lock(file: IO[bytes]) -> OSError | None:
+    """Lock an open file until it is closed or its process dies. None, or why it cannot be: another
+    holds it, or the disk knows no locks."""
     if fcntl is None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error
+    return None
 
 
 @contextmanager
@@ -117,12 +136,8 @@ def hold(path: Path, refusal: str) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as lock:
-        try:
-            _lock(lock)
-        except (BlockingIOError, PermissionError):
-            raise InputError(refusal) from None
-        except OSError:
-            pass
+        if isinstance(_lock(lock), BlockingIOError | PermissionError):
+            raise InputError(refusal)
         yield
 
 

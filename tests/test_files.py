@@ -115,6 +115,8 @@ def test_leftovers_are_removed_and_nothing_else(tmp_path):
         (tmp_path / name / "new").mkdir(parents=True)
     (tmp_path / ".aaaaaaaaaaaa.draft" / "held").touch()
     os.utime(tmp_path / ".bbbbbbbbbbbb.draft", (0, 0))
+    (tmp_path / ".eeeeeeeeeeee.draft").mkdir()
+    (tmp_path / ".eeeeeeeeeeee.draft" / "unheld").touch()
     (tmp_path / ".dddddddddddd.draft").symlink_to(tmp_path / "elsewhere")
     remove_leftovers(tmp_path)
     kept += [".cccccccccccc.draft", ".dddddddddddd.draft"]
@@ -195,6 +197,25 @@ def test_a_folder_comes_back_where_its_replacement_fails(tmp_path, monkeypatch):
         write_folder_atomically(tmp_path / "run", lambda folder: (folder / "new").touch())
     assert names_in(tmp_path) == ["run"]
     assert names_in(tmp_path / "run") == ["old"]
+
+
+@pytest.mark.parametrize("moment", ["mkdir", "flock"])
+def test_a_draft_that_is_taken_before_it_is_held_is_made_anew(tmp_path, monkeypatch, moment):
+    owner = Path if moment == "mkdir" else files.fcntl
+    original, taken = getattr(owner, moment), []
+
+    def take_first(*arguments, **options):
+        done = original(*arguments, **options)
+        if not taken and (drafts := list(tmp_path.iterdir())):
+            taken.append(drafts[0].name)
+            remove_leftovers(tmp_path)
+        return done
+
+    monkeypatch.setattr(owner, moment, take_first)
+    with draft_beside(tmp_path / "a.txt") as draft:
+        assert taken
+        assert draft.parent.parent.name not in taken
+    assert names_in(tmp_path) == []
 
 
 def test_threads_that_write_into_one_folder_never_meet(tmp_path):
