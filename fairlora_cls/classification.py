@@ -29,7 +29,7 @@ from fairlora_cls.evaluation.prediction import (
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     read_predictions,
-    require_writable,
+    require_storable,
     write_predictions,
 )
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report
@@ -92,7 +92,7 @@ def _require_reportable(recipe: Recipe, splits: Splits, split: str) -> None:
     examples, classes = splits.split(split), splits.classes
     logits = np.zeros((len(examples), len(classes)))
     table = collect_predictions(examples, logits, classes, single_attributes(recipe.data.sensitive))
-    require_writable(table)
+    require_storable(table)
     for name in report_attributes(recipe):
         grouping_of(table, name)
 

@@ -127,12 +127,12 @@ def train(
     with exit_codes(debug, RESUMES):
         from fairlora_cls.recipe import build_recipe
 
-        values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
+        values = _recipe_values(recipe, data, model, method, mutual_information)
         if quick:
             from fairlora_cls.quick import quick_values
             from fairlora_cls.recipe import merge
 
-            named = _recipe_values(None, data, allow_urls, model, method, mutual_information)
+            named = _recipe_values(None, data, model, method, mutual_information)
             values = merge(quick_values(values), named)
         chosen = build_recipe(values, settings or ())
         folder = output or Path("runs") / chosen.name
@@ -180,7 +180,7 @@ def check(
         from fairlora_cls.files import require_writable
 
         require_writable(output or Path("runs"))
-        values = _recipe_values(recipe, data, allow_urls, model, method, mutual_information)
+        values = _recipe_values(recipe, data, model, method, mutual_information)
         with open_display() as display:
             checked = run_check(values, settings or (), display, allow_urls=allow_urls)
         folder = output or Path("runs") / f"{checked.name}-check"
@@ -218,8 +218,7 @@ def evaluate(
         from fairlora_cls.recipe import data_section
         from fairlora_cls.run_folder import recipe_of
 
-        values = _data_values(data, allow_urls)
-        section = data_section(recipe_of(run_folder), values, settings or ())
+        section = data_section(recipe_of(run_folder), _data_values(data), settings or ())
         with open_display() as display:
             outcome = saved_run.evaluate(
                 run_folder,
@@ -406,18 +405,16 @@ def main() -> None:
 def _recipe_values(
     recipe: Path | None,
     data: str | None,
-    allow_urls: bool,
     model: str | None,
     method: str | None,
     mutual_information: str | None,
 ) -> dict[str, Any]:
     """The recipe file's values under those of the short options."""
-    from fairlora_cls.recipe import merge
-    from fairlora_cls.run_folder import recipe_values
+    from fairlora_cls.recipe import merge, recipe_values
 
     values = recipe_values(recipe) if recipe else {}
     for shortcut in (
-        _data_values(data, allow_urls),
+        _data_values(data),
         {"model": {"backbone": model}} if model is not None else {},
         {"objective": {"method": method}} if method is not None else {},
         _mutual_information_values(mutual_information),
@@ -444,12 +441,11 @@ def _mutual_information_values(text: str | None) -> dict[str, Any]:
     return {"objective": {"mutual_information": {"weights": weights}}}
 
 
-def _data_values(data: str | None, allow_urls: bool = False) -> dict[str, Any]:
-    values: dict[str, Any] = {"options": {"allow_urls": True}} if allow_urls else {}
-    if data is not None:
-        source, _, path = data.partition(":")
-        values |= {"source": source, **({"path": path} if path else {})}
-    return {"data": values} if values else {}
+def _data_values(data: str | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    source, _, path = data.partition(":")
+    return {"data": {"source": source, **({"path": path} if path else {})}}
 
 
 def _headline(recipe: Recipe, folder: Path) -> str:

@@ -214,14 +214,13 @@ def compare(
         from fairlora_cls.compared_runs import load_compared_runs, texts_of
         from fairlora_cls.evaluation.comparison import compare_predictions
         from fairlora_cls.evaluation.comparison_files import (
-            COMPARISON_FILES,
             describe_comparison,
             write_comparison,
         )
         from fairlora_cls.run_folder import claim_report_folder
 
         folder = output or Path("runs/comparison")
-        claim_report_folder(folder, COMPARISON_FILES)
+        claim_report_folder(folder, "comparison")
         if any(texts_of(path) for path in runs):
             _require_absent(
                 "are for classes, and these are texts",

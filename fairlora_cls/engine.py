@@ -20,7 +20,7 @@ from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.evaluation.prediction import predict_outputs, read_states
-from fairlora_cls.files import cache_folder, writable
+from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.shared_parts import SharedParts
@@ -119,7 +119,7 @@ def _cached_entries(
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
     if new:
-        writable(folder, "or give --no-vision-cache")
+        require_writable(folder, f"{OTHER_CACHE} (or train with --no-vision-cache)")
         display.stage("Vision features", len(new))
         share = new[accelerator.process_index :: accelerator.num_processes]
         fill_cache(

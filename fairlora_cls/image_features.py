@@ -28,7 +28,7 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     made of them. Raises InputError where `run` is no run folder or none of the ids is in its data.
     """
     recipe = recipe_of(run)
-    options = permitted_options(recipe.data.options, allow_urls=False)
+    options = permitted_options(recipe.data.source, recipe.data.options, allow_urls=False)
     splits = load_splits(recipe.data.source, recipe.data.place, options)
     require_same_data(run, recipe, splits)
     wanted = set(ids)

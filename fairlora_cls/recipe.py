@@ -29,6 +29,7 @@ from pydantic import (
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.files import read_json
 from fairlora_cls.plain_yaml import DEEPEST, is_text, parse_yaml
 
 if TYPE_CHECKING:
@@ -284,6 +285,10 @@ class Recipe(Section):
     report: ReportSection = ReportSection()
 
 
+SECTIONS = tuple(
+    name for name, field in Recipe.model_fields.items() if isinstance(field.default, Section)
+)
+
 # What suits a backbone unless the user says otherwise. The paper's 1e-5 is for 7 billion
 # parameters; the miniature needs its own rate and runs on a CPU.
 BACKBONE_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
@@ -519,10 +524,33 @@ def _broken_texts(values: Mapping[str, Any], path: str = "") -> list[str]:
 
 def load_recipe(path: Path, overrides: Iterable[str] = ()) -> Recipe:
     """Read a recipe file. Raises InputError for a missing file, bad YAML or any bad value."""
-    return build_recipe(read_yaml(path), overrides)
+    return build_recipe(recipe_values(path), overrides)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def recipe_values(path: Path) -> dict[str, Any]:
+    """A YAML file's values, of a recipe or an ablation.
+
+    Raises InputError for a missing file, bad YAML, and a run's recipe.yaml that is not as the run
+    wrote it: what is missing from it would become a default, and the run another one.
+    """
+    values = _read_yaml(path)
+    if path.name != "recipe.yaml" or not path.with_name("run.json").is_file():
+        return values
+    kept = read_json(path.with_name("run.json")).get("recipe_digest")
+    if kept is None:  # a run of an earlier version
+        missing = [name for name in SECTIONS if not isinstance(values.get(name), dict)]
+        changed = f"it has no {missing[0]}" if missing else ""
+    else:
+        changed = "" if recipe_digest(values) == kept else "it is cut or changed"
+    if changed:
+        raise InputError(
+            f"'{path}' is not the recipe of its run ({changed}); put the run's own back, or copy it to "
+            "a file elsewhere to train another."
+        )
+    return values
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     """A YAML mapping as plain values. Raises InputError."""
     if not path.is_file():
         raise InputError(

@@ -35,7 +35,7 @@ from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
-from fairlora_cls.files import remove_leftovers, require_writable, write_text
+from fairlora_cls.files import remove_leftovers, write_text
 from fairlora_cls.model_card import model_card
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.probing import probe_run
@@ -94,7 +94,6 @@ def train(
     """
     task = TASKS[recipe.task]
     shared = shared or SharedParts()
-    require_writable(folder.parent if overwrite else folder)
     going_on = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
     timings: dict[str, float] = {}
     accelerator = start_accelerator(recipe.training.precision, recipe.training.trackers, folder)
@@ -133,7 +132,8 @@ def train(
         _require_unchanged(folder, "data_fingerprint", data)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process and going_on:
-        remove_leftovers(folder.rglob(".*"))
+        for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            remove_leftovers(place)
     if accelerator.is_main_process and not going_on:
         create_run_folder(
             folder,

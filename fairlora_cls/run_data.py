@@ -22,7 +22,7 @@ def load_run_data(
 ) -> tuple[Splits, tuple[str, ...]]:
     """The splits that a recipe names, limited, with rare and missing groups treated, and notes."""
     source, place = recipe.data.source, recipe.data.place
-    options = permitted_options(recipe.data.options, allow_urls)
+    options = permitted_options(source, recipe.data.options, allow_urls)
     loaded = shared.once(
         ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
     )

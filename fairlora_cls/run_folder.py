@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
+    hold,
+    is_draft,
     read_json,
+    remove_leftovers,
+    require_replaceable,
     require_writable,
     whole_folder,
     write_folder_atomically,
     write_json,
     write_text,
 )
-from fairlora_cls.recipe import (
-    Recipe,
-    Section,
-    build_recipe,
-    read_yaml,
-    recipe_digest,
-    recipe_to_yaml,
-)
+from fairlora_cls.presentation.writing import FIGURES, files_of
+from fairlora_cls.recipe import Recipe, build_recipe, recipe_to_yaml, recipe_values
 
 PACKAGES = (
     "fairlora-cls",
@@ -37,10 +34,6 @@ PACKAGES = (
     "fairlearn",
     "scikit-learn",
 )
-SECTIONS = tuple(
-    name for name, field in Recipe.model_fields.items() if isinstance(field.default, Section)
-)
-REPORT_FILES = {"report.json", "report.md", "report.html", "figures"}
 
 
 def installed_versions() -> dict[str, str]:
@@ -48,15 +41,26 @@ def installed_versions() -> dict[str, str]:
 
 
 def is_run_folder(folder: Path) -> bool:
-    return (folder / "recipe.yaml").is_file() and (folder / "run.json").is_file()
+    return not _missing(folder)
+
+
+def _missing(folder: Path) -> list[str]:
+    return [name for name in ("recipe.yaml", "run.json") if not os.path.isfile(folder / name)]
 
 
 def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> bool:
     """Whether there is a run to go on with; refuses to touch anything it should not.
 
     Raises InputError when the folder holds a run and neither --resume nor --overwrite is given,
-    holds something that is not a run, or holds a run of another recipe.
+    holds something that is not a run, or holds a run of another recipe, or cannot be written.
     """
+    remove_leftovers(
+        folder.resolve().parent
+    )  # a run that --overwrite was about to replace comes back by it
+    if resume and is_run_folder(folder):
+        require_writable(folder)
+    else:
+        require_replaceable(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return False
     if not is_run_folder(folder):
@@ -118,59 +122,28 @@ def create_run_folder(
         )
 
 
-@contextmanager
-def hold_run_folder(folder: Path) -> Iterator[None]:
-    """Keep other processes from training in `folder`; a killed process lets go by itself.
-
-    Raises InputError when one does already.
-    """
-    lock = FileLock(folder / "checkpoints" / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(
-            f"Another process is working in '{folder}'; wait for it, or name another with --output."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.release()
+def hold_run_folder(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from training in `folder`. Raises InputError when one does already."""
+    return hold(
+        folder / "checkpoints" / "lock",
+        f"Another process is working in '{folder}'; wait for it, or name another with --output.",
+    )
 
 
 def require_run_folder(run: Path) -> None:
     """Raises InputError for a folder that no run has written."""
-    if not is_run_folder(run):
-        gone = [name for name in ("recipe.yaml", "run.json") if not (run / name).is_file()]
+    if gone := _missing(run):
         raise InputError(f"'{run}' is not a run folder (no {' and no '.join(gone)}).")
 
 
 def recipe_of(run: Path) -> Recipe:
     """The resolved recipe of a run folder.
 
-    Raises InputError where recipe.yaml is not as the run wrote it: what is missing from it would
-    become a default, and the run another one.
+    Raises InputError where run.json is cut, or recipe.yaml is not as the run wrote it.
     """
     require_run_folder(run)
+    read_state(run)
     return build_recipe(recipe_values(run / "recipe.yaml"))
-
-
-def recipe_values(path: Path) -> dict[str, Any]:
-    """A recipe file's values; those of a run's own recipe are whole. Raises InputError."""
-    if path.name != "recipe.yaml" or not is_run_folder(path.parent):
-        return read_yaml(path)
-    values, state = read_yaml(path), read_state(path.parent)
-    kept = state.get("recipe_digest")
-    if kept is None:  # a run of an earlier version
-        missing = [name for name in SECTIONS if not isinstance(values.get(name), dict)]
-        changed = f"it has no {missing[0]}" if missing else ""
-    else:
-        changed = "" if recipe_digest(values) == kept else "it is cut or changed"
-    if changed:
-        raise InputError(
-            f"'{path}' is not the recipe of its run ({changed}); put the run's own back, or copy it to "
-            "a file elsewhere to train another."
-        )
-    return values
 
 
 def read_state(run: Path) -> dict[str, Any]:
@@ -209,19 +182,22 @@ def split_predictions(run: Path, split: str) -> Path:
     return table
 
 
-def claim_report_folder(folder: Path, own: Collection[str] = REPORT_FILES) -> None:
-    """Refuse a report folder that holds anything but a report, since it will be replaced, and one
-    that cannot be written.
+def claim_report_folder(folder: Path, stem: str = "report") -> None:
+    """Refuse a folder for a report that holds anything else, since it will be replaced, and one that
+    cannot be written. What a killed process left there goes.
 
-    own: names of the files that such a report consists of
+    stem: name of the report's files, without their ending
     """
-    if folder.exists() and not folder.is_dir():
+    if os.path.isfile(folder):
         raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
-    for place in (folder.parent, folder):  # the draft is made beside it
-        require_writable(place)
+    require_writable(folder)
     if not folder.exists():
         return
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in own)
+    for place in (folder, folder / FIGURES):
+        remove_leftovers(place)
+    own = files_of(stem)
+    # A draft that is still there is of a neighbour who is writing.
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in own and not is_draft(p.name))
     if foreign:
         raise InputError(
             f"'{folder}' holds '{foreign[0]}', which is not part of a report; name another folder with --output."

@@ -70,7 +70,7 @@ def evaluate(
     claim_report_folder(folder / "report")
     if data:
         recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(data))})
-    options = permitted_options(recipe.data.options, allow_urls)
+    options = permitted_options(recipe.data.source, recipe.data.options, allow_urls)
     loaded = load_splits(recipe.data.source, recipe.data.place, options)
     examples = loaded.split(split)
     if not data:

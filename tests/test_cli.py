@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fairlora_cls.cli import app
+from fairlora_cls.errors import InputError
 
 VERBS = [
     "train",
@@ -344,6 +345,21 @@ def test_a_recipe_alone_fetches_nothing(cli, small_run, cohort, tmp_path, monkey
     code, out, error = cli("check", "r.yaml", "--allow-urls", "--json")
     assert json.loads(out)["facts"]["examples"] == 12
     assert len(asked) == 12
+
+
+def test_the_permission_to_fetch_makes_no_other_data(cli, small_run, monkeypatch):
+    from fairlora_cls import saved_run
+
+    given = []
+
+    def evaluate(run, display, *, data, allow_urls, **options):
+        given.append((data, allow_urls))
+        raise InputError("far enough")
+
+    monkeypatch.setattr(saved_run, "evaluate", evaluate)
+    cli("evaluate", small_run[0], "--allow-urls")
+    cli("evaluate", small_run[0])
+    assert given == [(None, True), (None, False)]
 
 
 def test_evaluate_writes_beside_the_run(cli, small_run, tmp_path):

@@ -11,7 +11,14 @@ from fairlora_cls.cli import app
 from fairlora_cls.compared_runs import load_compared_runs, run_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import read_predictions
-from fairlora_cls.recipe import build_recipe, load_recipe, recipe_to_yaml
+from fairlora_cls.files import read_json, write_json
+from fairlora_cls.recipe import (
+    build_recipe,
+    load_recipe,
+    recipe_digest,
+    recipe_to_yaml,
+    recipe_values,
+)
 
 
 @pytest.fixture
@@ -22,9 +29,12 @@ def runs(small_run, tmp_path):
         folder = tmp_path / "runs" / name
         folder.mkdir(parents=True)
         shutil.copytree(small_run[0] / "predictions", folder / "predictions")
-        shutil.copy(small_run[0] / "run.json", folder / "run.json")
         recipe = load_recipe(small_run[0] / "recipe.yaml", [f"{k}={v}" for k, v in changes.items()])
         (folder / "recipe.yaml").write_text(recipe_to_yaml(recipe), encoding="utf-8")
+        digest = recipe_digest(recipe_values(folder / "recipe.yaml"))
+        write_json(
+            folder / "run.json", read_json(small_run[0] / "run.json") | {"recipe_digest": digest}
+        )
         return folder
 
     return copy

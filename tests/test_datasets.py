@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlora_cls.data.datasets import DATASETS, dataset_options, load_splits
+from fairlora_cls.data.datasets import DATASETS, dataset_options, load_splits, permitted_options
 from fairlora_cls.errors import InputError
 
 
@@ -49,6 +49,16 @@ def test_numbers_are_taken_for_words_and_other_types_are_named(tmp_path):
     ]:
         with pytest.raises(InputError, match=words):
             load_splits("table", tmp_path, options)
+
+
+def test_only_the_user_permits_to_fetch():
+    for asked in ({}, {"allow_urls": True}, {"allow_urls": False}):
+        for allowed in (True, False):
+            options = permitted_options("table", {"id": "x", **asked}, allowed)
+            assert options == {"id": "x", "allow_urls": allowed}
+    assert permitted_options("ham10000", {"seed": 1}, False) == {"seed": 1}
+    with pytest.raises(InputError, match=r"'ham10000'.*--allow-urls"):
+        permitted_options("ham10000", {}, True)
 
 
 def test_every_source_and_option_is_documented():

@@ -1,25 +1,30 @@
 """Files and folders that are whole or absent."""
 
+import errno
 import os
-import shutil
 import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
+from fairlora_cls import files
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import (
+    OTHER_CACHE,
+    draft_beside,
     file_stem,
+    hold,
     read_json,
     remove_leftovers,
+    require_replaceable,
     require_writable,
     require_writable_file,
     whole_folder,
-    writable,
     write_atomically,
     write_folder_atomically,
     write_json,
@@ -81,12 +86,12 @@ def test_others_may_read_as_far_as_the_umask_says(tmp_path):
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode, name
 
 
-def test_a_cache_that_cannot_be_written_is_an_error_with_a_way_out(tmp_path):
-    assert writable(tmp_path / "a" / "b") == tmp_path / "a" / "b"
-    assert list((tmp_path / "a" / "b").iterdir()) == []
+def test_what_cannot_be_written_is_an_error_with_a_way_out(tmp_path):
+    require_writable(tmp_path / "a" / "b", OTHER_CACHE)
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"file.*FAIRLORA_CACHE.*or else"):
-        writable(tmp_path / "file" / "b", "or else")
+    with pytest.raises(InputError, match=r"file.*FAIRLORA_CACHE"):
+        require_writable(tmp_path / "file" / "b", OTHER_CACHE)
 
 
 def test_nan_is_not_json(tmp_path):
@@ -95,71 +100,171 @@ def test_nan_is_not_json(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
 def test_leftovers_are_removed_and_nothing_else(tmp_path):
+    """A draft is a leftover where its lock is free, or a day old where it never had one."""
     (tmp_path / "elsewhere").mkdir()
-    for name in (".gitignore", ".0123456789ab.model.safetensors", "kept"):
+    (tmp_path / "elsewhere" / "held").touch()
+    kept = [".0123456789ab.model.safetensors", ".gitignore", ".ba9876543210.report", "elsewhere"]
+    for name in kept[:3]:
         (tmp_path / name).write_text("x")
-    (tmp_path / ".ba9876543210.report").mkdir()
-    (tmp_path / ".aaaaaaaaaaaa.link").symlink_to(tmp_path / "elsewhere")
-    remove_leftovers(tmp_path.rglob(".*"))
-    left = [".aaaaaaaaaaaa.link", ".gitignore", "elsewhere", "kept"]
-    assert sorted(p.name for p in tmp_path.iterdir()) == left
-    assert not list((tmp_path / "elsewhere").iterdir())
+    for name in (".aaaaaaaaaaaa.draft", ".bbbbbbbbbbbb.draft", ".cccccccccccc.draft"):
+        (tmp_path / name / "new").mkdir(parents=True)
+    (tmp_path / ".aaaaaaaaaaaa.draft" / "held").touch()
+    os.utime(tmp_path / ".bbbbbbbbbbbb.draft", (0, 0))
+    (tmp_path / ".eeeeeeeeeeee.draft").mkdir()
+    (tmp_path / ".eeeeeeeeeeee.draft" / "unheld").touch()
+    (tmp_path / ".dddddddddddd.draft").symlink_to(tmp_path / "elsewhere")
+    remove_leftovers(tmp_path)
+    kept += [".cccccccccccc.draft", ".dddddddddddd.draft"]
+    assert names_in(tmp_path) == sorted(kept)
+    assert names_in(tmp_path / "elsewhere") == ["held"]
+    remove_leftovers(tmp_path / "nowhere")
 
 
-# A process that fills a draft beside argv[1], says so, and waits until it is killed.
-WRITER = """
-import sys
+# Processes that say so when they have come to a certain point, and wait there to be killed.
+WAIT = """
+import os, sys
 from pathlib import Path
-from fairlora_cls.files import draft_beside
-with draft_beside(Path(sys.argv[1])) as draft:
-    draft.write_text("group,n")
-    print("written", flush=True)
+from fairlora_cls import files
+def wait(*_):
+    print("there", flush=True)
     sys.stdin.read()
+"""
+WRITER = """
+with files.draft_beside(Path(sys.argv[1])) as draft:
+    draft.write_text("group,n")
+    wait()
+"""
+SWAPPER = """
+replace = os.replace
+os.replace = lambda old, new: wait() if Path(new) == Path(sys.argv[1]) else replace(old, new)
+files.write_folder_atomically(Path(sys.argv[1]), lambda folder: (folder / "new").touch())
 """
 
 
-def test_a_living_process_keeps_its_draft_and_a_killed_one_s_goes(tmp_path):
-    """The next writer in the same place removes what a killed process left, and nothing else."""
+@contextmanager
+def process_that_waits(code, path):
     process = subprocess.Popen(
-        [sys.executable, "-c", WRITER, tmp_path / "report"],
+        [sys.executable, "-c", WAIT + code, path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
     try:
-        assert process.stdout.readline() == b"written\n"
-        write_text(tmp_path / "one.txt", "1")
-        (draft,) = tmp_path.glob(".*")
-        assert (draft / "report").read_text() == "group,n"
+        assert process.stdout.readline() == b"there\n"
+        yield
     finally:
         process.kill()
         process.communicate()
-    write_text(tmp_path / "two.txt", "2")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["one.txt", "two.txt"]
 
 
-def test_a_draft_that_a_sweep_takes_before_its_lock_is_held_is_made_anew(tmp_path, monkeypatch):
-    acquire = FileLock.acquire
-    swept = []
+def test_a_living_process_keeps_its_draft_and_a_killed_one_s_goes(tmp_path):
+    """The next process that writes in the same place removes what a killed one left."""
+    with process_that_waits(WRITER, tmp_path / "report"):
+        remove_leftovers(tmp_path)
+        (draft,) = tmp_path.glob(".*/new/report")
+        assert draft.read_text() == "group,n"
+    write_text(tmp_path / "one.txt", "1")
+    assert names_in(tmp_path) == ["one.txt"]
 
-    def sweep_first(lock, **options):
-        if not swept:
-            swept.append(lock)
-            shutil.rmtree(Path(lock.lock_file).parent)
-        return acquire(lock, **options)
 
-    monkeypatch.setattr(FileLock, "acquire", sweep_first)
-    write_text(tmp_path / "a.txt", "x")
-    assert swept
-    assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+def test_a_process_killed_between_two_renames_loses_no_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "old").touch()
+    with process_that_waits(SWAPPER, tmp_path / "run"):
+        assert not (tmp_path / "run").exists()
+    remove_leftovers(tmp_path)
+    assert names_in(tmp_path) == ["run"]
+    assert names_in(tmp_path / "run") == ["old"]
+
+
+def test_a_folder_comes_back_where_its_replacement_fails(tmp_path, monkeypatch):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "old").touch()
+    replace = os.replace
+
+    def fail(old, new):
+        if Path(new) == tmp_path / "run":
+            raise PermissionError
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(PermissionError):
+        write_folder_atomically(tmp_path / "run", lambda folder: (folder / "new").touch())
+    assert names_in(tmp_path) == ["run"]
+    assert names_in(tmp_path / "run") == ["old"]
+
+
+@pytest.mark.parametrize("moment", ["mkdir", "flock"])
+def test_a_draft_that_is_taken_before_it_is_held_is_made_anew(tmp_path, monkeypatch, moment):
+    owner = Path if moment == "mkdir" else files.fcntl
+    original, taken = getattr(owner, moment), []
+
+    def take_first(*arguments, **options):
+        done = original(*arguments, **options)
+        if not taken and (drafts := list(tmp_path.iterdir())):
+            taken.append(drafts[0].name)
+            remove_leftovers(tmp_path)
+        return done
+
+    monkeypatch.setattr(owner, moment, take_first)
+    with draft_beside(tmp_path / "a.txt") as draft:
+        assert taken
+        assert draft.parent.parent.name not in taken
+    assert names_in(tmp_path) == []
+
+
+def test_threads_that_write_into_one_folder_never_meet(tmp_path):
+    """Also while others look for leftovers there."""
+
+    def write(thread):
+        for number in range(30):
+            remove_leftovers(tmp_path)
+            write_text(tmp_path / f"{thread}-{number}.txt", "x")
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(write, range(6)))
+    assert names_in(tmp_path) == sorted(f"{t}-{n}.txt" for t in range(6) for n in range(30))
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP, errno.EIO, errno.EACCES])
+def test_a_disk_that_knows_no_locks_is_written_to_all_the_same(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    with draft_beside(tmp_path / "a.txt") as draft:
+        draft.write_text("x")
+        remove_leftovers(tmp_path)
+        assert draft.read_text() == "x"
+    write_text(tmp_path / "b.txt", "x")
+    assert names_in(tmp_path) == ["b.txt"]
+    if number != errno.EACCES:  # which some disks say of a lock that another has
+        with hold(tmp_path / "lock", "taken"):
+            pass
+
+
+def test_who_holds_a_file_keeps_others_out_until_the_end(tmp_path):
+    lock = tmp_path / "new" / "lock"
+    with hold(lock, "first"), pytest.raises(InputError, match="second"), hold(lock, "second"):
+        pass
+    with hold(lock, "third"):
+        pass
 
 
 def test_what_cannot_be_written_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("x")
-    for path in (tmp_path / "file", tmp_path / "file" / "a" / "b", tmp_path / ("x" * 300)):
-        with pytest.raises(InputError, match="cannot be written"):
-            require_writable(path)
+    long = "x" * 300
+    for path in (tmp_path / "file" / "a" / "b", tmp_path / long, tmp_path / "new" / long / "a"):
+        for require in (require_writable, require_writable_file, require_replaceable):
+            with pytest.raises(InputError, match="cannot be written"):
+                require(path)
+    with pytest.raises(InputError, match="cannot be written"):
+        require_writable(tmp_path / "file")
     with pytest.raises(InputError, match="is a folder"):
         require_writable_file(tmp_path)
     with pytest.raises(InputError, match="cannot be written"):
@@ -172,12 +277,35 @@ def test_what_cannot_be_written_is_refused_before_any_work(tmp_path):
             require_writable(Path("/proc/fairlora"))
 
 
+def test_a_mounted_disk_and_the_own_place_are_not_replaced(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(), Path("/proc")):
+        with pytest.raises(InputError, match="folder inside it"):
+            require_replaceable(path)
+    require_replaceable(Path("run"))
+
+
+def test_a_link_to_a_folder_stays_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "disk")
+    with whole_folder(tmp_path / "run") as draft:
+        (draft / "one").touch()
+    assert names_in(tmp_path / "disk") == ["one"]
+    write_folder_atomically(tmp_path / "run", lambda folder: (folder / "two").touch())
+    assert names_in(tmp_path / "disk") == ["two"]
+    assert names_in(tmp_path) == ["disk", "run"]
+    assert (tmp_path / "run").is_symlink()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_a_folder_without_permission_is_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(InputError, match="cannot be written"):
             require_writable(tmp_path / "run")
+        with pytest.raises(InputError, match="cannot be written"):
+            require_replaceable(tmp_path / "empty")
     finally:
         tmp_path.chmod(0o700)
 
@@ -187,8 +315,8 @@ def test_json_that_is_cut_is_one_sentence(tmp_path, content):
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(InputError, match=r"run\.json"):
         read_json(tmp_path / "run.json")
-    with pytest.raises(InputError, match=r"gone\.json"):
-        read_json(tmp_path / "gone.json")
+    with pytest.raises(InputError, match=r"gone\.json; copy it"):
+        read_json(tmp_path / "gone.json", "copy it")
 
 
 def test_a_failure_leaves_nothing_behind(tmp_path):

@@ -11,14 +11,21 @@ import pytest
 import yaml
 
 from fairlora_cls import run, saved_run
+from fairlora_cls.ablations.definition import read_definition
 from fairlora_cls.assembly import encode_run_groups
 from fairlora_cls.classification import CLASSIFY
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
+from fairlora_cls.files import draft_beside
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
 from fairlora_cls.run_data import require_same_data
-from fairlora_cls.run_folder import read_state, recipe_of
+from fairlora_cls.run_folder import (
+    claim_report_folder,
+    inspect_run_folder,
+    read_state,
+    recipe_of,
+)
 from tests.test_examples import GOOD
 from tests.test_loop import recipe
 
@@ -132,8 +139,14 @@ def test_a_recipe_that_is_not_the_run_s_is_refused(small_run, tmp_path, spoil):
     folder = own_copy(small_run, tmp_path)
     file = folder / "recipe.yaml"
     file.write_text(spoil(file.read_text()))
-    with pytest.raises(InputError, match=r"recipe\.yaml"):
-        recipe_of(folder)
+    (tmp_path / "ablation.yaml").write_text("base: own/recipe.yaml\ngrid: {seed: [1]}\n")
+    for read, path in (
+        (recipe_of, folder),
+        (load_recipe, file),
+        (read_definition, str(tmp_path / "ablation.yaml")),
+    ):
+        with pytest.raises(InputError, match=r"recipe\.yaml"):
+            read(path)
 
 
 def test_a_run_s_recipe_may_be_renamed_commented_and_its_data_moved(small_run, tmp_path):
@@ -163,6 +176,43 @@ def test_a_run_json_that_is_cut_is_named(small_run, tmp_path, content):
     for read in (recipe_of, read_state):
         with pytest.raises(InputError, match=r"run\.json"):
             read(folder)
+
+
+def leave_draft(place, content, name):
+    """What a process leaves that was killed while it wrote."""
+    draft = place / ".0123456789ab.draft"
+    (draft / content / name).mkdir(parents=True)
+    (draft / "held").touch()
+    return draft / content / name
+
+
+def test_what_a_killed_verb_left_in_a_report_is_no_foreign_file(tmp_path):
+    for place in (tmp_path, tmp_path / "figures"):
+        leave_draft(place, "new", "report.json")
+    with draft_beside(tmp_path / "report.html"):  # and a neighbour who writes is none
+        claim_report_folder(tmp_path)
+    assert [path.name for path in tmp_path.rglob("*")] == ["figures"]
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(InputError, match=r"mine\.txt"):
+        claim_report_folder(tmp_path)
+
+
+def test_a_run_that_a_killed_overwrite_moved_away_is_there_again(small_run, tmp_path):
+    shutil.copytree(small_run[0], leave_draft(tmp_path, "old", "run"), dirs_exist_ok=True)
+    with pytest.raises(InputError, match="--overwrite"):
+        inspect_run_folder(tmp_path / "run", recipe_of(small_run[0]), resume=False, overwrite=False)
+    assert read_state(tmp_path / "run")["status"] == "complete"
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "file/run"])
+def test_a_place_where_no_run_can_be_is_refused_before_any_work(
+    cohort, tmp_path, display, monkeypatch, name
+):
+    monkeypatch.setattr(run, "start_accelerator", None)
+    (tmp_path / "file").touch()
+    for resume, overwrite in ((False, False), (True, False), (False, True)):
+        with pytest.raises(InputError, match="cannot be written"):
+            run.train(recipe(cohort), tmp_path / name, display, resume=resume, overwrite=overwrite)
 
 
 def test_evaluate_refuses_data_that_have_changed(small_run, cohort, tmp_path, display):

@@ -13,7 +13,7 @@ from typing import Any
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.errors import InputError, nearest, several
 from fairlora_cls.plain_yaml import parse_yaml
-from fairlora_cls.recipe import read_yaml, safe_name
+from fairlora_cls.recipe import recipe_values, safe_name
 from fairlora_cls.shipped import shipped_recipes
 
 KEYS = ("name", "base", "set", "grid", "settings", "reference")
@@ -36,7 +36,7 @@ class Definition:
 
 def is_ablation(path: Path) -> bool:
     """Whether a YAML file describes an ablation rather than one run."""
-    return "base" in read_yaml(path)
+    return "base" in recipe_values(path)
 
 
 def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
@@ -45,7 +45,7 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
     Raises InputError listing every mistake of the file's own keys.
     """
     path = find_recipe(given, Path())
-    values = read_yaml(path)
+    values = recipe_values(path)
     problems = [f"{key}: unknown key{nearest(key, KEYS)}" for key in values if key not in KEYS]
     grid = _mapping(values, "grid", problems)
     fixed = _mapping(values, "set", problems)
@@ -74,7 +74,7 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
         problems.append("base: name the base recipe, a file beside this one or a shipped recipe")
     else:
         try:
-            base = read_yaml(find_recipe(values["base"], path.parent))
+            base = recipe_values(find_recipe(values["base"], path.parent))
         except InputError as error:
             problems.append(f"base: {error}")
     name = values.get("name")

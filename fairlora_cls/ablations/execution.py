@@ -8,16 +8,14 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any, Protocol
 
-from filelock import FileLock, Timeout
-
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.worker import RunOptions, work
-from fairlora_cls.errors import InputError
+from fairlora_cls.files import hold
 
 # Until one run has come beyond these, the others wait: cohort and vision features are made once.
 SHARED_STAGES = ("Vision features",)
@@ -35,19 +33,9 @@ class Listener(Protocol):
     def job_ends(self, worker: int, job: Job, error: str | None, seconds: float) -> None: ...
 
 
-@contextmanager
-def hold_ablation(folder: Path) -> Iterator[None]:
-    """Keep a second `ablate` out of the folder; a killed one lets go by itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"Another ablate is working in '{folder}'; wait for it.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def hold_ablation(folder: Path) -> AbstractContextManager[None]:
+    """Keep a second `ablate` out of the folder. Raises InputError when one works there."""
+    return hold(folder / ".lock", f"Another ablate is working in '{folder}'; wait for it.")
 
 
 def run_here(

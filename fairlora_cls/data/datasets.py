@@ -145,12 +145,16 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
     return values, problems
 
 
-def permitted_options(options: Mapping[str, Any], allow_urls: bool) -> dict[str, Any]:
-    """A recipe's options, which may come from a stranger: images are fetched only where the user
-    allows it too, by --allow-urls."""
-    if allow_urls or not options.get("allow_urls"):
-        return dict(options)
-    return {**options, "allow_urls": False}
+def permitted_options(source: str, options: Mapping[str, Any], allow_urls: bool) -> dict[str, Any]:
+    """A recipe's options, which may come from a stranger: whether images are fetched the user alone
+    says, by --allow-urls. Raises InputError where the source fetches none."""
+    if source in DATASETS and "allow_urls" in dataset_options(source):
+        return {**options, "allow_urls": allow_urls}
+    if allow_urls:
+        raise InputError(
+            f"The source '{source}' has no option 'allow_urls'; leave out --allow-urls."
+        )
+    return dict(options)
 
 
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import cache_folder, writable, write_atomically
+from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable, write_atomically
 
 LARGEST = 64 * 2**20  # bytes of one image
 TIMEOUT = 30.0  # seconds without an answer
@@ -54,7 +54,7 @@ def _download(url: str) -> Path:
     path = fetched_file(url)
     if path.is_file():
         return path
-    writable(path.parent)
+    require_writable(path.parent, OTHER_CACHE)
     try:
         content = _in_time(lambda: _fetch(url))
     except (OSError, HTTPException, ValueError) as error:

@@ -21,7 +21,7 @@ from fairlora_cls.data.splitting import SPLIT_ALIASES
 from fairlora_cls.data.tables import row_of, text_table
 from fairlora_cls.data.units import USUAL
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import cache_folder, writable, write_atomically
+from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable, write_atomically
 
 MARKS = ("dataset_dict.json", "state.json")  # of a DatasetDict, of a single Dataset
 ROWS_AT_ONCE = 256  # embedded images in memory
@@ -177,7 +177,7 @@ def _embedded_image(value: Any, file: Path, row: int) -> Path | None:
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     path = cache_folder() / "embedded" / digest[:2] / f"{digest}.image"
     if not path.is_file():
-        writable(path.parent)
+        require_writable(path.parent, OTHER_CACHE)
         write_atomically(path, lambda temporary: temporary.write_bytes(content))
     return path
 

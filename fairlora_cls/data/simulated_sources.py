@@ -13,7 +13,7 @@ from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.simulation import write_fundus_cohort
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import cache_folder, writable
+from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
 
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
 
@@ -104,7 +104,7 @@ def _drawn(
     folder = path or kept / f"{cohort}-{COHORT_VERSION}-{size}"
     if not (folder / "table.csv").is_file():
         if path is None:
-            writable(kept)
+            require_writable(kept, OTHER_CACHE)
         train, validation, test = counts
         write(folder, train=train, validation=validation, test=test, seed=seed)
     return folder

@@ -23,9 +23,7 @@ from fairlora_cls.presentation.document import (
     explain_method,
     list_notes,
 )
-from fairlora_cls.presentation.writing import files_of, write_document
-
-COMPARISON_FILES = files_of("comparison")
+from fairlora_cls.presentation.writing import write_document
 
 
 def write_comparison(comparison: Comparison, folder: str | Path) -> None:

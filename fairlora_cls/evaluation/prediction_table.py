@@ -116,10 +116,10 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
     An unknown label and a missing group value are left blank. Probabilities keep every digit, and
     names stand as they are, also where a spreadsheet would take one for a formula. Raises
-    `PredictionTableError` for names that such a table cannot hold (`require_writable`).
+    `PredictionTableError` for names that such a table cannot hold (`require_storable`).
     """
     path = Path(path)
-    require_writable(predictions)
+    require_storable(predictions)
     names = np.array([*predictions.classes, ""], dtype=object)  # code -1 is the blank at the end
     columns = {
         "id": predictions.ids,
@@ -135,7 +135,7 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     write_atomically(path, lambda temporary: pd.DataFrame(columns).to_csv(temporary, index=False))
 
 
-def require_writable(predictions: Predictions) -> None:
+def require_storable(predictions: Predictions) -> None:
     """Raises `PredictionTableError` for names that a written table would not give back: with a line
     end or another control character. A run asks this before it begins, `write_predictions` again."""
     columns = {"id": predictions.ids, UNIT: predictions.units or (), "class": predictions.classes}

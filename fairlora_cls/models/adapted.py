@@ -12,9 +12,9 @@ from torch import nn
 
 from fairlora_cls.data.images import check_rescaling
 from fairlora_cls.errors import InputError
+from fairlora_cls.files import read_json
 from fairlora_cls.models.adapters import projector_tensors, untrained
 from fairlora_cls.models.backbones import DTYPES, Backbone
-from fairlora_cls.models.loading import read_object
 from fairlora_cls.models.manifest import require_unchanged
 from fairlora_cls.models.taps import HiddenTaps, TapSettings
 
@@ -51,7 +51,7 @@ def read_saved_settings(folder: Path, file: str, kind: str, settings: type) -> d
     if not path.is_file():
         raise InputError(f"'{folder}' holds no trained {kind} (no {file}).")
     require_unchanged(folder)
-    values = read_object(path, "copy the run again")
+    values = read_json(path, "copy the run again")
     known = {field.name: field for field in fields(settings)}
     needed = {name for name, field in known.items() if field.default is MISSING}
     if odd := sorted((values.keys() - known.keys()) | (needed - values.keys())):

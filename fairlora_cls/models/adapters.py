@@ -15,9 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import write_atomically
+from fairlora_cls.files import read_json, write_atomically
 from fairlora_cls.models.backbones import Backbone
-from fairlora_cls.models.loading import read_object
 
 PROJECTOR_FILE = "projector.safetensors"
 ADAPTER_FILE = "adapter_model.safetensors"  # this and the next as PEFT names them
@@ -106,7 +105,7 @@ def _read_adapter_config(folder: Path) -> Any:
     from peft import LoraConfig
 
     path = folder / ADAPTER_CONFIG
-    values = read_object(path, "copy the run again")
+    values = read_json(path, "copy the run again")
     try:
         rank, alpha, targets = (values[key] for key in ("r", "lora_alpha", "target_modules"))
     except KeyError as error:

@@ -6,7 +6,6 @@ is ever asked of the Hub for it. Code that a checkpoint brings along is never ru
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 import torch
 
 from fairlora_cls.errors import InputError
+from fairlora_cls.files import read_json
 from fairlora_cls.models import miniature
 
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -78,7 +78,7 @@ def read_settings(name: str, *, cached_only: bool) -> dict[str, Any]:
             PretrainedConfig, name, method="get_config_dict", local_files_only=cached_only
         )
     else:
-        values = read_object(folder / CONFIG, _why_no_config(folder))
+        values = read_json(folder / CONFIG, _why_no_config(folder))
     _refuse_own_code(name, CONFIG, values)
     for part in (values, *(v for k, v in values.items() if k.endswith("_config"))):
         for key in QUANTISED:
@@ -105,7 +105,7 @@ def require_processor(name: str) -> None:
             )
     for file in (*PROCESSOR_SETTINGS, *(f for files in PROCESSOR_FILES.values() for f in files)):
         if file.endswith(".json") and (folder / file).exists():
-            _refuse_own_code(name, file, read_object(folder / file))
+            _refuse_own_code(name, file, read_json(folder / file))
 
 
 def _why_no_config(folder: Path) -> str:
@@ -132,19 +132,6 @@ def _refuse_own_code(name: str, file: str, values: Mapping[str, Any]) -> None:
         )
 
 
-def read_object(path: Path, way_out: str = "use a complete copy") -> dict[str, Any]:
-    """A JSON object. Raises InputError naming the file."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"'{path.parent}' holds no {path.name}; {way_out}.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"'{path}' cannot be read ({error}); use a complete copy.") from error
-    if not isinstance(values, dict):
-        raise InputError(f"'{path}' holds no JSON object; use a complete copy.")
-    return values
-
-
 def require_weights(folder: Path) -> None:
     """Raise InputError where a folder holds no weights that can be read whole; none are loaded."""
     from safetensors import SafetensorError, safe_open
@@ -152,7 +139,7 @@ def require_weights(folder: Path) -> None:
     if (folder / WEIGHTS).is_file():
         files = [WEIGHTS]
     elif (folder / INDEX).is_file():
-        places = read_object(folder / INDEX).get("weight_map")
+        places = read_json(folder / INDEX).get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(f, str) for f in places.values()):
             raise InputError(f"'{folder / INDEX}' has no weight_map; use a complete copy.")
         files = sorted(set(places.values()))

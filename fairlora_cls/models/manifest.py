@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import write_json
-from fairlora_cls.models.loading import read_object
+from fairlora_cls.files import read_json, write_json
 
 MANIFEST = "manifest.json"
 WAY_OUT = "copy the run again from where it was trained, or train it anew"
@@ -53,7 +52,7 @@ def _read(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.exists():
         return {}
-    values = read_object(path, WAY_OUT)
+    values = read_json(path, WAY_OUT)
     if not isinstance(values.get("files"), dict) or not isinstance(values.get("backbone"), str):
         raise InputError(f"'{path}' names no files; {WAY_OUT}.")
     return values
