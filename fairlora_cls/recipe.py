@@ -30,6 +30,7 @@ from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest, several
 from fairlora_cls.plain_yaml import DEEPEST, is_text, parse_yaml
+from fairlora_cls.user_paths import user_path
 
 if TYPE_CHECKING:
     from fairlora_cls.objectives.objectives import Preset
@@ -119,8 +120,8 @@ class DataSection(Section):
 
     @property
     def place(self) -> Path | None:
-        """`path` with the user's home folder written out."""
-        return Path(self.path).expanduser() if self.path else None
+        """`path` with the user's home folder written out. Raises InputError as `user_path` does."""
+        return user_path(self.path) if self.path else None
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
@@ -362,7 +363,7 @@ def _settle(recipe: Recipe) -> Recipe:
         update={"head_learning_rate": head_rate, "sampler": sampler, "select_by": select_by}
     )
     model = recipe.model
-    folder = Path(model.backbone).expanduser()
+    folder = user_path(model.backbone)
     if model.backbone != "miniature" and folder.is_dir():  # so that the run works from anywhere
         model = model.model_copy(update={"backbone": str(folder.absolute())})
     if model.train_projector is None:

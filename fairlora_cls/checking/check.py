@@ -142,8 +142,9 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
 def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Finding | None, Part]:
     """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
     data = recipe.data
-    path, options = data.place, permitted_options(data.options, allow_urls)
+    options, path = permitted_options(data.options, allow_urls), None
     try:
+        path = data.place
         splits = load_splits(data.source, path, options)
         return limit_splits(splits, data.limit), None, Part()
     except InputError as error:

@@ -26,6 +26,7 @@ from fairlora_cls.data.text_files import (
     parse_json,
 )
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 # The first row of these, and of a data set's folder, is number 1.
 HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")
@@ -49,6 +50,7 @@ def read_table(
     read. Raises InputError for a missing, unreadable or empty table, a column that stands twice,
     and a row with more or fewer cells than the first line has names.
     """
+    path = user_path(path)
     if not path.is_file():
         raise InputError(f"There is no table '{path}'.")
     name = path.name.lower().removesuffix(".gz")
