@@ -12,10 +12,12 @@ LONGEST_SHOWN = 80  # characters of a path in a message
 def user_path(text: str | Path) -> Path:
     """A path as a user wrote it, `~` replaced by the home folder; nothing need be there.
 
-    Raises InputError for one that no file can have or nobody here can look at: too long, with a
-    NUL, in the home of an unknown user, a loop of links.
+    Raises InputError for one that no file can have or nobody here can look at: empty, too long,
+    with a NUL, in the home of an unknown user, a loop of links.
     """
     try:
+        if not str(text).strip():
+            raise ValueError("it is empty")
         path = Path(text).expanduser()
         path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -44,7 +44,9 @@ def inspect_table(
     } | dict(options)
     try:
         file = find_tables(path, chosen["table"])[0][0]
-        frame = read_table(file, separator=chosen["separator"], encoding=chosen["encoding"])
+        frame = read_table(
+            file, separator=chosen["separator"], encoding=chosen["encoding"], has_options=True
+        )
         if chosen["image_column"] == "image" and is_imagefolder(frame):
             chosen["image_column"] = IMAGEFOLDER_COLUMN
         image_column, label_column = chosen["image_column"], chosen["label_column"]

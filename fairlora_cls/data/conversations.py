@@ -108,7 +108,10 @@ class ConversationEncoder:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Token ids of an answer as text."""
-        return self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+        text = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text.replace(
+            "\0", ""
+        ).strip()  # single bytes are tokens too, and no text holds a NUL
 
 
 def _render(processor: Any, messages: Sequence[dict[str, Any]], *, generate: bool) -> str:

@@ -23,6 +23,7 @@ from fairlora_cls.data.simulated_sources import (
 )
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.plain_yaml import stands_for_a_number
 from fairlora_cls.user_paths import user_path
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
@@ -133,6 +134,9 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
             )
             continue
         kind = Seed if name == "seed" else types[name]
+        if stands_for_a_number(value, kind):
+            problems.append(f"data.options.{name}: true and false are no numbers (got {value!r})")
+            continue
         config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
         try:
             values[name] = TypeAdapter(kind, config=config).validate_python(value)

@@ -244,6 +244,8 @@ def check_rescaling(value: Any) -> Rescaling:
     if value in ("percentile", "range"):
         return value
     try:
+        if any(isinstance(bound, bool) for bound in value):
+            raise ValueError("no numbers")
         low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
         low, high = math.nan, math.nan

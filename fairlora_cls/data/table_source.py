@@ -66,7 +66,7 @@ def load_table(
     row and value.
     """
     parts = [
-        Part(file, home, read_table(file, separator=separator, encoding=encoding))
+        Part(file, home, read_table(file, separator=separator, encoding=encoding, has_options=True))
         for file, home in find_tables(Path(path), table)
     ]
     if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
