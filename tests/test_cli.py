@@ -318,7 +318,8 @@ def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monke
 
 
 def test_an_empty_name_of_a_model_is_no_name(cli, small_run, cohort):
-    image = next(path for path in cohort.rglob("*.png"))
+    with (cohort / "table.csv").open() as file:
+        image = cohort / next(csv.DictReader(file))["image"]
     for verb, *images in (["predict", image], ["evaluate"]):
         code, _, error = cli(verb, small_run[0], *images, "--model", "")
         assert code == 2
