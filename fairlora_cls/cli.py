@@ -124,7 +124,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
-    with exit_codes(debug, RESUMES):
+    with exit_codes(debug):
         from fairlora_cls.recipe import build_recipe
 
         values = _recipe_values(recipe, data, model, method, mutual_information)
@@ -141,19 +141,24 @@ def train(
                 "--resume goes on with a run and --overwrite replaces it; give one of them."
             )
         from fairlora_cls import run
+        from fairlora_cls.run_folder import is_run_folder, read_state
 
         with open_display() as display:
             display.say(_headline(chosen, folder))
-            outcome = run.train(
-                chosen,
-                folder,
-                display,
-                resume=resume,
-                overwrite=overwrite,
-                use_vision_cache=not no_vision_cache,
-                skip_unreadable=skip_unreadable,
-                allow_urls=allow_urls,
-            )
+            try:
+                outcome = run.train(
+                    chosen,
+                    folder,
+                    display,
+                    resume=resume,
+                    overwrite=overwrite,
+                    use_vision_cache=not no_vision_cache,
+                    skip_unreadable=skip_unreadable,
+                    allow_urls=allow_urls,
+                )
+            except KeyboardInterrupt as error:
+                began = is_run_folder(folder) and read_state(folder)["status"] == "interrupted"
+                raise KeyboardInterrupt(RESUMES if began else "") from error
         show_outcome(outcome)
 
 

@@ -119,7 +119,7 @@ def _cached_entries(
     found = open_cache(folder, digests.values())
     new = sorted({d: p for p, d in digests.items() if d not in found}.items())
     if new:
-        require_writable(folder, f"{OTHER_CACHE} (or train with --no-vision-cache)")
+        require_writable(folder, f"{OTHER_CACHE} (or use --no-vision-cache of train and evaluate)")
         display.stage("Vision features", len(new))
         share = new[accelerator.process_index :: accelerator.num_processes]
         fill_cache(

@@ -1,4 +1,5 @@
-"""The two ways a command ends badly: the input is wrong (exit 2), or the run failed (exit 1)."""
+"""How a command ends badly, in words: the input is wrong (exit 2), the run failed (exit 1), or the
+user ended it (exit 130)."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ class RunError(RuntimeError):
     """A run started and could not go on; the message says what remains and the way on (exit 1)."""
 
 
-SECRETS = re.compile(r"\b(?:hf|sk)[_-]\w{8,}|(?<=://)[^/\s@]+(?=@)")  # tokens; names in addresses
+# Tokens as they are made, unlike columns such as hf_ejection_fraction; names in addresses.
+SECRETS = re.compile(r"\b(?:hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,})|(?<=://)[^/\s@]+(?=@)")
 LONGEST = 500  # characters of what a library says
 SPACE = "No space is left on the disk (or your quota is used up); make room and run the same command again"
 MEMORY = (
@@ -31,14 +33,14 @@ def sentence(error: BaseException, hint: str = "") -> str:
     if isinstance(error, InputError | RunError):
         return SECRETS.sub("…", str(error).strip())
     if isinstance(error, KeyboardInterrupt):
-        return "Interrupted."
+        return f"Interrupted. {error}".strip()
     kind = type(error).__name__
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
         text = MEMORY
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         text = f"{SPACE}: {error.filename}" if error.filename else SPACE
-    elif isinstance(error, LookupError):
+    elif isinstance(error, KeyError):
         text = f"{text} was looked for and is not there"
     text = SECRETS.sub("…", text) or "It ended without a reason"
     text = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -17,8 +17,8 @@ import torch
 from fairlora_cls.assembly import RunGroups, build_generator
 from fairlora_cls.compared_runs import report_attributes
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
-from fairlora_cls.data.conversations import ConversationEncoder
-from fairlora_cls.data.examples import UNLABELLED, Example, Splits, validate_structure
+from fairlora_cls.data.conversations import ConversationEncoder, render_conversation
+from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_structure
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.engine import BatchMaker, Engine, predict_split
@@ -43,6 +43,7 @@ from fairlora_cls.models.generator import (
 )
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.shared_parts import SharedParts
 from fairlora_cls.task import Task
 from fairlora_cls.training.loop import Display
 from fairlora_cls.unfinished_texts import discard_unfinished, keep_unfinished, read_unfinished
@@ -81,6 +82,18 @@ def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
     validate_structure(splits)
     ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
+
+
+def _build(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[Generator, GeneratorSettings]:
+    """As `build_generator`. Raises InputError also where the chat template cannot write the longest
+    conversation."""
+    generator, settings = build_generator(recipe, splits, shared)
+    conversations = [turns for name in SPLIT_NAMES for turns in ask(recipe, splits, name)]
+    encoder = conversation_encoder(generator.backbone)
+    render_conversation(encoder.processor, max(conversations, key=len))
+    return generator, settings
 
 
 def _require_reportable(recipe: Recipe, splits: Splits, split: str) -> None:
@@ -275,7 +288,7 @@ def _report(
 GENERATE = Task(
     check=_check,
     require_reportable=_require_reportable,
-    build=build_generator,
+    build=_build,
     save=save_generator,
     read_settings=read_generator_settings,
     load=load_generator,

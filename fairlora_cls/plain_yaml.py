@@ -1,13 +1,14 @@
 """YAML text → plain values of few kinds; what could be read in two ways is refused, not guessed.
 
 Words stay words: of YAML's many spellings only `true` and `false` are truth values, whole decimal
-numbers and those with a point are numbers, and a date, `no`, `1:30` or `007` is text.
+numbers and those with a point are numbers, and a date, `no`, `1:30` or `007` is text. Keys are text.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, get_args
 
 import yaml
 
@@ -15,17 +16,20 @@ from fairlora_cls.errors import InputError
 
 DEEPEST = 32  # levels of lists and mappings
 MOST_VALUES = 100_000  # with every alias written out
+_HALF = re.compile("[\ud800-\udfff]")  # of a character; JSON and YAML can write one, no file can
 _RESOLVERS = {
     "bool": (r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
     "int": (r"^[-+]?(?:0|[1-9][0-9]*)$", "-+0123456789"),
     "float": (
-        r"^[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$"
+        # No sign before a point: PyYAML writes the text "-.5" without quotes.
+        r"^(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?$|^[-+]?\.(?:inf|Inf|INF)$"
         r"|^\.(?:nan|NaN|NAN)$",
         "-+0123456789.",
     ),
 }
 _TAG = "tag:yaml.org,2002:"
 _KEPT = (f"{_TAG}null", f"{_TAG}merge")
+_KEYS = (f"{_TAG}str", f"{_TAG}merge")
 _PLAIN = {*_KEPT, *(f"{_TAG}{kind}" for kind in (*_RESOLVERS, "str", "seq", "map"))}
 
 
@@ -69,13 +73,31 @@ def parse_yaml(text: str, name: str) -> Any:
         raise InputError(f"{name} holds a number that cannot be read: {error}.") from None
 
 
-def is_text(value: str) -> bool:
-    """Whether UTF-8 can hold it: no half of a pair of code units stands alone."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def is_whole(text: str) -> bool:
+    """Whether a file of text can hold it: no NUL, and no half of a character."""
+    return "\0" not in text and (text.isascii() or not _HALF.search(text))
+
+
+def stands_for_a_number(value: Any, annotation: Any) -> bool:
+    """Whether a truth value stands where `annotation` wants numbers, alone or within `value`.
+
+    Pydantic by itself takes true for 1.
+    """
+    allowed = _types_in(annotation)
+    return bool(allowed & {int, float}) and bool not in allowed and _holds_truth(value)
+
+
+def _types_in(annotation: Any) -> set[Any]:
+    """The plain types that an annotation is made of."""
+    return {annotation}.union(*map(_types_in, get_args(annotation)))
+
+
+def _holds_truth(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_holds_truth, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_truth, value))
+    return isinstance(value, bool)
 
 
 def _told(error: yaml.MarkedYAMLError) -> str:
@@ -98,8 +120,10 @@ def _require_plain(root: yaml.Node, name: str) -> None:
         if node.tag not in _PLAIN:
             kind = node.tag.removeprefix(_TAG)
             raise InputError(f"{name} is not valid YAML: no value may be a '{kind}' (line {line}).")
-        if isinstance(node, yaml.ScalarNode) and not is_text(node.value):
-            raise InputError(f"{name} holds half of a character (\\ud800 to \\udfff, line {line}).")
+        if isinstance(node, yaml.ScalarNode) and not is_whole(node.value):
+            raise InputError(
+                f"{name} holds half of a character (\\ud800 to \\udfff) or a NUL (line {line})."
+            )
         if isinstance(node, yaml.SequenceNode):
             waiting += [(item, depth + 1) for item in node.value]
         if isinstance(node, yaml.MappingNode):
@@ -113,6 +137,10 @@ def _require_single_keys(node: yaml.MappingNode, name: str) -> None:
         if not isinstance(key, yaml.ScalarNode):
             continue  # refused when it is built: no list or mapping can be a key
         line, known = key.start_mark.line + 1, (key.tag, key.value)
+        if key.tag not in _KEYS:
+            raise InputError(
+                f"{name}: the key '{key.value}' is no text (line {line}); write it in quotes."
+            )
         if known in lines:
             raise InputError(
                 f"{name}: the key '{key.value}' stands twice, in line {lines[known]} and line {line}; "

@@ -30,7 +30,8 @@ from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest, several
 from fairlora_cls.files import read_json
-from fairlora_cls.plain_yaml import DEEPEST, is_text, parse_yaml
+from fairlora_cls.plain_yaml import DEEPEST, is_whole, parse_yaml, stands_for_a_number
+from fairlora_cls.user_paths import user_path
 
 if TYPE_CHECKING:
     from fairlora_cls.objectives.objectives import Preset
@@ -79,11 +80,6 @@ Name = Annotated[str, AfterValidator(_safe_name)]
 GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 
 
-def _types_in(annotation: Any) -> set[Any]:
-    """The plain types that an annotation is made of."""
-    return {annotation}.union(*map(_types_in, get_args(annotation)))
-
-
 class Section(BaseModel):
     """A part of the recipe: unknown keys are refused, values cannot change afterwards."""
 
@@ -92,14 +88,7 @@ class Section(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        """Pydantic by itself takes true for 1."""
-        allowed = _types_in(cls.model_fields[info.field_name].annotation)
-        given = value.values() if isinstance(value, Mapping) else [value]
-        if (
-            allowed & {int, float}
-            and bool not in allowed
-            and any(isinstance(v, bool) for v in given)
-        ):
+        if stands_for_a_number(value, cls.model_fields[info.field_name].annotation):
             raise ValueError("true and false are no numbers")
         return value
 
@@ -120,8 +109,8 @@ class DataSection(Section):
 
     @property
     def place(self) -> Path | None:
-        """`path` with the user's home folder written out."""
-        return Path(self.path).expanduser() if self.path else None
+        """`path` with the user's home folder written out. Raises InputError as `user_path` does."""
+        return user_path(self.path) if self.path else None
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
@@ -367,7 +356,7 @@ def _settle(recipe: Recipe) -> Recipe:
         update={"head_learning_rate": head_rate, "sampler": sampler, "select_by": select_by}
     )
     model = recipe.model
-    folder = Path(model.backbone).expanduser()
+    folder = user_path(model.backbone)
     if model.backbone != "miniature" and folder.is_dir():  # so that the run works from anywhere
         model = model.model_copy(update={"backbone": str(folder.absolute())})
     if model.train_projector is None:
@@ -512,13 +501,15 @@ def _needs_groups(preset: Preset) -> bool:
 
 
 def _broken_texts(values: Mapping[str, Any], path: str = "") -> list[str]:
-    """Texts that UTF-8 cannot hold, such as a file name in another encoding."""
+    """Texts that no file can hold, such as a file name in another encoding."""
     problems = []
     for key, value in values.items():
         if isinstance(value, Mapping):
             problems += _broken_texts(value, f"{path}{key}.")
-        elif isinstance(value, str) and not is_text(value):
-            problems.append(f"{path}{key}: {value!a} is not UTF-8 text; rename it, or save it anew")
+        elif isinstance(value, str) and not is_whole(value):
+            problems.append(
+                f"{path}{key}: {value!a} is not UTF-8 text, or holds a NUL; rename it, or save it anew"
+            )
     return problems
 
 

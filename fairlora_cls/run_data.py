@@ -43,9 +43,12 @@ def require_same_data(run: Path, recipe: Recipe, loaded: Splits) -> None:
     state = read_state(run)
     known = state.get("loaded_fingerprint", state.get("data_fingerprint"))
     if fingerprint(treat_splits(recipe, loaded)[0]) != known:
+        change = "have changed since it was trained"
+        if "loaded_fingerprint" not in state:
+            change = "have changed, or an earlier version, which trained it, read them otherwise"
         raise InputError(
-            f"The data of '{run}' ({recipe.data.source}, {recipe.data.place or 'drawn'}) have changed "
-            "since it was trained; name the data to use with --data SOURCE:PATH."
+            f"The data of '{run}' ({recipe.data.source}, {recipe.data.place or 'drawn'}) {change}; name "
+            "the data to use with --data SOURCE:PATH."
         )
 
 

@@ -59,9 +59,9 @@ def evaluate(
     """Predict a split again, of the run's own data or of another source, and report on it.
 
     `data` replaces keys of the recipe's data section, `threshold` its report.threshold, which is
-    chosen on the run's own validation predictions; `model` is where the run's backbone lies now. Writes `predictions.csv` (of a generative run `.jsonl`)
-    and `report/` into `output` (default `<run>/evaluations/<split>`). Raises InputError when classes differ from those
-    trained on.
+    chosen on the run's own validation predictions; `model` is where the run's backbone lies now.
+    Writes `predictions.csv` (of a generative run `.jsonl`) and `report/` into `output` (default
+    `<run>/evaluations/<split>`). Raises InputError when classes differ from those trained on.
     """
     recipe = recipe_of(run)
     task = TASKS[recipe.task]
@@ -117,7 +117,8 @@ def predict(
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and probabilities (N, K) for image files; needs no labels and no attributes.
 
-    `model` is where the run's backbone lies now, if it was moved. Raises UnreadableImageError naming every count of files that cannot be read.
+    `model` is where the run's backbone lies now, if it was moved. Raises UnreadableImageError naming
+    the first of the files that cannot be read, and how many there are.
     """
     settings, engine = _open(run, images, "classify", model)
     display.stage("Predicting", len(images))
@@ -163,7 +164,7 @@ def answer(
 def _saved_settings(run: Path, recipe: Recipe, model: str | None) -> Any:
     """What was saved with a run's model; `model` replaces the place of its backbone."""
     settings = TASKS[recipe.task].read_settings(run / "adapter")
-    return replace(settings, backbone=model) if model else settings
+    return settings if model is None else replace(settings, backbone=model)
 
 
 def _open(run: Path, images: Sequence[Path], task: str, model: str | None) -> tuple[Any, Engine]:

@@ -458,6 +458,25 @@ def test_variants_that_are_not_served_are_refused(
         load_backbone(str(tmp_path), torch.float32, PIXELS)
 
 
+@pytest.mark.parametrize("architecture", list(BACKBONES))
+@pytest.mark.parametrize(
+    "broken", [{"image_std": [0.0, 0.0, 0.0]}, {"size": "large"}, {"image_mean": "grey"}]
+)
+def test_a_broken_image_processor_is_told_alike_by_check_and_by_training(
+    folders, tmp_path, architecture, broken
+):
+    for path in folders[architecture].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    for path in tmp_path.glob("*processor_config.json"):
+        content = json.loads(path.read_text())
+        content.get("image_processor", content).update(broken)
+        path.write_text(json.dumps(content))
+    _, findings = build_skeleton(str(tmp_path), LoraSettings(), PIXELS, "percentile")
+    with pytest.raises(InputError) as refused:
+        load_backbone(str(tmp_path), torch.float32, PIXELS)
+    assert [(f.severity, f.message) for f in findings] == [("error", str(refused.value))]
+
+
 def test_a_generator_learns_as_the_stock_model_says_and_comes_back_the_same(folder, tmp_path):
     """Losses against the whole stock model's logits on the same tokens; then a step, save, load."""
     options = {"language_head": True, "train_projector": True}

@@ -210,11 +210,21 @@ def test_the_page_is_whole_and_escaped(sound):
 def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
     checked = run_check(values(tmp_path / "nowhere"), (), SilentDisplay())
     assert [f.code for f in checked.report.findings if f.severity == "error"] == ["table"]
+    checked = run_check(values("~nobody-of-this-name/x"), (), SilentDisplay())
+    assert [f.code for f in checked.report.findings if f.severity == "error"] == ["data"]
     wrong = {"data": {"source": "ham10000", "path": str(tmp_path)}}
     checked = run_check(wrong, (), SilentDisplay())
     (error,) = [f for f in checked.report.findings if f.severity == "error"]
     assert error.code == "data"
     assert "HAM10000_metadata.csv" in error.message
+
+
+def test_an_image_name_that_no_file_can_have_is_unreadable(sound):
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    rows[0]["image"] = "x" * 300
+    write_rows(sound, rows)
+    report = run_check(values(sound), (), SilentDisplay()).report
+    assert report.facts["unreadable_images"] == 1
 
 
 def test_many_values_and_what_the_loader_took_for_granted_are_said_once(sound):

@@ -1,9 +1,14 @@
 """What `check` says of a generative run's questions and answers."""
 
 import numpy as np
+import pytest
 
 from fairlora_cls.checking.check import run_check
 from fairlora_cls.checking.texts import TextFacts, find_long_answers
+from fairlora_cls.errors import InputError
+from fairlora_cls.recipe import build_recipe
+from fairlora_cls.run import train
+from tests.test_backbones import copy_of_miniature
 from tests.test_generation import chests  # noqa: F401, a fixture
 
 
@@ -71,6 +76,26 @@ def test_the_language_head_costs_something(chests, display):  # noqa: F811
     reading = run_check(told, (), display).report.facts["estimate"]
     assert writing["language_flops"] > reading["language_flops"]
     assert writing["trained"] > reading["trained"]
+
+
+def test_a_template_that_fails_on_an_answer_is_refused_by_check_and_by_training(
+    chests,  # noqa: F811
+    display,
+    tmp_path,
+):
+    folder = copy_of_miniature(tmp_path / "copy")
+    template = folder / "chat_template.jinja"
+    fails = (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{{ 1 // 0 }}{% endif %}{% endfor %}"
+    )
+    template.write_text(fails + template.read_text())
+    told = values(chests) | {"model": {"backbone": str(folder)}}
+    findings = run_check(told, (), display).report.findings
+    (finding,) = [f for f in findings if f.severity == "error"]
+    assert finding.code == "model"
+    with pytest.raises(InputError, match="chat template"):
+        train(build_recipe(told), tmp_path / "run", display)
+    assert not (tmp_path / "run").exists()
 
 
 def test_texts_need_no_label(chests, display):  # noqa: F811

@@ -318,6 +318,27 @@ def test_urls_are_read_only_when_allowed(cli, small_run, cohort, tmp_path, monke
     assert "'simulated-fundus' has no option 'allow_urls'" in error
 
 
+def test_an_empty_name_of_a_model_is_no_name(cli, small_run, cohort):
+    with (cohort / "table.csv").open() as file:
+        image = cohort / next(csv.DictReader(file))["image"]
+    for verb, *images in (["predict", image], ["evaluate"]):
+        code, _, error = cli(verb, small_run[0], *images, "--model", "")
+        assert code == 2
+        assert "no possible path" in error
+
+
+def test_ctrl_c_before_a_run_began_does_not_speak_of_going_on(cli, monkeypatch):
+    from fairlora_cls import run
+
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "train", interrupted)
+    code, _, error = cli("train", "--quick", "--output", "r")
+    assert code == 130
+    assert "--resume" not in error
+
+
 def test_a_recipe_alone_fetches_nothing(cli, small_run, cohort, tmp_path, monkeypatch):
     """A recipe may be a stranger's: the permission is the user's, on every command line anew."""
     from fairlora_cls.data import downloads

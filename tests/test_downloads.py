@@ -119,6 +119,23 @@ def test_a_public_host_is_followed(server, monkeypatch):
         downloads.download_images([round_and_round])
 
 
+def test_a_name_unknown_here_is_left_to_the_proxy(server, monkeypatch):
+    """Behind a proxy the names of the world need not be known; a private address stays one."""
+
+    def resolve(host, *arguments, **options):
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with pytest.raises(socket.gaierror):
+        downloads._refuse_private("http://public.example/a.png")
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    downloads._refuse_private("http://public.example/a.png")
+    monkeypatch.undo()
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    with pytest.raises(ValueError, match="private network"):
+        downloads._refuse_private("http://127.0.0.1/a.png")
+
+
 def test_nothing_answers():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))

@@ -69,7 +69,7 @@ def test_intersections_join_names():
     ("content", "message"),
     [
         ("", "holds no texts"),
-        ("{", "Line 1 of .* is not JSON"),
+        ("{", "Line 1 of .* cannot be read as JSON"),
         ("[1]", "Line 1 of .* must be an object"),
         ('{"id": 1, "text": "a"}', "Line 1 of .* has no 'reference'"),
         ('{"id": 1, "text": "a", "reference": "b", "attributes": [1]}', "attributes as an object"),
@@ -128,7 +128,7 @@ def test_nothing_recorded_is_blank_but_a_text_is_a_text(tmp_path, word):
         (json.dumps(row(attributes={"sex": {"a": 1}})), "'sex'"),
         (json.dumps(row(text="\ud800")), "half a character"),
         (json.dumps(row(complete="no")), "'complete'"),
-        ('{"id": 1, "id": 2, "reference": "a", "text": "b"}', "'id' twice"),
+        ('{"id": 1, "id": 2, "reference": "a", "text": "b"}', "'id' stands twice"),
         ('{"id": 1, "reference": "a", "text": ' + "[" * 100_000, "Line 1"),
         ('{"id": ' + "9" * 5000 + ', "reference": "a", "text": "b"}', "Line 1"),
     ],
@@ -150,3 +150,16 @@ def test_half_a_character_is_not_written(tmp_path):
     with pytest.raises(InputError, match="half a character"):
         write_generations(two_texts(prompts=("a\ud800", "b")), tmp_path / "x.jsonl")
     assert not list(tmp_path.iterdir())
+
+
+def test_names_that_tables_would_join_are_one_and_a_nul_is_refused(tmp_path):
+    line = {"id": "a", "reference": "r", "text": "t", "attributes": {"sex ": "F"}}
+    path = tmp_path / "x.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    assert list(read_generations(path).attributes) == ["sex"]
+    path.write_text(json.dumps(line | {"attributes": {"sex": "F", "sex ": "M"}}) + "\n")
+    with pytest.raises(InputError, match="'sex' stands twice"):
+        read_generations(path)
+    path.write_text(json.dumps(line | {"id": "a\0"}) + "\n")
+    with pytest.raises(InputError, match="NUL"):
+        read_generations(path)

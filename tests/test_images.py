@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fairlora_cls.checking.image_facts import gather_image_facts, read_facts
 from fairlora_cls.data import archives, images
+from fairlora_cls.data.digests import content_digests
 from fairlora_cls.data.images import (
     UnreadableImageError,
     check_rescaling,
@@ -331,3 +333,15 @@ def test_a_shape_that_fits_no_backbone_is_unreadable(tmp_path):
     (problem,) = find_unreadable([tmp_path / "x.png"], fits)
     assert problem.path == tmp_path / "x.png"
     assert "9 × 3" in problem.reason
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "loop"])
+def test_names_that_no_file_can_have_are_unreadable_images(tmp_path, name):
+    (tmp_path / "loop").symlink_to("loop")
+    path = tmp_path / name
+    assert [error.path for error in find_unreadable([path])] == [path]
+    with pytest.raises(UnreadableImageError):
+        content_digest(path)
+    assert content_digests([path]) == {}
+    assert read_facts(path)["error"]
+    gather_image_facts([path], "x", lambda count: None)

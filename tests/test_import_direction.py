@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "fairlora_cls"
 
 # A module may import from its own row and the rows above it.
 ORDER = [
-    ["fairlora_cls", "errors", "files", "plain_yaml", "shipped"],
+    ["fairlora_cls", "errors", "files", "plain_yaml", "shipped", "user_paths"],
     ["presentation"],
     ["data"],
     ["objectives.scores"],

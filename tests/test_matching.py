@@ -181,6 +181,8 @@ def test_features_of_a_file(tmp_path):
 
 
 def test_an_id_called_na_is_an_id(tmp_path):
+    (tmp_path / "f.csv").write_text("id ,f0\n001, 1\n002,2\n")
+    assert read_features(tmp_path / "f.csv").ids == ("001", "002")
     (tmp_path / "f.csv").write_text("id,f0\nNA,1\nnan,2\n")
     assert read_features(tmp_path / "f.csv").ids == ("NA", "nan")
 
@@ -197,6 +199,7 @@ def test_bad_files(tmp_path):
         (written("torn.npz", "PK\x03\x04"), "cannot read"),
         (written("no-id.csv", "a,b\n1,2\n"), "no column 'id'"),
         (written("words.csv", "id,a\n1,x\n"), "the column 'a' holds words"),
+        (written("blanks.csv", "id,a\n1,\n"), "the column 'a' holds words or blanks"),
         (written("empty.csv", "id\n1\n"), "shape"),
         (written("not.npz", "hello"), "cannot read"),
     ):

@@ -91,9 +91,7 @@ def test_numbers_are_names_and_blank_groups_are_missing(tmp_path):
     assert read.classes == ("0", "1")
     assert read.labels.tolist() == [0, 1]
     assert read.group_names("age").tolist() == ["44", "missing"]
-    assert read.missing_count("sex") == 2
     assert read.group_names("age×sex").tolist() == ["44×missing", "missing×missing"]
-    assert read.missing_count("age×sex") == 2
 
 
 def test_prediction_and_label_may_be_absent(tmp_path):
@@ -165,9 +163,23 @@ def test_names_that_look_like_formulas_come_back_as_they_were(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
+        {"labels": [[0], [1, 2], [0]]},
+        {"predictions": np.array([[0], [1, 2], [0]], dtype=object)},
+        {"probabilities": [["a", "b", "c"]] * 3},
+        {"probabilities": [[0.5, 0.5], [1.0], [1.0]]},
+    ],
+)
+def test_what_is_no_table_of_numbers_is_refused(change):
+    with pytest.raises(PredictionTableError):
+        replace(three_classes(), **change)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
         {"ids": ("a\n", "b", "c")},
         {"units": ("p\rq", "p\rq", "r")},
-        {"attributes": {"se\x00x": ["a", "b", "c"]}},
+        {"attributes": {"se\x01x": ["a", "b", "c"]}},
         {"attributes": {"sex": ["a\nb", "b", "c"]}},
     ],
 )

@@ -12,7 +12,8 @@ from fairlora_cls.evaluation.resampling import (
     exchangeable_kinds,
     null_blocks,
 )
-from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, interval, null_gaps, p_value
+from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, interval, p_value
+from tests.test_uncertainty import null_gaps
 
 
 def table(labels, predicted, units=None) -> Predictions:

@@ -228,6 +228,11 @@ def test_evaluate_refuses_data_that_have_changed(small_run, cohort, tmp_path, di
     with pytest.raises(InputError, match="--data"):
         saved_run.evaluate(folder, display, output=tmp_path / "e")
     assert not (tmp_path / "e").exists()
+    state = read_state(folder)
+    del state["loaded_fingerprint"]  # as runs of earlier versions are
+    (folder / "run.json").write_text(json.dumps(state))
+    with pytest.raises(InputError, match="earlier version"):
+        require_same_data(folder, recipe, replace(loaded, test=loaded.test[1:]))
 
 
 def test_skipped_images_leave_the_fingerprint_of_the_data_alone(cohort, tmp_path, display):

@@ -7,7 +7,7 @@ import json
 import pytest
 import typer
 
-from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.errors import InputError, RunError, sentence
 from fairlora_cls.terminal import exit_codes, show_report, terminal, write_data
 
 ERRORS = [
@@ -36,6 +36,11 @@ def test_every_error_is_one_line_and_an_exit_code(capsys, error, code, words):
     assert len(shown) < 1000
 
 
+def test_only_what_was_looked_up_by_name_is_said_to_be_missing():
+    assert "'x' was looked for" in sentence(KeyError("x"))
+    assert "looked for" not in sentence(IndexError("list index out of range"))
+
+
 def test_debug_and_ends_on_purpose_pass_through():
     with pytest.raises(KeyError), exit_codes(True):
         raise KeyError("x")
@@ -45,7 +50,7 @@ def test_debug_and_ends_on_purpose_pass_through():
 
 
 def test_no_token_and_no_password_is_shown(capsys):
-    text = "401 for https://me:secret@host/x with hf_abcdefghijklmnop"
+    text = f"401 for https://me:secret@host/x with hf_abc{'x' * 31} of hf_ejection_fraction"
     for error in (ValueError(text), InputError(text)):
         with pytest.raises(typer.Exit), exit_codes(False):
             raise error
@@ -53,6 +58,7 @@ def test_no_token_and_no_password_is_shown(capsys):
         assert "secret" not in shown
         assert "hf_abc" not in shown
         assert "host/x" in shown
+        assert "hf_ejection_fraction" in shown
 
 
 NAMES = ("income [/month]", "[bold]x[/bold]", "a :smile: b", "[red]", "{x}")

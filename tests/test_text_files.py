@@ -4,8 +4,9 @@ import gzip
 
 import pytest
 
-from fairlora_cls.data.text_files import column_name, is_whole, read_json_list
+from fairlora_cls.data.text_files import column_name, read_json_list
 from fairlora_cls.errors import InputError
+from fairlora_cls.plain_yaml import is_whole
 from tests.test_tables import write
 
 

@@ -13,7 +13,7 @@ from fairlora_cls.evaluation.resampling import permuted_tables
 from fairlora_cls.evaluation.uncertainty import (
     bootstrap_metrics,
     interval,
-    null_gaps,
+    null_draws,
     p_value,
 )
 from fairlora_cls.evaluation.vectorised import (
@@ -29,6 +29,12 @@ from fairlora_cls.evaluation.vectorised import (
 )
 
 SIZES = (1816, 76, 108)  # Table 1 of the glaucoma paper: Non-Hispanic, Hispanic, Unknown
+
+
+def null_gaps(*arguments):
+    """Each gap of GAPS under `null_draws`, (R,) values each."""
+    drawn = null_draws(*arguments)
+    return {name: gap.values(drawn.by_group) for name, gap in GAPS.items()}
 
 
 def binary(labels, score, threshold=0.5) -> Predictions:

@@ -142,8 +142,9 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
 def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Finding | None, Part]:
     """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
     data = recipe.data
-    path = data.place
+    path = None
     try:
+        path = data.place
         options = permitted_options(data.source, data.options, allow_urls)
         splits = load_splits(data.source, path, options)
         return limit_splits(splits, data.limit), None, Part()
@@ -295,19 +296,22 @@ def _model(recipe: Recipe, splits: Splits | None, facts: ImageFacts | None) -> t
         return None, Part(findings)
     first, words, answers, tables = None, None, None, []
     if backbone.processor is not None and bool(asked) == generates:
-        text = render_prompt(backbone.processor, recipe.data.prompt)
-        words = model.prompt_tokens(recipe.data.prompt, backbone)
-        if generates:
-            answers = texts.count_tokens(asked, backbone)
-            words = int(answers.words.max())
-            findings += texts.find_long_answers(answers, recipe.generation.max_new_tokens)
-            tables += texts.tabulate_texts(answers, asked)
-            turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
-            text = "".join(p.text for p in render_conversation(backbone.processor, turns))
+        try:
+            text = render_prompt(backbone.processor, recipe.data.prompt)
+            words = model.prompt_tokens(recipe.data.prompt, backbone)
+            if generates:
+                answers = texts.count_tokens(asked, backbone)
+                words = int(answers.words.max())
+                findings += texts.find_long_answers(answers, recipe.generation.max_new_tokens)
+                tables += texts.tabulate_texts(answers, asked)
+                turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
+                text = "".join(p.text for p in render_conversation(backbone.processor, turns))
+            example = readable[int(np.argmax(tokens > 0))]
+            first = model.decode_example(example.id, example.image, text, backbone)
+        except InputError as error:  # of a template, or words that it takes for an image
+            return None, Part([*findings, Finding("error", "model", str(error))], tables)
         longest = backbone.config.text_config.max_position_embeddings
         findings += model.find_token_problems(tokens, shrunk, words, longest, backbone)
-        example = readable[int(np.argmax(tokens > 0))]
-        first = model.decode_example(example.id, example.image, text, backbone)
     plan = _plan(recipe, splits, tokens, words or 0, answers)
     head_numbers = 0 if generates else (backbone.hidden_size + 1) * len(splits.classes)
     if backbone.train_projector:

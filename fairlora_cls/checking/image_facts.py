@@ -111,7 +111,7 @@ def _key(path: Path) -> str:
     try:
         stat = path.stat()
         text = f"{path} {stat.st_size} {stat.st_mtime_ns}"
-    except OSError:
+    except (OSError, ValueError):  # gone, or a name that no file can have
         text = f"{path} missing"
     return hashlib.blake2b(text.encode(errors="surrogateescape"), digest_size=16).hexdigest()
 

@@ -6,6 +6,7 @@ N rows. The loader stops at the first bad row, as it should; this names them all
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,9 @@ def inspect_table(
     } | dict(options)
     try:
         file = find_tables(path, chosen["table"])[0][0]
-        frame = read_table(file, separator=chosen["separator"], encoding=chosen["encoding"])
+        frame = read_table(
+            file, separator=chosen["separator"], encoding=chosen["encoding"], has_options=True
+        )
         if chosen["image_column"] == "image" and is_imagefolder(frame):
             chosen["image_column"] = IMAGEFOLDER_COLUMN
         image_column, label_column = chosen["image_column"], chosen["label_column"]
@@ -102,7 +105,7 @@ def inspect_table(
         lambda v: "; download the images, or give --allow-urls.",
     )
     root = file.parent.resolve()
-    outside = names.map(lambda name: not (root / name).resolve().is_relative_to(root))
+    outside = names.map(lambda name: not _real(root, name).is_relative_to(root))
     outside &= not chosen.get("allow_outside", False)
     refuse(
         "image-outside",
@@ -124,6 +127,10 @@ def inspect_table(
             lambda v: nearest(v, SPLIT_ALIASES) or ".",
         )
     return _good_rows(file, frame[~bad], labels, classes, attributes, homes, chosen), tuple(found)
+
+
+def _real(folder: Path, name: str) -> Path:
+    return Path(os.path.realpath(folder / name))  # of a loop of links too, unlike Path.resolve
 
 
 def _attributes(frame: pd.DataFrame, chosen: Mapping[str, Any]) -> list[str]:
@@ -148,7 +155,7 @@ def _good_rows(
     examples = [
         Example(
             id=str(ids[i]),
-            image=(file.parent / frame[chosen["image_column"]][i]).resolve(),
+            image=_real(file.parent, frame[chosen["image_column"]][i]),
             label=classes.index(labels[i]),
             attributes={a: recorded(frame[a][i]) for a in attributes},
             unit=str(units[i]),

@@ -29,7 +29,8 @@ def render_conversation(processor: Any, turns: Sequence[Turn]) -> list[Piece]:
 
     The image comes with the first question. An answer's piece ends with the special token by which
     the template ends it (the tokenizer's end-of-sequence token where it has none). Raises
-    InputError for an empty answer, and for a template that writes an answer other than it is.
+    InputError for an empty answer, and for a template that fails, or writes an answer other than it
+    is.
     """
     messages: list[dict[str, Any]] = []
     pieces: list[Piece] = []
@@ -107,13 +108,23 @@ class ConversationEncoder:
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Token ids of an answer as text."""
-        return self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
+        text = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text.replace(
+            "\0", ""
+        ).strip()  # single bytes are tokens too, and no text holds a NUL
 
 
 def _render(processor: Any, messages: Sequence[dict[str, Any]], *, generate: bool) -> str:
-    return processor.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=generate
-    )
+    try:
+        return processor.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=generate
+        )
+    except Exception as error:  # a template is a program of the checkpoint's
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise InputError(
+            f"The chat template of this backbone cannot write questions and answers ({reason}); use the "
+            "one that came with the checkpoint (chat_template.jinja)."
+        ) from error
 
 
 def _end_of_answer(tokenizer: Any, tail: str) -> tuple[str, str]:

@@ -23,6 +23,8 @@ from fairlora_cls.data.simulated_sources import (
 )
 from fairlora_cls.data.table_source import load_table
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.plain_yaml import stands_for_a_number
+from fairlora_cls.user_paths import user_path
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 
@@ -132,6 +134,9 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
             )
             continue
         kind = Seed if name == "seed" else types[name]
+        if stands_for_a_number(value, kind):
+            problems.append(f"data.options.{name}: true and false are no numbers (got {value!r})")
+            continue
         config = ConfigDict(coerce_numbers_to_str=True, allow_inf_nan=False)
         try:
             values[name] = TypeAdapter(kind, config=config).validate_python(value)
@@ -166,17 +171,4 @@ def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> S
         raise InputError("; ".join(problems))
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
-    if path is not None:
-        require_possible(path)
-    return DATASETS[source].load(path, **values)
-
-
-def require_possible(path: Path) -> None:
-    """Raise InputError for a path that no file can have: too long a name, or a NUL in it."""
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return  # which the loader says in its own words
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InputError(f"'{str(path)[:80]}…' is no possible path ({reason}).") from error
+    return DATASETS[source].load(None if path is None else user_path(path), **values)

@@ -17,6 +17,7 @@ from fairlora_cls.data.tables import (
     row_of,
 )
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 PLACES = ("", "hosp", "core", "mimic-iv", "mimic-iv/hosp", "mimic-iv/core", "mimiciv/hosp")
 SEX = {"f": "Female", "m": "Male", "female": "Female", "male": "Male"}
@@ -44,7 +45,7 @@ def load_mimic_iv(path: Path, folder: str | None) -> dict[str, dict[str, str | f
     Looked for in `folder`, or in and below `path`. Raises InputError for a missing table or an
     unknown code.
     """
-    root = Path(folder).expanduser() if folder else path
+    root = user_path(folder) if folder else path
     patients = _find(root, "patients.csv")
     people = read_table(patients, columns=["subject_id", "gender", "anchor_age"])
     require_columns(people, ["subject_id", "gender", "anchor_age"], patients)

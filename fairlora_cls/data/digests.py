@@ -45,7 +45,7 @@ def content_digests(paths: Sequence[Path]) -> dict[Path, str]:
 def _state(path: Path) -> str | None:
     try:
         status = os.stat(path)
-    except OSError:
+    except (OSError, ValueError):  # gone, or a name that no file can have
         return None
     return f"{status.st_size} {status.st_ino} {status.st_mtime_ns} {status.st_ctime_ns}"
 

@@ -120,11 +120,20 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _refuse_private(address: str) -> None:
-    """Raise ValueError unless a server may send us to this address."""
+    """Raise ValueError unless a server may send us to this address.
+
+    Behind a proxy, which looks names up itself, one that is unknown here is left to it.
+    """
     host = urllib.parse.urlsplit(address).hostname
     if not is_url(address) or not host:
         raise ValueError(f"it leads to '{address}', and only http and https are followed")
-    for *_, place in socket.getaddrinfo(host, None):
+    try:
+        places = socket.getaddrinfo(host, None)
+    except socket.gaierror:
+        if urllib.parse.urlsplit(address).scheme in urllib.request.getproxies():
+            return
+        raise
+    for *_, place in places:
         if not ip_address(place[0].partition("%")[0]).is_global:
             raise ValueError(
                 f"it leads to '{address}' in a private network, which is not followed; name the last "

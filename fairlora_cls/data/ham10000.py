@@ -30,6 +30,7 @@ from fairlora_cls.data.tables import (
 )
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 MALIGNANT = ("mel", "bcc", "akiec")
@@ -92,7 +93,7 @@ def load_ham10000(
     bands = age_bands(years, age_cuts)
     images = _images(path)
     sites = decode_free(frame["localization"], ("unknown",)) if "localization" in frame else None
-    pairs = _read_questions(Path(questions).expanduser()) if questions else None
+    pairs = _read_questions(user_path(questions)) if questions else None
     classes = DIAGNOSES if task == "diagnosis" else BINARY
     examples = []
     rows = zip(names, lesions, diagnoses, sexes, years, bands, strict=True)

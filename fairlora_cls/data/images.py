@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def content_digest(path: Path) -> str:
 
     Raises UnreadableImageError for a missing file.
     """
-    _refuse_special(path)
+    _require_file(path)
     try:
         with path.open("rb") as handle:
             return hashlib.file_digest(handle, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
@@ -64,7 +65,7 @@ def read_image(path: Path, rescaling: Rescaling = "percentile") -> Image.Image:
     before a percentile. Raises UnreadableImageError, also for a file of several frames, and of
     more than 179 million pixels (Pillow's guard against decompression bombs).
     """
-    _refuse_special(path)
+    _require_file(path)
     try:
         return _decode(path, rescaling)
     except InputError:
@@ -84,9 +85,14 @@ def read_fitted(
         raise UnreadableImageError(path, str(error)) from error
 
 
-def _refuse_special(path: Path) -> None:
-    """A pipe or a device would be waited for without end."""
-    if path.exists() and not path.is_file():
+def _require_file(path: Path) -> None:
+    """Raise UnreadableImageError for what is no file: a pipe or a device would be waited for without
+    end, and some names no file can have."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        raise UnreadableImageError(path, getattr(error, "strerror", None) or str(error)) from error
+    if not stat.S_ISREG(mode):
         raise UnreadableImageError(path, "it is a folder or a device, not a file")
 
 
@@ -238,6 +244,8 @@ def check_rescaling(value: Any) -> Rescaling:
     if value in ("percentile", "range"):
         return value
     try:
+        if any(isinstance(bound, bool) for bound in value):
+            raise ValueError("no numbers")
         low, high = (float(bound) for bound in value)
     except (TypeError, ValueError):
         low, high = math.nan, math.nan

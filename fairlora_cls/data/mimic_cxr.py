@@ -31,6 +31,7 @@ from fairlora_cls.data.tables import (
 )
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 PREFIX = "mimic-cxr-2.0.0-"
 ANNOTATIONS = {
@@ -72,7 +73,7 @@ def load_mimic_cxr(
         raise InputError(f"data.options.finding is '{finding}'{nearest(finding, FINDINGS)}")
     rule = Rule(finding, uncertain, blank)
     if annotations is not None:
-        frame = _read_annotations(Path(annotations).expanduser(), rule)
+        frame = _read_annotations(user_path(annotations), rule)
     else:
         frame = _read_tables(path, rule)
     kept = frame["label"].notna()

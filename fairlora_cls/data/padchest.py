@@ -34,6 +34,7 @@ from fairlora_cls.data.tables import (
 )
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 LABELS = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 SEX = {"f": "Female", "m": "Male", "o": None, "none": None}
@@ -61,8 +62,8 @@ def load_padchest(
     `exclude`, are left out. `views`: Projections kept ([] keeps all). Attributes: sex; age_group of
     study year − year of birth, banded at `age_cuts` (years). The examples' text is the Spanish
     report; `annotations`, FairLLaVA's JSON files with translated FINDINGS, replace it, bring the
-    question asked for them, and keep only the images that have some. `stratify`: attributes that, with the label, every split keeps in
-    proportion. Raises InputError naming file, row and value; Labels are parsed, never evaluated.
+    question asked for them, and keep only the images that have some. `stratify`: attributes that,
+    with the label, every split keeps in proportion. Raises InputError naming file, row and value; Labels are parsed, never evaluated.
     """
     file = find_table(path, [LABELS])
     frame = read_table(file, columns=COLUMNS)
@@ -157,7 +158,7 @@ def _read_translations(files: Sequence[str]) -> dict[str, tuple[str | None, str]
     """ImageID → INDICATION and FINDINGS of FairLLaVA's JSON files; not those without findings."""
     texts: dict[str, tuple[str | None, str]] = {}
     for name in files:
-        file = Path(name).expanduser()
+        file = user_path(name)
         for place, entry in enumerate(read_json_list(file), 1):
             if not str(entry.get("ImageID") or "").strip():
                 raise InputError(f"'{file}' entry {place} has no ImageID.")

@@ -25,7 +25,8 @@ def resolve_images(
     A name with backslashes, as Windows writes them, is taken as one with slashes unless a file is
     called so. Raises InputError for a name that leaves the folder, by `..`, an absolute path or a
     link, unless `allow_outside`; for an URL that is not in the cache unless `allow_urls`, which
-    fetches it. Whether a local file exists is not asked: 100,000 rows would take seconds on a network disk.
+    fetches it. Whether a local file exists is not asked: 100,000 rows would take seconds on a
+    network disk.
     """
     root = os.path.realpath(folder or table.parent)
     inside = os.path.join(root, "")
@@ -38,8 +39,8 @@ def resolve_images(
             if not is_url(name) or not (allow_urls or fetched_file(name).is_file()):
                 raise InputError(
                     f"{row_of(table, row)} names the image '{name}'; only local files are read "
-                    "(--allow-urls on the command line fetches http and https; a recipe alone does "
-                    "not)."
+                    "(a recipe alone fetches nothing; `fairlora-cls check` with --allow-urls fetches "
+                    "http and https once for every verb)."
                 )
             urls[row] = name
             files.append(None)

@@ -68,7 +68,8 @@ def load_simulated_chest(
 ) -> Splits:
     """The simulated chest cohort, drawn into `path` or the cache if new; its findings are the text.
 
-    They also answer the question that the real data sets bring (`findings_conversation`). `task`: `abnormal` (any finding), `cardiomegaly`, `effusion` or `pneumothorax`, each no or yes.
+    They also answer the question that the real data sets bring (`findings_conversation`). `task`:
+    `abnormal` (any finding), `cardiomegaly`, `effusion` or `pneumothorax`, each no or yes.
     `train`, `validation` and `test` are numbers of radiographs; `seed` draws another cohort of the
     same mechanism (simulated_chest.py). Raises InputError for another task.
     """

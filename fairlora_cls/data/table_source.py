@@ -18,6 +18,7 @@ from fairlora_cls.data.splitting import SPLIT_ALIASES
 from fairlora_cls.data.tables import point_at, read_table
 from fairlora_cls.data.units import USUAL
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.user_paths import user_path
 
 TABLE_NAMES = tuple(
     f"{stem}.{suffix}"
@@ -65,7 +66,7 @@ def load_table(
     row and value.
     """
     parts = [
-        Part(file, home, read_table(file, separator=separator, encoding=encoding))
+        Part(file, home, read_table(file, separator=separator, encoding=encoding, has_options=True))
         for file, home in find_tables(Path(path), table)
     ]
     if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
@@ -115,7 +116,7 @@ def find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:
     if not path.is_dir():
         raise InputError(f"There is no file or folder '{path}'.")
     if table is not None:
-        if not (path / table).is_file():
+        if not user_path(path / table).is_file():
             raise InputError(
                 f"'{path}' holds no '{table}'{nearest(table, [p.name for p in path.iterdir()])}"
             )

@@ -21,11 +21,12 @@ import pandas as pd
 from fairlora_cls.data.text_files import (
     column_name,
     encoding_of,
-    is_whole,
     open_text,
     parse_json,
 )
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.plain_yaml import is_whole
+from fairlora_cls.user_paths import user_path
 
 # The first row of these, and of a data set's folder, is number 1.
 HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")
@@ -40,15 +41,18 @@ def read_table(
     columns: Sequence[str] | None = None,
     separator: str | None = None,
     encoding: str = "utf-8",
+    has_options: bool = False,
 ) -> pd.DataFrame:
     """A table as text columns, blanks as NaN; the format by the suffix, `.gz` opened on the way.
 
     `.parquet` (needs pyarrow) and `.jsonl` (one object a line); `.tsv` and `.tab` are separated by
     tabs, everything else by commas unless `separator` says otherwise. `columns` reads only those
-    of them that there are. A column without a name, such as the index that pandas writes, is not
+    of them that there are. `has_options`: the user may give separator and encoding as data.options,
+    which errors then say. A column without a name, such as the index that pandas writes, is not
     read. Raises InputError for a missing, unreadable or empty table, a column that stands twice,
     and a row with more or fewer cells than the first line has names.
     """
+    path = user_path(path)
     if not path.is_file():
         raise InputError(f"There is no table '{path}'.")
     name = path.name.lower().removesuffix(".gz")
@@ -58,17 +62,21 @@ def read_table(
         frame = _read_json_lines(path)
     else:
         separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
-        frame = _read_separated(path, columns, separator, encoding)
+        frame = _read_separated(path, columns, separator, encoding, has_options)
     if not len(frame):
         raise InputError(f"'{path}' has no rows.")
     return frame
 
 
 def _read_separated(
-    path: Path, columns: Sequence[str] | None, separator: str, encoding: str
+    path: Path,
+    columns: Sequence[str] | None,
+    separator: str,
+    encoding: str,
+    has_options: bool,
 ) -> pd.DataFrame:
-    check_csv_shape(path, separator, encoding)
-    with _explained(path, encoding):
+    _check_shape(path, separator, encoding, has_options)
+    with _explained(path, encoding, has_options):
         frame = pd.read_csv(
             path,
             sep=_one_character(separator),
@@ -84,7 +92,7 @@ def _read_separated(
     return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
 
 
-def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None:
+def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -> None:
     """Refuse a CSV table whose rows are not as long as its first line, or that names a column twice.
 
     A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
@@ -92,7 +100,10 @@ def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None
     (where that is UTF-8, a byte order mark decides).
     """
     csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
-    with _explained(path, encoding), open_text(path, encoding_of(path, encoding)) as lines:
+    with (
+        _explained(path, encoding, has_options),
+        open_text(path, encoding_of(path, encoding)) as lines,
+    ):
         separator = _one_character(separator)
         reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
         rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
@@ -103,7 +114,7 @@ def check_csv_shape(path: Path, separator: str, encoding: str = "utf-8") -> None
         for number, row in enumerate(rows):
             if len(row) != len(header):
                 raise InputError(
-                    _other_separator(header, path)
+                    _other_separator(header, path, has_options)
                     or f"{row_of(path, number)} has {len(row)} cells where the first line names "
                     f"{len(header)} columns; a separator or a quote is missing or too many there."
                 )
@@ -129,14 +140,12 @@ def refuse_doubled(names: Sequence[str], path: Path) -> None:
         )
 
 
-def _other_separator(header: Sequence[str], path: Path) -> str | None:
+def _other_separator(header: Sequence[str], path: Path, has_options: bool) -> str | None:
     """What to say of a first line that is one name only because other separators part it."""
     for separator, word in OTHER_SEPARATORS.items():
         if len(header) == 1 and separator in header[0]:
-            return (
-                f"'{path}' looks separated by {word}, not commas; save it with commas, or set "
-                f"data.options.separator='{separator}' (source 'table')."
-            )
+            option = f", or set data.options.separator='{separator}'" if has_options else ""
+            return f"'{path}' looks separated by {word}, not commas; save it with commas{option}."
     return None
 
 
@@ -159,14 +168,15 @@ def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _explained(path: Path, encoding: str) -> Iterator[None]:
+def _explained(path: Path, encoding: str, has_options: bool) -> Iterator[None]:
     """What can go wrong in reading a CSV table, as one sentence."""
     try:
         yield
     except UnicodeError as error:
+        option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
         raise InputError(
-            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8, or say what it is in, "
-            "such as cp1252 or utf-16 (data.options.encoding of the source 'table')."
+            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8"
+            f"{option if has_options else ''}."
         ) from error
     except (csv.Error, pd.errors.ParserError, EOFError, zlib.error, OSError) as error:
         raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
@@ -265,7 +275,7 @@ def require_columns(
     for name in names:
         if name in frame.columns:
             continue
-        if other := _other_separator(list(frame.columns), path):
+        if other := _other_separator(list(frame.columns), path, option is not None):
             raise InputError(other)
         way_out = f" Name the right one with data.options.{option}." if option else ""
         raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")

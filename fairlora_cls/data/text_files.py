@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fairlora_cls.errors import InputError
+from fairlora_cls.plain_yaml import is_whole
 
 MARKS = (  # the longer first: one begins with the other
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -22,7 +23,6 @@ MARKS = (  # the longer first: one begins with the other
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-HALF = re.compile("[\ud800-\udfff]")  # of a character; JSON can write one, no file can hold it
 ESCAPED = re.compile(r"\\u(0000|[dD][89a-fA-F])")  # half a character or a NUL, perhaps
 CONTROL = re.compile(r"\s*[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]+\s*")  # also breaks of a line
 
@@ -56,11 +56,6 @@ def one_line(name: str) -> str:
 def column_name(name: str) -> str:
     """A column's name on one line, without outer spaces and a byte order mark before it."""
     return one_line(name.strip().lstrip("\ufeff").strip())
-
-
-def is_whole(text: str) -> bool:
-    """Whether a text can be written: no NUL, and no half of a character."""
-    return "\0" not in text and (text.isascii() or not HALF.search(text))
 
 
 def read_json_list(path: Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from fairlora_cls.data.archives import open_archive, read_member
-from fairlora_cls.data.tables import NAMELESS, check_csv_shape, encoding_of, require_columns
+from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.errors import InputError
 
 
@@ -55,29 +55,23 @@ class Features:
 
 
 def read_features(path: Path) -> Features:
-    """Reads a CSV with a column `id` and a number per other column that has a name, or an .npz with
-    the arrays `ids` (N,) and `features` (N, D). Ids are taken as they stand. Pickled content is
-    refused. Raises InputError."""
+    """Reads a table (`data.tables.read_table`) with a column `id` and a number per other column, or an
+    .npz with the arrays `ids` (N,) and `features` (N, D). Ids are taken as they stand. Pickled
+    content is refused. Raises InputError."""
     if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    check_csv_shape(path, ",")
-    table = pd.read_csv(
-        path,
-        encoding=encoding_of(path),
-        dtype={"id": str},
-        keep_default_na=False,
-        skipinitialspace=True,
-    )
-    table = table.rename(columns=str.strip)
-    table = table[[name for name in table if not NAMELESS.fullmatch(name)]]
+    table = read_table(path)
     require_columns(table, ["id"], path)
     numbers = table.drop(columns="id")
-    words = [name for name in numbers if not pd.api.types.is_numeric_dtype(numbers[name])]
-    if words:
-        raise InputError(
-            f"{path}: the column '{words[0]}' holds words or blanks; features are numbers"
-        )
-    return Features(tuple(table["id"]), numbers.to_numpy(np.float64), str(path))
+    values = np.empty(numbers.shape)
+    for place, name in enumerate(numbers):
+        try:
+            values[:, place] = pd.to_numeric(numbers[name].fillna("blank"))
+        except (ValueError, TypeError) as error:
+            raise InputError(
+                f"{path}: the column '{name}' holds words or blanks; features are numbers"
+            ) from error
+    return Features(tuple(table["id"].fillna("")), values, str(path))
 
 
 def _read_npz(path: Path) -> Features:

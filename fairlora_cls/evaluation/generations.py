@@ -16,10 +16,11 @@ import numpy as np
 
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.data.tables import encoding_of
+from fairlora_cls.data.text_files import encoding_of, parse_json
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.prediction_table import MISSING
 from fairlora_cls.files import write_text
+from fairlora_cls.plain_yaml import is_whole
 
 DEFAULT_QUESTION = "text"  # of a file that does not say which question a text answers
 REQUIRED = ("id", "reference", "text")
@@ -136,13 +137,11 @@ def lines_of(generations: Generations) -> str:
         for place in range(len(generations))
     ]
     for identity, line in zip(generations.ids, lines, strict=True):
-        try:
-            line.encode()
-        except UnicodeEncodeError as error:
+        if not is_whole(line):
             raise InputError(
                 f"What is known of {identity!a} holds half a character (a lone surrogate), which is no "
                 "text; write it anew."
-            ) from error
+            )
     return "".join(lines)
 
 
@@ -160,45 +159,25 @@ def read_generations(path: Path) -> Generations:
     rows = []
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            try:
-                rows.append(_read_row(line))
-            except InputError as error:
-                raise InputError(f"Line {number} of '{path}' {error}.") from error
+            rows.append(_read_row(line, f"Line {number} of '{path}'"))
     if not rows:
         raise InputError(f"'{path}' holds no texts.")
     return generations_of(rows)
 
 
-def _read_row(line: str) -> dict[str, Any]:
+def _read_row(line: str, where: str) -> dict[str, Any]:
     """One line as an object of the right types. Raises InputError saying what is wrong with it."""
-    try:
-        row = json.loads(line, object_pairs_hook=_object)
-        json.dumps(row, ensure_ascii=False).encode()
-    except InputError:
-        raise
-    except UnicodeError as error:
-        raise InputError("holds half a character (a lone surrogate), which is no text") from error
-    except RecursionError as error:
-        raise InputError("is nested too deeply for a text and its attributes") from error
-    except ValueError as error:  # no JSON, or a number of thousands of digits
-        raise InputError(f"is not JSON ({getattr(error, 'msg', error)})") from error
+    row = parse_json(line, where)
     if not isinstance(row, dict) or not isinstance(row.get("attributes") or {}, dict):
-        raise InputError("must be an object, with attributes as an object of names")
+        raise InputError(f"{where} must be an object, with attributes as an object of names.")
     for key in REQUIRED:
         if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
-            raise InputError(f"has no '{key}'")
+            raise InputError(f"{where} has no '{key}'.")
     for key, value in (row | (row.get("attributes") or {})).items():
         if isinstance(value, dict | list) and key != "attributes":
-            raise InputError(f"has a list or an object as '{key}', which is one name or text")
+            raise InputError(
+                f"{where} has a list or an object as '{key}', which is one name or text."
+            )
     if not isinstance(row.get("complete", True), bool):
-        raise InputError(f"has {row['complete']!r} as 'complete', which is true or false")
+        raise InputError(f"{where} has {row['complete']!r} as 'complete', which is true or false.")
     return row
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, whose keys must stand once."""
-    keys = Counter(key for key, _ in pairs)
-    doubled = next((key for key, count in keys.items() if count > 1), None)
-    if doubled is not None:
-        raise InputError(f"has the key '{doubled}' twice")
-    return dict(pairs)

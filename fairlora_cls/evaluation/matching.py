@@ -2,8 +2,8 @@
 
 N examples, D features, G groups, P pairs, C clusters, R resamples. After FairLLaVA's
 counterfactual analysis: an image of one group is matched with the image of another group that is
-alike (the same label, the same findings) and lies nearest in feature space, if it is similar enough. Similarity is the cosine
-of features from which the mean over all images was taken away: without that, pooled features of
+alike (the same label, the same findings) and lies nearest in feature space, if it is similar enough.
+Similarity is the cosine of features from which the mean over all images was taken away: without that, pooled features of
 one kind of image all point almost the same way.
 """
 

@@ -337,7 +337,8 @@ def _every_metric(predictions: Predictions, _: np.ndarray, rows: np.ndarray) -> 
 def extreme_groups(gap: Gap, by_group: Values, better: Mapping[str, str]) -> tuple[int, int] | None:
     """Codes of the best and worst group, of the metric that decides the gap, from (G,) values.
 
-    better: metric -> higher | lower | neither. Where neither way is better (selection rate), best is the highest. None where the gap is NaN.
+    better: metric -> higher | lower | neither. Where neither way is better (selection rate), best is
+    the highest. None where the gap is NaN.
     """
     if np.isnan(gap.values(by_group)):
         return None

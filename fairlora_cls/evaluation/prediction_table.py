@@ -5,10 +5,10 @@ N examples, K classes.
 
 import csv
 import difflib
-import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import pandas as pd
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION, single_attributes
 from fairlora_cls.data.tables import encoding_of, read_table
+from fairlora_cls.data.text_files import one_line
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_atomically
+from fairlora_cls.plain_yaml import is_whole
 
 MISSING = "missing"  # the group of the examples whose attribute is blank
 UNLABELLED = -1  # the label code of an example whose label is not known
@@ -29,7 +31,6 @@ MOST_ROUNDING = 0.05  # how far rounding to few digits may take the sum of many 
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
 RESERVED = ("id", "label", "prediction", "score", UNIT)
 SEPARATORS = ",;\t"
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 SPLITS = ("train", "validation", "test")
 
 
@@ -58,7 +59,12 @@ class Predictions:
     units: tuple[str, ...] | None = None  # (N,) patient or lesion; None: each example its own
 
     def __post_init__(self):
-        probabilities = np.asarray(self.probabilities, dtype=np.float64)
+        try:
+            probabilities = np.asarray(self.probabilities, dtype=np.float64)
+        except (ValueError, TypeError) as error:
+            raise PredictionTableError(
+                f"probabilities must be one row of numbers an example, all of one length ({error})"
+            ) from error
         object.__setattr__(self, "probabilities", probabilities)
         object.__setattr__(self, "ids", tuple(map(str, self.ids)))
         object.__setattr__(self, "classes", tuple(map(_class_name, self.classes)))
@@ -95,11 +101,6 @@ class Predictions:
         for part in parts[1:]:
             names = np.char.add(np.char.add(names, INTERSECTION), part)
         return names
-
-    def missing_count(self, attribute: str) -> int:
-        """How many examples have no value for one of the attribute's columns."""
-        parts = [self._single_attribute(name) for name in attribute.split(INTERSECTION)]
-        return int(np.logical_or.reduce([part == MISSING for part in parts]).sum())
 
     def _single_attribute(self, name: str) -> np.ndarray:
         if name not in self.attributes:
@@ -142,7 +143,7 @@ def require_storable(predictions: Predictions) -> None:
     columns |= {"attribute": predictions.attributes} | predictions.attributes
     for column, names in columns.items():
         for name in names:
-            if name is not None and CONTROL.search(str(name)):
+            if name is not None and one_line(str(name)) != str(name):
                 raise PredictionTableError(
                     f"the {column} {str(name)!r} holds a line end or another control character, "
                     "which a table of predictions cannot hold; rename it"
@@ -161,7 +162,8 @@ def read_predictions(
     `prob_<class>` per class, whose order is the order of the classes, or for two classes `score`,
     the probability of the positive class (classes are then the sorted names seen in `label` and
     `prediction`); `prediction` (absent: the class of highest probability, the first one on ties);
-    `unit` (may be absent or blank: then an example is its own); and attribute columns. Every name is read as text, so labels 0 and 1 are the classes '0', '1'.
+    `unit` (may be absent or blank: then an example is its own); and attribute columns. Every name is
+    read as text, so labels 0 and 1 are the classes '0', '1'.
 
     path:       a CSV file
     attributes: columns, or intersections such as "sex×race"; None keeps every other column
@@ -245,11 +247,7 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
             f"cannot read '{path}' as a CSV table in UTF-8 ({error})"
         ) from error
     except InputError as error:
-        if not isinstance(error.__cause__, UnicodeError):
-            raise PredictionTableError(str(error)) from error
-        raise PredictionTableError(
-            f"cannot read '{path}' as a CSV table in UTF-8 ({error.__cause__})"
-        ) from error
+        raise PredictionTableError(str(error)) from error
     if separator == ";":
         numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
         table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
@@ -414,9 +412,14 @@ def _unit_names(units: Iterable[Any], ids: Sequence[str]) -> tuple[str, ...]:
 def _whole_codes(values: Any, what: str, classes: Sequence[str], positive: int) -> np.ndarray:
     """Class codes as whole numbers. True and False are codes only where they can mean one thing: the
     positive class, the last of two, or not."""
-    codes = np.asarray(values)
-    if codes.dtype == object:
-        codes = np.array(codes.tolist())
+    try:
+        codes = np.asarray(values)
+        if codes.dtype == object:
+            codes = np.array(codes.tolist())
+    except ValueError as error:
+        raise PredictionTableError(
+            f"{what} must be one whole number an example ({error})"
+        ) from error
     meant = (codes.dtype.kind in "iu") or (
         codes.dtype.kind == "b" and len(classes) == 2 and positive == 1
     )
@@ -459,20 +462,12 @@ def _check_shapes(predictions: Predictions) -> None:
                 f"an attribute cannot be called '{name}': rename it (reserved: "
                 f"{', '.join(RESERVED)}, names that start with prob_ or contain ×)"
             )
-    try:
-        for names in (
-            ids,
-            units,
-            classes,
-            predictions.attributes,
-            *predictions.attributes.values(),
-        ):
-            "".join(map(str, names)).encode()
-    except UnicodeEncodeError as error:
-        raise PredictionTableError(
-            f"a name holds half a character ({error.object[error.start]!a}), which is no text; "
-            "write it anew"
-        ) from error
+    attributes = predictions.attributes
+    for name in map(str, chain(ids, units, classes, attributes, *attributes.values())):
+        if not is_whole(name):
+            raise PredictionTableError(
+                f"the name {name!a} holds half a character or a NUL, which no text does; write it anew"
+            )
 
 
 def _check_values(predictions: Predictions) -> None:

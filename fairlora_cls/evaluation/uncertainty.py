@@ -17,7 +17,7 @@ from fairlora_cls.evaluation.counted_draws import (
     dealt_tables,
     drawn_tables,
 )
-from fairlora_cls.evaluation.metrics import GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.metrics import METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.resampling import (
     bootstrap_blocks,
@@ -148,18 +148,6 @@ def counted_null_draws(
         parts = [_of_scheme(_counted(part, predictions.positive), scheme) for part in tables]
         values |= joined(parts)
     return values
-
-
-def null_gaps(
-    predictions: Predictions,
-    codes: np.ndarray,
-    groups: int,
-    resamples: int,
-    generator: np.random.Generator,
-) -> dict[str, np.ndarray]:
-    """Each gap of GAPS under `null_draws`, (R,) values each."""
-    drawn = null_draws(predictions, codes, groups, resamples, generator)
-    return {name: gap.values(drawn.by_group) for name, gap in GAPS.items()}
 
 
 def interval(draws: np.ndarray) -> tuple[float, float] | None:

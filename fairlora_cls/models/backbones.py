@@ -314,12 +314,18 @@ def read_processor(
 
 
 def _try_tokenizer(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
-    tokenizer = processor.tokenizer
-    ids = tokenizer(architecture.expanded(processor, 1), add_special_tokens=False)["input_ids"]
-    if ids.count(config.image_token_id) != 1:
+    try:
+        tokenizer, wanted = processor.tokenizer, config.image_token_id
+        ids = tokenizer(architecture.expanded(processor, 1), add_special_tokens=False)["input_ids"]
+    except Exception as error:  # whatever its files hold
+        raise InputError(
+            f"The tokenizer of '{name}' cannot be used ({first_line(error)}); use the files that came "
+            "with the checkpoint."
+        ) from error
+    if ids.count(wanted) != 1:
         raise InputError(
             f"The tokenizer of '{name}' writes an image as the tokens {ids}, without the image token "
-            f"{config.image_token_id} of its config.json; use tokenizer and configuration of one checkpoint."
+            f"{wanted} of its config.json; use tokenizer and configuration of one checkpoint."
         )
     words = config.text_config.vocab_size
     if tokenizer.vocab_size > words:
@@ -351,12 +357,18 @@ def _try_images(name: str, architecture: Architecture, config: Any, processor: A
         image = architecture.fit_image(
             config, processor, Image.new("RGB", (64, 48)), (least, 2 * least)
         )
-        processor.image_processor(images=[image], do_resize=False, return_tensors="pt")
+        pixels = processor.image_processor(images=[image], do_resize=False, return_tensors="pt")
+        if not torch.isfinite(pixels["pixel_values"]).all():
+            raise ValueError("its numbers make pixels that are not finite")
     except Exception as error:  # whatever numbers its files hold
-        raise InputError(
-            f"The image processor of '{name}' cannot be used ({first_line(error)}); use the one that "
-            "came with the checkpoint (preprocessor_config.json)."
-        ) from error
+        raise _unusable_images(name, error) from error
+
+
+def _unusable_images(name: str, error: Exception) -> InputError:
+    return InputError(
+        f"The image processor of '{name}' cannot be used ({first_line(error)}); use the one that came "
+        "with the checkpoint (preprocessor_config.json)."
+    )
 
 
 def load_model(
@@ -397,8 +409,13 @@ def build_shapes(name: str, architecture: Architecture, config: Any) -> Any:
 
 
 def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
-    """Raise InputError for a variant of the architecture that is not served."""
-    if refusal := architecture.refusal(config, processor):
+    """Raise InputError for a variant of the architecture that is not served, and for an image
+    processor that cannot be asked which it is."""
+    try:
+        refusal = architecture.refusal(config, processor)
+    except Exception as error:  # whatever numbers its files hold
+        raise _unusable_images(name, error) from error
+    if refusal:
         raise InputError(f"'{name}' {refusal}")
 
 

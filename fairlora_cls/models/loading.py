@@ -18,6 +18,7 @@ import torch
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json
 from fairlora_cls.models import miniature
+from fairlora_cls.user_paths import user_path
 
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 CONFIG = "config.json"
@@ -43,7 +44,7 @@ def find_folder(name: str) -> Path | None:
 
     Raises InputError for a name that can be neither.
     """
-    folder = miniature.FOLDER if name == "miniature" else Path(name).expanduser()
+    folder = miniature.FOLDER if name == "miniature" else user_path(name)
     if folder.is_dir():
         return folder.absolute()
     if folder.is_file():

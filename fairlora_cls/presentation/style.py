@@ -1,4 +1,4 @@
-"""How report.html looks: light, dark, narrow and printed, from one style sheet inside the page."""
+"""How every page looks: light, dark, narrow and printed, from one style sheet inside the page."""
 
 STYLE = """
 :root {
@@ -46,7 +46,6 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
   border-left: 4px solid var(--accent); background: var(--panel); border-radius: 0 8px 8px 0;
   padding: 1rem 1.25rem; margin: 0 0 1rem;
 }
-.verdict h2 { font-size: 1.05rem; margin: 0 0 .4rem; }
 .verdict p { margin: 0; max-width: 50rem; }
 .verdict.evidence { border-color: var(--alert); background: var(--alert-panel); }
 .verdict.untested { border-color: var(--line); }

@@ -121,8 +121,8 @@ def fine_tune(
     `forward` is the model under accelerate's autocast. `plan_epoch` gives an epoch's
     effective batches as arrays of indices into `labels` (N,) and the codes (N,) of each attribute
     in `groups` (the protected ones) and `recorded` (−1 where not recorded). `validate` returns
-    metrics with the key `score`: the epoch with the highest score is kept, the earlier one on a tie. Raises RunError on a non-finite loss or gradient, before the
-    weights take the step.
+    metrics with the key `score`: the epoch with the highest score is kept, the earlier one on a tie.
+    Raises RunError on a non-finite loss or gradient, before the weights take the step.
     """
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     attribute_parameters = dict(objective.named_parameters())
