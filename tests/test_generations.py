@@ -125,6 +125,7 @@ def test_nothing_recorded_is_blank_but_a_text_is_a_text(tmp_path, word):
         (json.dumps(row(reference=float("nan"))), "'reference'"),
         (json.dumps(row(text=None)), "'text'"),
         (json.dumps(row(text=["a"])), "'text'"),
+        (json.dumps(row(text=True)), "true as 'text'"),
         (json.dumps(row(attributes={"sex": {"a": 1}})), "'sex'"),
         (json.dumps(row(text="\ud800")), "half a character"),
         (json.dumps(row(complete="no")), "'complete'"),

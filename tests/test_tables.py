@@ -199,3 +199,10 @@ def test_the_wrong_folder_level_is_pointed_out(tmp_path):
         find_table(tmp_path / "data", ["other.csv"])
     with pytest.raises(InputError, match="no folder"):
         find_table(tmp_path / "nowhere", ["t.csv"])
+
+
+def test_a_first_line_that_comes_again_is_no_row(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("image,label\na.png,yes\nimage , label\nb.png,no\n")
+    with pytest.raises(InputError, match="row 3 repeats the first line"):
+        read_table(path)

@@ -93,7 +93,8 @@ def _read_separated(
 
 
 def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -> None:
-    """Refuse a CSV table whose rows are not as long as its first line, or that names a column twice.
+    """Refuse a CSV table whose rows are not as long as its first line, that names a column twice, or
+    repeats its first line.
 
     A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
     NUL, for a quote that is not closed or not doubled, and for a file that is not in `encoding`
@@ -117,6 +118,11 @@ def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -
                     _other_separator(header, path, has_options)
                     or f"{row_of(path, number)} has {len(row)} cells where the first line names "
                     f"{len(header)} columns; a separator or a quote is missing or too many there."
+                )
+            if row[0].strip() == header[0] and [column_name(cell) for cell in row] == header:
+                raise InputError(
+                    f"{row_of(path, number)} repeats the first line, as where tables were put "
+                    "together; take it out."
                 )
 
 

@@ -173,6 +173,8 @@ def _read_row(line: str, where: str) -> dict[str, Any]:
     for key in REQUIRED:
         if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
             raise InputError(f"{where} has no '{key}'.")
+        if isinstance(row[key], bool):
+            raise InputError(f"{where} has {str(row[key]).lower()} as '{key}', which is a text.")
     for key, value in (row | (row.get("attributes") or {})).items():
         if isinstance(value, dict | list) and key != "attributes":
             raise InputError(
