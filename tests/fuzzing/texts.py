@@ -6,9 +6,11 @@ Where a report is written, its counts are those of a plain reading of the same l
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 
@@ -152,15 +154,30 @@ def read_texts_plainly(data: bytes) -> tuple[int, dict[str, Counter]]:
             if row.get(key) is None or isinstance(row[key], list | dict | bool):
                 raise UnclearError(f"{key} is {row.get(key)!r}")
         ids.append(str(row["id"]))
+        attributes = row.get("attributes") or {}
+        row["attributes"] = {_on_one_line(name): value for name, value in attributes.items()}
+        if len(row["attributes"]) < len(attributes):
+            raise UnclearError("an attribute twice")
     if len(set(ids)) < len(ids) or not ids:
         raise UnclearError("no ids, or one twice")
-    names = {name for row in rows for name in row.get("attributes") or {}}
+    names = {name for row in rows for name in row["attributes"]}
     groups = {name: Counter() for name in names}
     for row in rows:
         for name in names:
-            value = (row.get("attributes") or {}).get(name)
+            value = row["attributes"].get(name)
             groups[name][(None if value is None else recorded(str(value))) or "missing"] += 1
     return len(rows), groups
+
+
+def _on_one_line(name: str) -> str:
+    """As the names of a table's columns are read: on one line, without outer spaces."""
+    name = name.strip().lstrip("\ufeff").strip()
+    breaks = {c for c in name if (category(c) == "Cc" and c != "\t") or c in "\u2028\u2029"}
+    return (
+        " ".join(part.strip() for part in re.split(f"[{re.escape(''.join(breaks))}]+", name))
+        if breaks
+        else name
+    )
 
 
 def case(base: Path, generator: np.random.Generator, folder: Path, applied: list[str]) -> None:
