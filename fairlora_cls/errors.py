@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from collections.abc import Iterable, Sequence
 
@@ -40,6 +41,8 @@ def sentence(error: BaseException, hint: str = "") -> str:
         text = MEMORY
     elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         text = f"{SPACE}: {error.filename}" if error.filename else SPACE
+    elif os.strerror(errno.ENOSPC) in text:  # safetensors says it in its own kind of error
+        text = SPACE
     elif isinstance(error, KeyError):
         text = f"{text} was looked for and is not there"
     text = SECRETS.sub("…", text) or "It ended without a reason"

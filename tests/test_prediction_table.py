@@ -352,7 +352,9 @@ def test_semicolons_tabs_and_decimal_commas(tmp_path):
     found = read_predictions(table(tmp_path, text))
     assert found.probabilities.tolist() == [[0.75, 0.25], [0.1, 0.9]]
     assert list(found.attributes) == ["sex"]
-    text = "id\tlabel\tscore\n1\tno\t0.2\n2\tyes\t0.7\n"
+    text = "id\tlabel\tscore\n1\tno\t0,2\n2\tyes\t0.7\n"  # Excel's "Unicode text"
+    (tmp_path / "wide.csv").write_text(text, encoding="utf-16")
+    assert read_predictions(tmp_path / "wide.csv").probabilities[:, 1].tolist() == [0.2, 0.7]
     assert read_predictions(table(tmp_path, text)).probabilities[:, 1].tolist() == [0.2, 0.7]
 
 
@@ -395,3 +397,10 @@ def test_a_broken_table_beside_stops_nothing_and_is_named(tmp_path):
     known, notes = other_splits(tmp_path / "test.csv")
     assert known == {}
     assert ["train" in notes[0], "validation" in notes[1]] == [True, True]
+
+
+def test_a_score_without_labels_and_a_folder_are_named(tmp_path):
+    with pytest.raises(PredictionTableError, match="column 'label'; the table has: id, y_true"):
+        read_predictions(table(tmp_path, "id,y_true,score\n1,no,0.2\n2,yes,0.7\n"))
+    with pytest.raises(PredictionTableError, match="is a folder"):
+        read_predictions(tmp_path)

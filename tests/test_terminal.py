@@ -3,6 +3,7 @@
 import errno
 import io
 import json
+import os
 
 import pytest
 import typer
@@ -17,6 +18,7 @@ ERRORS = [
     (TypeError("a\n\nb"), 1, "a b (TypeError"),
     (MemoryError(), 1, "memory"),
     (OSError(errno.ENOSPC, "full", "/x/y"), 1, "/x/y"),
+    (RuntimeError(f"Error while serializing: {os.strerror(errno.ENOSPC)}"), 1, "make room"),
     (RecursionError("deep"), 1, "deep"),
     (AssertionError(), 1, "AssertionError"),
     (ValueError("x" * 9000), 1, "x"),

@@ -172,7 +172,7 @@ def _read_row(line: str, where: str) -> dict[str, Any]:
         raise InputError(f"{where} must be an object, with attributes as an object of names.")
     for key in REQUIRED:
         if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
-            raise InputError(f"{where} has no '{key}'.")
+            raise InputError(f"{where} has no '{key}', or null there; a blank text is \"\".")
         if isinstance(row[key], bool):
             raise InputError(f"{where} has {str(row[key]).lower()} as '{key}', which is a text.")
     for key, value in (row | (row.get("attributes") or {})).items():

@@ -156,7 +156,7 @@ def read_predictions(
     positive: str | None = None,
     unit: str | None = None,
 ) -> Predictions:
-    """Reads a prediction table, with commas, semicolons (then 0,5 may stand for 0.5) or tabs.
+    """Reads a prediction table, with commas, or with semicolons or tabs (then 0,5 may stand for 0.5).
 
     Columns: `id`; `label` (may be absent or blank: then the examples are unlabelled); either one
     `prob_<class>` per class, whose order is the order of the classes, or for two classes `score`,
@@ -239,16 +239,18 @@ def other_splits(
 def _read_cells(path: str | Path) -> pd.DataFrame:
     """The named columns as text, every cell as it stands, but probabilities with decimal points."""
     path = Path(path)
+    if path.is_dir():
+        raise PredictionTableError(f"'{path}' is a folder; name the table in it")
     try:
         separator = _separator(path)
         table = read_table(path, separator=separator).fillna("")
     except (OSError, UnicodeError, EOFError, zlib.error, csv.Error) as error:
         raise PredictionTableError(
-            f"cannot read '{path}' as a CSV table in UTF-8 ({error})"
+            f"cannot read '{path}' as a CSV table in UTF-8 ({error}); save it as UTF-8"
         ) from error
     except InputError as error:
         raise PredictionTableError(str(error)) from error
-    if separator == ";":
+    if separator != ",":  # then a comma may be a decimal one
         numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
         table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
     return table
@@ -281,6 +283,12 @@ def _read_probabilities(
         raise PredictionTableError(
             "no probability columns: the table needs one prob_<class> per class, or 'score' (the "
             f"positive class's probability) for two classes; it has: {', '.join(table.columns)}"
+        )
+    if "label" not in table and "prediction" not in table:
+        _refuse_misspelt(table, "label")
+        raise PredictionTableError(
+            "a 'score' column needs the classes from a column 'label'; the table has: "
+            f"{', '.join(table.columns)}"
         )
     cells = {cell for name in ("label", "prediction") if name in table for cell in table[name]}
     classes = tuple(sorted({recorded(cell) for cell in cells} - {None}))
