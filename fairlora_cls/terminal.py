@@ -143,7 +143,7 @@ def show_report(method: str, found: Any, folder: Path) -> None:
     table = _texts_table if numbers.get("task") == "generate" else _classes_table
     terminal.print(table(method, numbers))
     for warning in numbers["warnings"]:
-        terminal.print(f"! {warning}", no_wrap=True, overflow="ellipsis")
+        terminal.print(f"! {warning}", soft_wrap=True)
     terminal.print(f"Report: {folder / 'report.html'}")
 
 
