@@ -178,6 +178,9 @@ def _require_possible(path: Path, place: Path, way_out: str) -> None:
             raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
         with TemporaryFile(dir=place):  # permissions do not say all: mounts, quotas, network disks
             return
+    except NotADirectoryError:
+        file = next(part for part in (place, *place.parents) if os.path.exists(part))
+        reason = f"'{file}' is a file"
     except OSError as error:
         reason = error.strerror or str(error)
     raise InputError(f"'{str(path)[:200]}' cannot be written ({reason}); {way_out}.")
