@@ -42,9 +42,8 @@ class Step:
 
 def mask_seed(seed: int, step: int, micro_batch: int) -> int:
     """A seed for one micro-batch's dropout masks, well mixed."""
-    return int(
-        np.random.SeedSequence([seed, step, micro_batch]).generate_state(1, np.uint64)[0] >> 1
-    )
+    state = np.random.SeedSequence([seed, step, micro_batch]).generate_state(1, np.uint64)
+    return int(state[0]) >> 1
 
 
 def backward_effective_batch(

@@ -163,7 +163,8 @@ def read_predictions_plainly(data: bytes) -> Reading:
         raise UnclearError("no id or label")
     if len(set(cells["id"])) < len(rows):
         raise UnclearError("an id twice")
-    decimal_comma = data.split(b"\n")[0].count(b";") > 0
+    first_line = data.split(b"\n")[0]
+    decimal_comma = b";" in first_line or b"\t" in first_line
     labels = [recorded(c) for c in cells["label"]]
     columns = [n for n in header if n.startswith("prob_")]
     if columns:
