@@ -299,6 +299,8 @@ def case(base: Path, generator: np.random.Generator, folder: Path, applied: list
     assert not unreadable or holds != SAME, f"unreadable: {unreadable[:3]}"
     whole = what_is_said(load(LAYOUTS[name].source, base / name)[0])
     said = what_is_said(splits)
+    if name == "split folders" and place.parent == home:  # ids are paths below the folder given
+        said = {f"{place.name}/{identity}": value for identity, value in said.items()}
     invented = said.keys() - whole.keys()
     changed = [i for i in said.keys() & whole.keys() if said[i] != whole[i]]
     # A table may be cut within its last cell, or within an id.
