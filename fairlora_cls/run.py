@@ -120,7 +120,7 @@ def train(
         if dropped:
             task.check(recipe, splits)
             notes = (*notes, skipped_note(dropped))
-    data = fingerprint(splits)
+    data = fingerprint(splits) if dropped else loaded
     if recipe.data.missing_groups == "predict":
         with _timed(timings, "missing_groups"):
             splits, filled = predict_missing_groups(recipe, splits, features["train"])

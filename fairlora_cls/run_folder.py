@@ -54,9 +54,8 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
     Raises InputError when the folder holds a run and neither --resume nor --overwrite is given,
     holds something that is not a run, or holds a run of another recipe, or cannot be written.
     """
-    remove_leftovers(
-        folder.resolve().parent
-    )  # a run that --overwrite was about to replace comes back by it
+    # A run that a killed --overwrite was about to replace comes back by this.
+    remove_leftovers(folder.resolve().parent)
     if resume and is_run_folder(folder):
         require_writable(folder)
     else:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fairlora_cls.errors import InputError, sentence
+from fairlora_cls.presentation.numbers import SCORE
 
 if TYPE_CHECKING:
     from fairlora_cls.run import Outcome
@@ -156,8 +157,8 @@ def _texts_table(method: str, numbers: dict[str, Any]) -> Table:
         gaps = (found["gaps"][f"{name}_gap"] for found in numbers["attributes"].values())
         table.add_row(
             metric["title"],
-            _three(numbers["overall"][name]["value"]),
-            _three(numbers["constant"]["scores"].get(name, {}).get("value")),
+            SCORE.show(numbers["overall"][name]["value"]),
+            SCORE.show(numbers["constant"]["scores"].get(name, {}).get("value")),
             *(_gap_beside_chance(gap) for gap in gaps),
         )
     table.caption = "attributes: gap between groups (by chance)" if numbers["attributes"] else None
@@ -165,7 +166,7 @@ def _texts_table(method: str, numbers: dict[str, Any]) -> Table:
 
 
 def _gap_beside_chance(gap: dict[str, Any]) -> str:
-    return f"{_three(gap['value'])} ({_three(gap['null_mean'])})"
+    return f"{SCORE.show(gap['value'])} ({SCORE.show(gap['null_mean'])})"
 
 
 def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
@@ -182,16 +183,20 @@ def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
     ):
         names = heading in ("method", "attribute")  # in one piece, so that they can be searched for
         table.add_column(heading, justify="left" if names else "right", no_wrap=names)
-    first = [method, _three(overall["accuracy"]["value"]), _three(overall["auroc"]["value"])]
+    first = [
+        method,
+        SCORE.show(overall["accuracy"]["value"]),
+        SCORE.show(overall["auroc"]["value"]),
+    ]
     for name, attribute in numbers["attributes"].items() or {"": None}.items():
         gaps = attribute["gaps"] if attribute else {}
         gap, odds = gaps.get("max_acc_gap", {}), gaps.get("equalized_odds_difference", {})
         table.add_row(
             *first,
             name,
-            _three(gap.get("value")),
-            _three(gap.get("null_mean")),
-            _three(odds.get("value")),
+            SCORE.show(gap.get("value")),
+            SCORE.show(gap.get("null_mean")),
+            SCORE.show(odds.get("value")),
         )
         first = ["", "", ""]
     return table
@@ -210,7 +215,3 @@ def show_check(report: Any, folder: Path) -> None:
             table.add_row(*row)
         terminal.print(table)
     terminal.print(f"Page: {folder / 'check.html'}")
-
-
-def _three(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

@@ -253,6 +253,5 @@ def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
 
 
 def _axis_label(quantity: Quantity) -> str:
-    shown = shown_as(quantity).show(0.5)
-    unit = "%" if shown.endswith("%") else "points" if shown.endswith("points") else "× 100"
+    unit = {"rate": "%", "points": "points"}.get(shown_as(quantity).unit, "× 100")
     return f"{quantity_title(quantity)}, {unit}"

@@ -238,14 +238,11 @@ def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
 
 
 def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
-    parts = []
-    if found.interval is not None:
-        low, high = (shown_as(quantity).show(limit) for limit in found.interval)
-        unit = next((u for u in ("%", " points") if high.endswith(u)), "")
-        parts.append(f"{low.removesuffix(unit)} to {high.removesuffix(unit)}")
+    shown = shown_as(quantity)
+    parts = [] if found.interval is None else [shown.show_range(found.interval)]
     if found.null_mean is not None:
-        parts.append(f"by chance {shown_as(quantity).show(found.null_mean)}")
-    return Cell(shown_as(quantity).show(found.mean), "; ".join(parts))
+        parts.append(f"by chance {shown.show(found.null_mean)}")
+    return Cell(shown.show(found.mean), "; ".join(parts))
 
 
 def _listed(names: list[str]) -> str:

@@ -109,9 +109,8 @@ class ConversationEncoder:
     def decode(self, tokens: Sequence[int]) -> str:
         """Token ids of an answer as text."""
         text = self.processor.tokenizer.decode(list(tokens), skip_special_tokens=True)
-        return text.replace(
-            "\0", ""
-        ).strip()  # single bytes are tokens too, and no text holds a NUL
+        # Single bytes are tokens too, and no text holds a NUL.
+        return text.replace("\0", "").strip()
 
 
 def _render(processor: Any, messages: Sequence[dict[str, Any]], *, generate: bool) -> str:

@@ -12,11 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 BITS_PER_SAMPLE = 258  # a tag of TIFF
-BYTE_ORDERS = (
-    "B",
-    "L",
-    "N",
-)  # byte orders at the end of a raw mode: big, little, the machine's own
+BYTE_ORDERS = ("B", "L", "N")  # at the end of a raw mode: big, little, the machine's own
 NATIVE = "L" if sys.byteorder == "little" else "B"
 CODESTREAM = b"\xff\x4f\xff\x51"  # how one of JPEG 2000 begins …
 DEPTH_AT = 42  # … and where it says the bits of a channel, less one

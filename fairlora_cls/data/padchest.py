@@ -63,7 +63,8 @@ def load_padchest(
     study year − year of birth, banded at `age_cuts` (years). The examples' text is the Spanish
     report; `annotations`, FairLLaVA's JSON files with translated FINDINGS, replace it, bring the
     question asked for them, and keep only the images that have some. `stratify`: attributes that,
-    with the label, every split keeps in proportion. Raises InputError naming file, row and value; Labels are parsed, never evaluated.
+    with the label, every split keeps in proportion. Labels are parsed, never evaluated. Raises
+    InputError naming file, row and value.
     """
     file = find_table(path, [LABELS])
     frame = read_table(file, columns=COLUMNS)

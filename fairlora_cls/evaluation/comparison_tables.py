@@ -118,13 +118,7 @@ def _wins(found: SeedDifference, seeds: int) -> str:
 
 
 def _mean_cell(name: str, found: SeedValues) -> Cell:
-    if found.interval is None:
-        return Cell(QUANTITIES[name].show(found.mean))
-    low, high = (QUANTITIES[name].show(limit) for limit in found.interval)
-    unit = next((u for u in ("%", " points") if high.endswith(u)), "")
-    return Cell(
-        QUANTITIES[name].show(found.mean), f"{low.removesuffix(unit)} to {high.removesuffix(unit)}"
-    )
+    return Cell(QUANTITIES[name].show(found.mean), QUANTITIES[name].show_range(found.interval))
 
 
 def _title(pair: Pair) -> str:

@@ -227,7 +227,7 @@ def other_splits(
         except PredictionTableError as error:
             notes.append(
                 f"Whether examples are also in the {split} split is not known, because the table "
-                f"beside this one cannot be read: {error}."
+                f"beside this one cannot be read: {str(error).rstrip('.')}."
             )
             continue
         columns = [table[name] for name in ("id", unit or UNIT) if name in table]

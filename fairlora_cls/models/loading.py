@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +191,7 @@ def _load_weights(
     model_class: Any, name: str, dtype: torch.dtype, **options: Any
 ) -> tuple[Any, list[str]]:
     """The model, and the names of weights that the checkpoint lacks or has in another shape."""
-    with _quiet_load_report():
+    with _quiet_load_report(), _without_bar() if "device_map" in options else nullcontext():
         model, loading = load_pretrained(
             model_class,
             name,
@@ -236,6 +236,20 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, KeyError) or not text:
         text = f"{type(error).__name__} {text}".strip()
     return text if len(text) <= 300 else text[:300] + " …"
+
+
+@contextmanager
+def _without_bar() -> Iterator[None]:
+    """Shapes are there at once; a bar of them beside that of the weights would only puzzle."""
+    from transformers.utils import logging as bars
+
+    shown = bars.is_progress_bar_enabled()
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            bars.enable_progress_bar()
 
 
 @contextmanager

@@ -127,36 +127,40 @@ class Sheet:
 Change = Callable[[np.random.Generator, Sheet], Sheet]
 
 
-def in_cells(columns: Sequence[str], values: Sequence[str], share: float = 0.0) -> Change:
-    """Put one of `values` into one cell of one of `columns`, or into a share of its cells."""
+def in_one_column(
+    columns: Sequence[str], change: Callable[[np.random.Generator, list[str]], list[str]]
+) -> Change:
+    """Change the cells of one of those of `columns` that there are."""
 
-    def change(generator: np.random.Generator, sheet: Sheet) -> Sheet:
+    def apply(generator: np.random.Generator, sheet: Sheet) -> Sheet:
         there = [name for name in columns if name in sheet.header]
         if not there:
             return sheet
-        name, value = one(generator, there), one(generator, values)
-        cells = sheet.column(name)
+        name = one(generator, there)
+        return sheet.with_column(name, change(generator, sheet.column(name)))
+
+    return apply
+
+
+def in_cells(columns: Sequence[str], values: Sequence[str], share: float = 0.0) -> Change:
+    """Put one of `values` into one cell of one of `columns`, or into a share of its cells."""
+
+    def change(generator: np.random.Generator, cells: list[str]) -> list[str]:
+        value = one(generator, values)
         chosen = set(np.flatnonzero(generator.random(len(cells)) < share).tolist())
         chosen |= {int(generator.integers(len(cells)))} if cells else set()
-        return sheet.with_column(name, [value if i in chosen else c for i, c in enumerate(cells)])
+        return [value if i in chosen else cell for i, cell in enumerate(cells)]
 
-    return change
+    return in_one_column(columns, change)
 
 
 def rewritten(columns: Sequence[str], rewrite: Callable[[str], str], share: float = 1.0) -> Change:
     """Write a share of the cells of one of `columns` in another way."""
 
-    def change(generator: np.random.Generator, sheet: Sheet) -> Sheet:
-        there = [name for name in columns if name in sheet.header]
-        if not there:
-            return sheet
-        name = one(generator, there)
-        cells = sheet.column(name)
-        return sheet.with_column(
-            name, [rewrite(c) if generator.random() < share else c for c in cells]
-        )
+    def change(generator: np.random.Generator, cells: list[str]) -> list[str]:
+        return [rewrite(cell) if generator.random() < share else cell for cell in cells]
 
-    return change
+    return in_one_column(columns, change)
 
 
 def renamed(columns: Sequence[str], names: Sequence[str]) -> Change:
@@ -221,17 +225,12 @@ def index_column(generator: np.random.Generator, sheet: Sheet) -> Sheet:
 def numbers_as_names(columns: Sequence[str]) -> Change:
     """A column whose names are 0, 1 …, here and there written 0.0, 1.0 …, as pandas does."""
 
-    def change(generator: np.random.Generator, sheet: Sheet) -> Sheet:
-        there = [name for name in columns if name in sheet.header]
-        if not there:
-            return sheet
-        name = one(generator, there)
-        cells = sheet.column(name)
+    def change(generator: np.random.Generator, cells: list[str]) -> list[str]:
         code = {cell: str(i) for i, cell in enumerate(sorted(set(cells)))}
         ends = generator.choice(["", ".0"], len(cells))
-        return sheet.with_column(name, [code[c] + e for c, e in zip(cells, ends, strict=True)])
+        return [code[cell] + end for cell, end in zip(cells, ends, strict=True)]
 
-    return change
+    return in_one_column(columns, change)
 
 
 def row_changed(rewrite: Callable[[tuple[str, ...]], list[tuple[str, ...]]]) -> Change:
