@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from fairlora_cls.data.simulation import DEFAULT_FUNDUS_MECHANISM
+from fairlora_cls.data.simulated.fundus import DEFAULT_FUNDUS_MECHANISM
 
 ATTRIBUTE = "ethnicity"  # the planted bias
 POPULATION = DEFAULT_FUNDUS_MECHANISM.ethnicity  # frequencies

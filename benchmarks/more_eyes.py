@@ -21,7 +21,7 @@ from typing import Any
 from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
 from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
-from fairlora_cls.data.simulation import write_fundus_cohort
+from fairlora_cls.data.simulated.fundus import write_fundus_cohort
 from fairlora_cls.files import cache_folder
 
 SEED = 1000  # no run's cohort
@@ -45,8 +45,8 @@ def evaluate_ablation(ablation: Path, output: Path, by_thresholds: Sequence[str]
     from fairlora_cls.evaluation.postprocessing import postprocess_predictions
     from fairlora_cls.evaluation.prediction_table import read_predictions
     from fairlora_cls.evaluation.report import fairness_report
-    from fairlora_cls.run_folder import split_predictions
-    from fairlora_cls.saved_run import evaluate
+    from fairlora_cls.runs.folder import split_predictions
+    from fairlora_cls.runs.saved import evaluate
 
     eyes = cache_folder() / "cohorts" / f"benchmark-more-eyes-{SEED}"
     if not eyes.is_dir():

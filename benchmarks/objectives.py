@@ -23,7 +23,7 @@ from typing import Any
 from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
 from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
-from fairlora_cls.data.simulation import (
+from fairlora_cls.data.simulated.fundus import (
     DEFAULT_FUNDUS_MECHANISM,
     write_fundus_cohort,
     write_table,
@@ -155,8 +155,8 @@ def cohort_folder(seed: int, *, equal_training: bool) -> Path:
 
 def run_one(setting: str, seed: int, folder: Path) -> dict[str, Any]:
     """One whole run through the package's own `train`, as a row of COLUMNS."""
-    from fairlora_cls import run
     from fairlora_cls.recipe import build_recipe
+    from fairlora_cls.runs import train as run
 
     probed = setting.split(" |")[0] in ("vanilla", *(m for m in METHODS if "," in m), "adversarial")
     keys = [

@@ -18,9 +18,9 @@ from fairlora_cls.data.batching import Batch, PromptEncoder, collate
 from fairlora_cls.data.images import content_digest
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, fill_cache, open_cache
-from fairlora_cls.engine import start_accelerator
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.objectives.objectives import build_objective
+from fairlora_cls.runs.engine import start_accelerator
 from fairlora_cls.training.loop import LoopSettings, SilentDisplay, fine_tune
 
 

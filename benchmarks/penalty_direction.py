@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from fairlora_cls.evaluation.prediction_table import read_predictions
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.runs.folder import split_predictions
 
 BATCHES = (8, 16, 64, 256)  # examples
 DRAWS = 20_000

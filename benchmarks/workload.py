@@ -13,7 +13,7 @@ import numpy as np
 from fairlora_cls.data.batching import shuffled_steps
 from fairlora_cls.data.datasets import DATASETS, load_splits
 from fairlora_cls.data.examples import Example, limit_splits
-from fairlora_cls.data.simulation import write_fundus_cohort
+from fairlora_cls.data.simulated.fundus import write_fundus_cohort
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 if __name__ == "__main__":
     try:
-        from fairlora_cls.cli import main
+        from fairlora_cls.cli.app import main
 
         main()
     except KeyboardInterrupt:  # before the verb has begun

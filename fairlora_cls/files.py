@@ -25,6 +25,7 @@ except ImportError:  # Windows: as a disk that knows no locks
 from fairlora_cls.errors import InputError
 
 MOST_TRIES = 100  # to make a draft
+LONGEST_SHOWN = 80  # characters of a path in a message
 LONGEST_NAME = 60  # bytes of a part of a file name that is made of a name in the data
 DRAFT = re.compile(r"\.[0-9a-f]{12}\.draft")
 # In a draft's folder: its lock before and after it is held, what is written, what stood in its place.
@@ -299,3 +300,23 @@ def cache_folder() -> Path:
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "fairlora-cls"
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as a user wrote it, `~` replaced by the home folder; nothing need be there.
+
+    Raises InputError for one that no file can have or nobody here can look at: empty, too long,
+    with a NUL, in the home of an unknown user, a loop of links.
+    """
+    try:
+        if not str(text).strip():
+            raise ValueError("it is empty")
+        path = Path(text).expanduser()
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return path
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        shown = str(text) if len(str(text)) <= LONGEST_SHOWN else f"{str(text)[:LONGEST_SHOWN]}…"
+        raise InputError(f"'{shown}' is no possible path here ({reason}); name another.") from error
+    return path

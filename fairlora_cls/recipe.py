@@ -29,9 +29,8 @@ from pydantic import (
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError, nearest, several
-from fairlora_cls.files import read_json
+from fairlora_cls.files import read_json, user_path
 from fairlora_cls.plain_yaml import DEEPEST, is_whole, parse_yaml, stands_for_a_number
-from fairlora_cls.user_paths import user_path
 
 if TYPE_CHECKING:
     from fairlora_cls.objectives.objectives import Preset
@@ -666,3 +665,11 @@ def data_section(
         values["data"] = {"prompt": recipe.data.prompt}
         values["objective"] = {"method": "vanilla"}
     return build_recipe(merge(values, changes)).data.model_dump()
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name (folder/stem) → file of every shipped recipe, sorted."""
+    package = Path(__file__).parent
+    installed, checkout = package / "shipped_recipes", package.parent / "recipes"
+    folder = installed if installed.is_dir() else checkout
+    return {str(p.relative_to(folder).with_suffix("")): p for p in sorted(folder.rglob("*.yaml"))}

@@ -21,7 +21,7 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory) -> Path:
     """48 / 24 / 40 simulated eyes on disk."""
-    from fairlora_cls.data.simulation import write_fundus_cohort
+    from fairlora_cls.data.simulated.fundus import write_fundus_cohort
 
     folder = tmp_path_factory.mktemp("data") / "cohort"
     return write_fundus_cohort(folder, train=48, validation=24, test=40, seed=7)
@@ -70,8 +70,8 @@ def display():
 @pytest.fixture(scope="session")
 def small_run(cohort, tmp_path_factory):
     """A finished run of one epoch on the small cohort: (folder, outcome)."""
-    from fairlora_cls import run
     from fairlora_cls.recipe import build_recipe
+    from fairlora_cls.runs import train as run
 
     folder = tmp_path_factory.mktemp("runs") / "small"
     values = {

@@ -7,7 +7,7 @@ import shlex
 import pytest
 from typer.testing import CliRunner
 
-from fairlora_cls.cli import app
+from fairlora_cls.cli.app import app
 
 SMALL = """
 name: small

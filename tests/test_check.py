@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from fairlora_cls.checking.check import quick_check, run_check
 from fairlora_cls.checking.table_rows import inspect_table
-from fairlora_cls.cli import app
+from fairlora_cls.cli.app import app
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import build_recipe

@@ -7,7 +7,7 @@ from fairlora_cls.checking.check import run_check
 from fairlora_cls.checking.texts import TextFacts, find_long_answers
 from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import build_recipe
-from fairlora_cls.run import train
+from fairlora_cls.runs.train import train
 from tests.test_backbones import copy_of_miniature
 from tests.test_generation import chests  # noqa: F401, a fixture
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fairlora_cls.data.chexpert import label_finding
+from fairlora_cls.data.sources.chexpert import label_finding
 from fairlora_cls.errors import InputError
 
 COLUMN = pd.Series(["1.0", "0.0", "-1.0", None], name="Edema")

@@ -10,7 +10,7 @@ from itertools import product
 import pytest
 from typer.testing import CliRunner
 
-from fairlora_cls.cli import app
+from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 
 VERBS = [
@@ -328,7 +328,7 @@ def test_an_empty_name_of_a_model_is_no_name(cli, small_run, cohort):
 
 
 def test_ctrl_c_before_a_run_began_does_not_speak_of_going_on(cli, monkeypatch):
-    from fairlora_cls import run
+    from fairlora_cls.runs import train as run
 
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
@@ -369,7 +369,7 @@ def test_a_recipe_alone_fetches_nothing(cli, small_run, cohort, tmp_path, monkey
 
 
 def test_the_permission_to_fetch_makes_no_other_data(cli, small_run, monkeypatch):
-    from fairlora_cls import saved_run
+    from fairlora_cls.runs import saved as saved_run
 
     given = []
 
@@ -416,7 +416,7 @@ def test_debug_shows_the_traceback(cli):
 
 
 def test_two_processes_do_not_train_in_one_folder(cli, cohort, tmp_path):
-    from fairlora_cls.run_folder import hold_run_folder
+    from fairlora_cls.runs.folder import hold_run_folder
 
     short = ["--set", "training.epochs=1", "--set", "report.bootstrap=20"]
     arguments = ["train", *tables(cohort), *short, "--output", "r"]
@@ -432,7 +432,7 @@ def test_two_processes_do_not_train_in_one_folder(cli, cohort, tmp_path):
 def test_a_run_begun_by_another_process_in_the_meantime_is_not_replaced(tmp_path):
     from fairlora_cls.errors import InputError
     from fairlora_cls.recipe import build_recipe
-    from fairlora_cls.run_folder import create_run_folder
+    from fairlora_cls.runs.folder import create_run_folder
 
     create_run_folder(tmp_path / "r", build_recipe({}), {"started": "a"}, overwrite=False)
     with pytest.raises(InputError, match="has just begun a run"):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from huggingface_hub import constants
 
-from fairlora_cls.data.chexpert import FINDINGS
+from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation import clinical_metrics
-from fairlora_cls.evaluation.clinical_metrics import (
+from fairlora_cls.texts import clinical_metrics
+from fairlora_cls.texts.clinical_metrics import (
     chexbert_findings,
     fetch_weights,
     green,

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fairlora_cls.cli import app
-from fairlora_cls.compared_runs import load_compared_runs, run_names
+from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import read_predictions
 from fairlora_cls.files import read_json, write_json
@@ -19,6 +18,7 @@ from fairlora_cls.recipe import (
     recipe_to_yaml,
     recipe_values,
 )
+from fairlora_cls.runs.compared import load_compared_runs, run_names
 
 
 @pytest.fixture
@@ -119,8 +119,8 @@ def test_the_verb_writes_a_comparison(runs, tmp_path, monkeypatch):
 
 def test_a_report_covers_what_is_sensitive_and_its_protected_intersections():
     """Other data may lack what the run protected; a report there must not ask for it."""
-    from fairlora_cls.compared_runs import report_attributes
     from fairlora_cls.recipe import build_recipe
+    from fairlora_cls.runs.compared import report_attributes
 
     crossed = build_recipe({}, ["data.sensitive=[sex, race]", "objective.protect=[sex×race]"])
     assert report_attributes(crossed) == ("sex", "race", "sex×race")

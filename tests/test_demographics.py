@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fairlora_cls.data.demographics import decode_races, load_mimic_iv
+from fairlora_cls.data.sources.demographics import decode_races, load_mimic_iv
 from fairlora_cls.errors import InputError
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairlora_cls.data.ham10000 import DIAGNOSES, LONG_NAMES
-from fairlora_cls.evaluation.diagnoses import (
+from fairlora_cls.data.sources.ham10000 import DIAGNOSES, LONG_NAMES
+from fairlora_cls.texts.diagnoses import (
     HAM10000,
     MALIGNANCY,
     READERS,

@@ -9,8 +9,8 @@ from PIL import Image
 
 from fairlora_cls.data.images import UnreadableImageError
 from fairlora_cls.data.vision_cache import fill_cache
-from fairlora_cls.engine import prepare_features, start_accelerator
 from fairlora_cls.errors import InputError, RunError
+from fairlora_cls.runs.engine import prepare_features, start_accelerator
 from tests.test_examples import GOOD
 
 
@@ -65,7 +65,7 @@ def test_slivers_are_unreadable_by_name(tmp_path, backbone, display, use_cache):
     assert [e.id for e in left.everything()] == ["a", "c", "d", "e", "f"]
     assert len(features["train"]([0, 1])) == 2
     if not use_cache:  # what predict reads
-        from fairlora_cls.engine import live_features
+        from fairlora_cls.runs.engine import live_features
 
         with pytest.raises(UnreadableImageError, match="too narrow"):
             live_features(backbone, [splits.train[1].image])([0])
@@ -77,7 +77,7 @@ def test_a_cache_that_cannot_be_written_is_said_before_the_tower_runs(
     splits = in_folder(tmp_path, [(56, 56)] * 7)
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "file"))
-    monkeypatch.setattr("fairlora_cls.engine.fill_cache", None)
+    monkeypatch.setattr("fairlora_cls.runs.engine.fill_cache", None)
     accelerator = start_accelerator("fp32", [], tmp_path)
     with pytest.raises(InputError, match=r"FAIRLORA_CACHE.*--no-vision-cache"):
         prepare_features(splits, backbone, True, False, accelerator, display)
@@ -94,7 +94,7 @@ def test_features_that_vanish_meanwhile_end_the_run_in_words(
             shard.unlink()
 
     monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("fairlora_cls.engine.fill_cache", fill)
+    monkeypatch.setattr("fairlora_cls.runs.engine.fill_cache", fill)
     splits = in_folder(tmp_path, [(56, 56 + i) for i in range(7)])
     accelerator = start_accelerator("fp32", [], tmp_path)
     with pytest.raises(RunError, match="7 images are gone"):

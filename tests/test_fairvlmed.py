@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.examples import validate_splits
-from fairlora_cls.data.fairvlmed import load_fairvlmed
 from fairlora_cls.data.groups import apply_missing_policy
 from fairlora_cls.data.images import read_image
+from fairlora_cls.data.sources.fairvlmed import load_fairvlmed
 from fairlora_cls.errors import InputError
 
 HEAD = "filename,age,gender,race,ethnicity,language,maritalstatus,note,gpt4_summary,glaucoma,use"

@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.finding_f1 import FindingLabels, finding_f1, text_f1
+from fairlora_cls.texts.finding_f1 import FindingLabels, finding_f1, text_f1
 
 # Four texts, three findings: a is right twice and missed once, b invented once, c never stated.
 REFERENCE = np.array([[1, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=bool)

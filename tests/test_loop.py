@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from fairlora_cls import run
 from fairlora_cls.errors import RunError
-from fairlora_cls.evaluation.prediction import validation_metrics
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.runs import train as run
+from fairlora_cls.runs.prediction import validation_metrics
 from fairlora_cls.training.checkpoints import load_latest
 from fairlora_cls.training.loop import SCHEDULES, learning_rate_factor
 

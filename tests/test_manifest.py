@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from fairlora_cls import saved_run
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.classifier import load_classifier, read_classifier_settings
 from fairlora_cls.models.manifest import require_unchanged, write_manifest
+from fairlora_cls.runs import saved as saved_run
 from tests.test_backbones import copy_of_miniature, edit, lose, write
 
 ADAPTER = "adapter_model.safetensors"

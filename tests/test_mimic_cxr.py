@@ -6,7 +6,7 @@ import json
 import pytest
 
 from fairlora_cls.data.examples import validate_splits
-from fairlora_cls.data.mimic_cxr import load_mimic_cxr
+from fairlora_cls.data.sources.mimic_cxr import load_mimic_cxr
 from fairlora_cls.errors import InputError
 
 # subject, study, dicom, view, split, the label of Pleural Effusion

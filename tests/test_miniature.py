@@ -153,7 +153,7 @@ def test_never_more_than_forty_visual_tokens(processor):
 
 def test_the_weights_are_trained(model, processor):
     """It reads the cup-to-disc ratio off simulated eyes, far better than a fixed guess would."""
-    from fairlora_cls.data.simulation import simulate_fundus
+    from fairlora_cls.data.simulated.fundus import simulate_fundus
 
     eyes = [eye for eye in simulate_fundus(150, seed=9) if eye.ethnicity == "Non-Hispanic"]
     inputs = ask(
@@ -190,7 +190,7 @@ def meaning(folder):
 
 
 def test_the_script_runs(tmp_path):
-    command = [sys.executable, "-m", "fairlora_cls.models.miniature.train", "--output", tmp_path]
+    command = [sys.executable, "-m", "tools.miniature.train", "--output", tmp_path]
     options = ["--steps", "2", "--batch-size", "2", "--workers", "0"]
     subprocess.run([*command, *options], check=True, capture_output=True, timeout=240)
     _, report = Qwen2_5_VLModel.from_pretrained(tmp_path, output_loading_info=True)

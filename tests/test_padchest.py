@@ -10,7 +10,7 @@ from PIL import Image
 
 from fairlora_cls.data.examples import validate_splits
 from fairlora_cls.data.images import read_image
-from fairlora_cls.data.padchest import load_padchest
+from fairlora_cls.data.sources.padchest import load_padchest
 from fairlora_cls.errors import InputError
 
 HEAD = [

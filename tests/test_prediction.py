@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fairlora_cls.errors import RunError
-from fairlora_cls.evaluation.prediction import require_finite
+from fairlora_cls.runs.prediction import require_finite
 
 
 def test_numbers_that_are_not_finite_are_told_by_name():

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fairlora_cls.data.examples import Example, Splits, fingerprint
-from fairlora_cls.data.ham10000 import BINARY, DIAGNOSES
 from fairlora_cls.data.questions import CHOICES, NAMES, PHRASINGS, QUESTIONS, Turn, ask_all
+from fairlora_cls.data.sources.ham10000 import BINARY, DIAGNOSES
 from fairlora_cls.errors import InputError
 
 PAIRS = (("What is it?", "A mole."), ("Where?", "On the back."))

@@ -1,7 +1,7 @@
 """`--quick`: a trial of any recipe without data."""
 
-from fairlora_cls.quick import quick_values
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.runs.quick import quick_values
 
 
 def test_a_real_source_without_a_path_becomes_its_simulated_counterpart():

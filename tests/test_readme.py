@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 
 from fairlora_cls.ablations.definition import is_ablation
 from fairlora_cls.ablations.plan import make_plan
-from fairlora_cls.cli import app
-from fairlora_cls.recipe import load_recipe
-from fairlora_cls.shipped import shipped_recipes
+from fairlora_cls.cli.app import app
+from fairlora_cls.recipe import load_recipe, shipped_recipes
 
 REPOSITORY = Path(__file__).parent.parent
 README_FILE = REPOSITORY / "README.md"

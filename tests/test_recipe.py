@@ -4,7 +4,7 @@ import pytest
 
 from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import build_recipe, data_section, load_recipe, recipe_to_yaml
-from fairlora_cls.run_folder import first_difference
+from fairlora_cls.runs.folder import first_difference
 
 
 def test_defaults_are_the_glaucoma_papers_for_a_real_backbone():

@@ -9,9 +9,8 @@ from typer.testing import CliRunner
 from fairlora_cls.ablations.ablate import run_ablation
 from fairlora_cls.ablations.definition import is_ablation
 from fairlora_cls.ablations.plan import make_plan
-from fairlora_cls.cli import app
-from fairlora_cls.recipe import load_recipe
-from fairlora_cls.shipped import shipped_recipes
+from fairlora_cls.cli.app import app
+from fairlora_cls.recipe import load_recipe, shipped_recipes
 
 SHIPPED = shipped_recipes()
 ABLATIONS = [name for name, path in SHIPPED.items() if is_ablation(path)]

@@ -5,10 +5,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from fairlora_cls.data.chexpert import FINDINGS
-from fairlora_cls.data.simulated_chest import describe_findings
+from fairlora_cls.data.simulated.chest import describe_findings
+from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.report_labels import label_report, label_reports, split_sentences
+from fairlora_cls.texts.report_labels import label_report, label_reports, split_sentences
 
 SHORT = {
     "Atelectasis": "ate",

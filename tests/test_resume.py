@@ -31,7 +31,7 @@ if kind == "step":
 else:
     os.replace = deadly(os.replace)
 sys.argv = ["fairlora-cls", *sys.argv[3:]]
-from fairlora_cls.cli import main
+from fairlora_cls.cli.app import main
 main()
 """
 

@@ -10,22 +10,23 @@ import numpy as np
 import pytest
 import yaml
 
-from fairlora_cls import run, saved_run
 from fairlora_cls.ablations.definition import read_definition
-from fairlora_cls.assembly import encode_run_groups
-from fairlora_cls.classification import CLASSIFY
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import draft_beside
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
-from fairlora_cls.run_data import require_same_data
-from fairlora_cls.run_folder import (
+from fairlora_cls.runs import saved as saved_run
+from fairlora_cls.runs import train as run
+from fairlora_cls.runs.assembly import encode_run_groups
+from fairlora_cls.runs.classify import CLASSIFY
+from fairlora_cls.runs.folder import (
     claim_report_folder,
     inspect_run_folder,
     read_state,
     recipe_of,
 )
+from fairlora_cls.runs.run_data import require_same_data
 from tests.test_examples import GOOD
 from tests.test_loop import recipe
 

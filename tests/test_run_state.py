@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from fairlora_cls.run_state import log_notes, runaway_notes
+from fairlora_cls.runs.state import log_notes, runaway_notes
 
 GROUPS = SimpleNamespace(recorded={"sex": SimpleNamespace(names=("F", "M"))})
 

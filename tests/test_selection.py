@@ -1,9 +1,9 @@
 """Choosing a model by validation: what goes before what."""
 
-from fairlora_cls import run
 from fairlora_cls.evaluation.selection import selection_score
 from fairlora_cls.files import read_json
 from fairlora_cls.recipe import build_recipe
+from fairlora_cls.runs import train as run
 
 
 def test_a_model_within_the_bound_goes_before_any_without():

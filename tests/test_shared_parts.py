@@ -4,11 +4,11 @@ import copy
 
 import torch
 
-from fairlora_cls import run
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.classifier import Classifier
 from fairlora_cls.recipe import build_recipe
-from fairlora_cls.shared_parts import SharedParts
+from fairlora_cls.runs import train as run
+from fairlora_cls.runs.shared_parts import SharedParts
 
 
 def tensors(model):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.data.datasets import load_splits
-from fairlora_cls.data.simulated_chest import (
+from fairlora_cls.data.simulated.chest import (
     CONDITIONS,
     TASKS,
     ChestMechanism,

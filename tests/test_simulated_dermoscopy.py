@@ -9,14 +9,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.data.datasets import load_splits
-from fairlora_cls.data.simulated_dermoscopy import (
+from fairlora_cls.data.simulated.dermoscopy import (
     DermoscopyMechanism,
     malignant_prevalence,
     malignant_probability,
     simulate_lesion,
     write_dermoscopy_cohort,
 )
-from fairlora_cls.data.skin import ITA_RANGES, skin_colour
+from fairlora_cls.data.simulated.skin import ITA_RANGES, skin_colour
 
 COUNT = 500
 

@@ -15,7 +15,7 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fairlora_cls.data.simulation import (
+from fairlora_cls.data.simulated.fundus import (
     DEFAULT_FUNDUS_MECHANISM,
     FUNDUS_NAMESPACE,
     PRETRAINING_NAMESPACE,
@@ -215,7 +215,7 @@ def test_a_larger_cohort_begins_with_the_smaller(tmp_path):
 
 def test_drawing_in_processes_gives_the_same_and_leaves_none_behind(tmp_path, monkeypatch):
     alone = write_fundus_cohort(tmp_path / "alone", train=6, validation=2, test=2, side=32)
-    monkeypatch.setattr("fairlora_cls.data.simulation.PIECE", 4)
+    monkeypatch.setattr("fairlora_cls.data.simulated.fundus.PIECE", 4)
     shared = write_fundus_cohort(tmp_path / "shared", train=6, validation=2, test=2, side=32)
     # A worker of `ablate` joins what it has begun: idle ones would hold it up for minutes.
     assert multiprocessing.active_children() == []

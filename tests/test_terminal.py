@@ -8,8 +8,8 @@ import os
 import pytest
 import typer
 
+from fairlora_cls.cli.terminal import exit_codes, show_report, terminal, write_data
 from fairlora_cls.errors import InputError, RunError, sentence
-from fairlora_cls.terminal import exit_codes, show_report, terminal, write_data
 
 ERRORS = [
     (InputError("the value 3"), 2, "the value 3"),

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from fairlora_cls.cli import app
+from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.finding_f1 import FindingLabels
 from fairlora_cls.evaluation.generations import generations_of, write_generations
 from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
 from fairlora_cls.evaluation.text_comparison_files import (
@@ -16,6 +15,7 @@ from fairlora_cls.evaluation.text_comparison_files import (
     write_text_comparison,
 )
 from fairlora_cls.evaluation.text_scores import TextScores
+from fairlora_cls.texts.finding_f1 import FindingLabels
 
 COUNT = 200
 SEX = np.array(["F", "M"])[np.arange(COUNT) % 2]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.finding_f1 import FindingLabels
 from fairlora_cls.evaluation.resampling import bootstrap_blocks, drawn_weights
 from fairlora_cls.evaluation.text_draws import (
     bootstrap_texts,
@@ -13,6 +12,7 @@ from fairlora_cls.evaluation.text_draws import (
     scored_texts,
 )
 from fairlora_cls.evaluation.text_scores import TextScores
+from fairlora_cls.texts.finding_f1 import FindingLabels
 
 
 def scores(count=40, seed=0, units=None):

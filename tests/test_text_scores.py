@@ -5,12 +5,12 @@ import sys
 import numpy as np
 import pytest
 
-from fairlora_cls.data.chexpert import FINDINGS
+from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation import text_scores
-from fairlora_cls.evaluation.finding_f1 import finding_f1
 from fairlora_cls.evaluation.generations import generations_of
 from fairlora_cls.evaluation.text_scores import TEXT_METRICS, metric_row, score_texts
+from fairlora_cls.texts.finding_f1 import finding_f1
 
 OWN = [name for name, row in TEXT_METRICS.items() if row.needs is None]
 

@@ -3,7 +3,7 @@
 import pytest
 from transformers import BertTokenizer
 
-from fairlora_cls.evaluation.tokenizer_bridge import older_tokenizers
+from fairlora_cls.texts.tokenizer_bridge import older_tokenizers
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "no", "edema"]
 

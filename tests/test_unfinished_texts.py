@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlora_cls.unfinished_texts import discard_unfinished, keep_unfinished, read_unfinished
+from fairlora_cls.runs.unfinished_texts import discard_unfinished, keep_unfinished, read_unfinished
 
 
 def rows(*ids):

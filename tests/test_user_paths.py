@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fairlora_cls.errors import InputError
+from fairlora_cls.files import user_path
 from fairlora_cls.recipe import build_recipe
-from fairlora_cls.user_paths import user_path
 
 
 def test_home_is_written_out_and_nothing_need_be_there(tmp_path, monkeypatch):

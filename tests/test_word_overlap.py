@@ -5,7 +5,7 @@ import math
 import pytest
 from rouge_score.tokenize import tokenize
 
-from fairlora_cls.evaluation.word_overlap import bleu, exact_match, normalise, rouge_l, words
+from fairlora_cls.texts.word_overlap import bleu, exact_match, normalise, rouge_l, words
 
 
 def test_normalise_keeps_words_alone():

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from typer.testing import CliRunner
 
-from fairlora_cls.cli import app
+from fairlora_cls.cli.app import app
 
 BASE = """
 data:

@@ -13,8 +13,7 @@ from typing import Any
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.errors import InputError, nearest, several
 from fairlora_cls.plain_yaml import parse_yaml
-from fairlora_cls.recipe import recipe_values, safe_name
-from fairlora_cls.shipped import shipped_recipes
+from fairlora_cls.recipe import recipe_values, safe_name, shipped_recipes
 
 KEYS = ("name", "base", "set", "grid", "settings", "reference")
 SEED = "seed"

@@ -12,7 +12,7 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.files import read_json, whole_folder
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.run_folder import is_run_folder, read_state, recipe_difference, recipe_of
+from fairlora_cls.runs.folder import is_run_folder, read_state, recipe_difference, recipe_of
 
 
 def is_finished(folder: Path) -> bool:

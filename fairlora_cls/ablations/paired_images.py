@@ -21,7 +21,7 @@ from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.paired import PairedDraws, swapped
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.runs.folder import split_predictions
 
 # (setting, quantity) → (R,) mean difference over the seeds, answers exchanged
 ImageDraws = Mapping[tuple[str, Quantity], np.ndarray]

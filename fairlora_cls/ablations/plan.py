@@ -11,8 +11,8 @@ from typing import Any
 from fairlora_cls.ablations.definition import LONGEST, SEED, Definition, read_definition
 from fairlora_cls.data.datasets import DATASETS
 from fairlora_cls.errors import InputError, nearest, several
-from fairlora_cls.quick import SEEDS, quick_values
 from fairlora_cls.recipe import Recipe, build_recipe, merge, nest, override_values, safe_name
+from fairlora_cls.runs.quick import SEEDS, quick_values
 
 # What stands beside the settings' folders.
 OWN_NAMES = {

@@ -17,7 +17,7 @@ from fairlora_cls.evaluation.metrics import GAPS, measure
 from fairlora_cls.evaluation.prediction_table import read_predictions
 from fairlora_cls.evaluation.selection import selection_score
 from fairlora_cls.evaluation.thresholds import judge_by_rule
-from fairlora_cls.run_folder import split_predictions
+from fairlora_cls.runs.folder import split_predictions
 
 RULES = ("accuracy", "auroc", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 

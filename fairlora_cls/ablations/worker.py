@@ -18,7 +18,7 @@ from typing import Any
 
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.errors import InputError, RunError, sentence
-from fairlora_cls.run_folder import is_run_folder
+from fairlora_cls.runs.folder import is_run_folder
 
 REPORT_EVERY = 0.2  # seconds between messages about progress
 
@@ -73,8 +73,8 @@ class JobRunner:
     """Does jobs one after the other and keeps what they share."""
 
     def __init__(self) -> None:
-        from fairlora_cls import run
-        from fairlora_cls.shared_parts import SharedParts
+        from fairlora_cls.runs import train as run
+        from fairlora_cls.runs.shared_parts import SharedParts
 
         self.train = run.train
         self.shared = SharedParts()

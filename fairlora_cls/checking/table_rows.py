@@ -16,13 +16,13 @@ import pandas as pd
 from fairlora_cls.checking.findings import Finding, counted
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits
-from fairlora_cls.data.splitting import SPLIT_ALIASES, split_by_unit
-from fairlora_cls.data.table_source import (
+from fairlora_cls.data.sources.table import (
     IMAGEFOLDER_COLUMN,
     find_tables,
     is_imagefolder,
     load_table,
 )
+from fairlora_cls.data.splitting import SPLIT_ALIASES, split_by_unit
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.errors import InputError, nearest
 

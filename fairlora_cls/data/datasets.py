@@ -11,20 +11,20 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fairlora_cls.data.examples import LARGEST_SEED, Splits
-from fairlora_cls.data.fairvlmed import load_fairvlmed
-from fairlora_cls.data.ham10000 import load_ham10000
-from fairlora_cls.data.mimic_cxr import load_mimic_cxr
-from fairlora_cls.data.padchest import load_padchest
-from fairlora_cls.data.saved_datasets import load_saved_dataset
-from fairlora_cls.data.simulated_sources import (
+from fairlora_cls.data.simulated.sources import (
     load_simulated_chest,
     load_simulated_dermoscopy,
     load_simulated_fundus,
 )
-from fairlora_cls.data.table_source import load_table
+from fairlora_cls.data.sources.fairvlmed import load_fairvlmed
+from fairlora_cls.data.sources.ham10000 import load_ham10000
+from fairlora_cls.data.sources.mimic_cxr import load_mimic_cxr
+from fairlora_cls.data.sources.padchest import load_padchest
+from fairlora_cls.data.sources.saved_datasets import load_saved_dataset
+from fairlora_cls.data.sources.table import load_table
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import user_path
 from fairlora_cls.plain_yaml import stands_for_a_number
-from fairlora_cls.user_paths import user_path
 
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 

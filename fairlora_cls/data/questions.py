@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairlora_cls.data.examples import Example
-from fairlora_cls.data.ham10000 import BINARY, DIAGNOSES, MALIGNANT
+from fairlora_cls.data.sources.ham10000 import BINARY, DIAGNOSES, MALIGNANT
 from fairlora_cls.errors import InputError, nearest
 
 

@@ -25,8 +25,8 @@ from fairlora_cls.data.text_files import (
     parse_json,
 )
 from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import user_path
 from fairlora_cls.plain_yaml import is_whole
-from fairlora_cls.user_paths import user_path
 
 # The first row of these, and of a data set's folder, is number 1.
 HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.finding_f1 import FindingLabels, finding_f1
 from fairlora_cls.evaluation.resampling import (
     bootstrap_blocks,
     chunks,
@@ -21,6 +20,7 @@ from fairlora_cls.evaluation.resampling import (
     null_blocks,
 )
 from fairlora_cls.evaluation.text_scores import TextScores
+from fairlora_cls.texts.finding_f1 import FindingLabels, finding_f1
 
 POOLED = {  # metrics that all texts' findings give together
     "findings_f1_micro": "micro",

@@ -9,13 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from fairlora_cls.evaluation.attribute_results import gap_result, plain_estimate
-from fairlora_cls.evaluation.finding_f1 import finding_f1
 from fairlora_cls.evaluation.groupings import Grouping
 from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import Gap
 from fairlora_cls.evaluation.text_attributes import Texts
 from fairlora_cls.evaluation.text_draws import ScoredTexts, bootstrap_texts, null_texts
 from fairlora_cls.evaluation.text_results import FindingShare, FindingShifts
+from fairlora_cls.texts.finding_f1 import finding_f1
 
 
 def finding_shifts(

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fairlora_cls.data.chexpert import FINDINGS
 from fairlora_cls.data.groups import listed_names
+from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.evaluation.clinical_metrics import chexbert_findings, green, radgraph_f1
-from fairlora_cls.evaluation.diagnoses import READERS, reader_for
-from fairlora_cls.evaluation.finding_f1 import FindingLabels, text_f1
 from fairlora_cls.evaluation.generations import Generations
-from fairlora_cls.evaluation.report_labels import label_reports
-from fairlora_cls.evaluation.word_overlap import bleu, exact_match, rouge_l
+from fairlora_cls.texts.clinical_metrics import chexbert_findings, green, radgraph_f1
+from fairlora_cls.texts.diagnoses import READERS, reader_for
+from fairlora_cls.texts.finding_f1 import FindingLabels, text_f1
+from fairlora_cls.texts.report_labels import label_reports
+from fairlora_cls.texts.word_overlap import bleu, exact_match, rouge_l
 
 REPORT = "report"  # the question whose answers are reports
 

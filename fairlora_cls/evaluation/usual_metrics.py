@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fairlora_cls.data.chexpert import FINDINGS
+from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.evaluation.generations import Generations
-from fairlora_cls.evaluation.report_labels import NO_FINDING, label_reports
 from fairlora_cls.evaluation.text_draws import POOLED
 from fairlora_cls.evaluation.text_scores import TEXT_METRICS
+from fairlora_cls.texts.report_labels import NO_FINDING, label_reports
 
 LEAST_SHARE = 0.05  # of the references that must state a finding for findings to be compared
 

@@ -16,9 +16,8 @@ from typing import Any
 import torch
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json
+from fairlora_cls.files import read_json, user_path
 from fairlora_cls.models import miniature
-from fairlora_cls.user_paths import user_path
 
 HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
 CONFIG = "config.json"

@@ -106,7 +106,7 @@ def one(generator: np.random.Generator, values: Sequence[Any]) -> Any:
 
 def run_command(*arguments: object) -> Outcome:
     """`fairlora-cls` in this process, through the same door as on a terminal."""
-    from fairlora_cls.cli import main
+    from fairlora_cls.cli.app import main
 
     output, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     words = ["fairlora-cls", *map(str, arguments)]

@@ -1,0 +1,157 @@
+"""The verb `ablate`: a grid of runs, resumable, one table and its report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fairlora_cls.cli.terminal import Debug, exit_codes, terminal, write_data
+from fairlora_cls.errors import InputError
+
+if TYPE_CHECKING:
+    from fairlora_cls.ablations.plan import Plan
+
+Quick = Annotated[
+    bool,
+    typer.Option(
+        "--quick",
+        help="A trial on a CPU: the miniature, 256 images (a simulated cohort where no path is given), one epoch.",
+    ),
+]
+
+
+def ablate(
+    ablation: Annotated[
+        str,
+        typer.Argument(
+            metavar="ABLATION.yaml", help="An ablation file, or a shipped one by its name."
+        ),
+    ],
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data", metavar="SOURCE[:PATH]", help="Short for data.source and data.path."
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="A recipe key for all runs, or an axis: grid.seed=[42,43].",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes (default: one per GPU, or one); they share the cores."),
+    ] = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Run on a Ray cluster: its address, auto, or local for one on this machine.",
+        ),
+    ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Another ablation's folder, or any with finished runs: those that train alike are copied.",
+        ),
+    ] = None,
+    quick: Quick = False,
+    print_commands: Annotated[
+        bool,
+        typer.Option(
+            "--print", help="Only print a train command per unfinished run, for a cluster's queue."
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace runs of another recipe in the folder.")
+    ] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+    ] = False,
+    debug: Debug = False,
+) -> None:
+    """A grid of runs: finished ones are kept, a killed ablation goes on, one report over all."""
+    with exit_codes(debug, "The same command goes on where it stood."):
+        from fairlora_cls.ablations.ablate import job_commands, run_ablation
+        from fairlora_cls.ablations.execution import hold_ablation
+        from fairlora_cls.ablations.kept import copy_finished
+        from fairlora_cls.ablations.plan import make_plan
+        from fairlora_cls.files import require_writable
+
+        plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
+        require_writable(plan.folder)
+        copied = []
+        if reuse:
+            with hold_ablation(plan.folder):
+                copied = copy_finished(plan, reuse)
+        if print_commands:
+            for command in job_commands(plan, overwrite=overwrite):
+                write_data(f"{command}\n")
+            return
+        terminal.print(
+            f"{plan.name}: {len(plan.settings)} settings × {len(plan.seeds)} seeds → {plan.folder}",
+        )
+        if reuse:
+            terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.")
+        execute = _execution(plan, jobs, ray, skip_unreadable)
+        outcome = run_ablation(plan, execute, overwrite=overwrite)
+        from fairlora_cls.cli.terminal_grid import show_ablation
+
+        show_ablation(outcome, str(plan.folder / "report.html"))
+    failed = sum(run.status == "failed" for run in outcome.runs)
+    if failed:
+        terminal.print(
+            f"{failed} of {len(outcome.runs)} runs failed; the same command tries them again.",
+        )
+        raise typer.Exit(1)
+
+
+def _execution(plan: Plan, jobs: int | None, ray: str | None, skip_unreadable: bool) -> Any:
+    """How the runs are made: in processes of this machine, or on Ray."""
+
+    def execute(waiting: Any) -> Any:
+        from fairlora_cls.cli.terminal_grid import open_grid
+
+        with open_grid(len(waiting), len(plan.jobs) - len(waiting)) as display:
+            if ray is None:
+                from fairlora_cls.ablations.execution import run_here
+
+                return run_here(
+                    waiting,
+                    plan.folder,
+                    display,
+                    processes=jobs,
+                    skip_unreadable=skip_unreadable,
+                )
+            from fairlora_cls.ablations.on_ray import run_on_ray
+
+            return run_on_ray(
+                waiting, ray, display, processes=jobs, skip_unreadable=skip_unreadable
+            )
+
+    return execute
+
+
+def _shortcuts(data: str | None, model: str | None) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if data is not None:
+        source, _, path = data.partition(":")
+        if not source:
+            raise InputError(f"--data '{data}' names no source; write SOURCE or SOURCE:PATH.")
+        values["data"] = {"source": source, **({"path": path} if path else {})}
+    if model is not None:
+        values["model"] = {"backbone": model}
+    return values

@@ -1,0 +1,473 @@
+"""The command line: typer verbs, each a thin way to a function of run.py, check.py or the report."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from fairlora_cls import __version__
+from fairlora_cls.cli.ablate import Quick, ablate
+from fairlora_cls.cli.reports import compare, postprocess, report
+from fairlora_cls.cli.terminal import (
+    Debug,
+    Threshold,
+    exit_codes,
+    open_display,
+    show_check,
+    show_outcome,
+    speak_any_encoding,
+    terminal,
+    write_data,
+)
+from fairlora_cls.errors import InputError
+
+if TYPE_CHECKING:
+    from fairlora_cls.recipe import Recipe
+    from fairlora_cls.training.loop import Display
+
+app = typer.Typer(
+    name="fairlora-cls",
+    help="Fairness-aware LoRA fine-tuning of vision-language models for medical image classification.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+recipes_app = typer.Typer(help="The shipped recipes.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(recipes_app, name="recipes")
+
+RESUMES = "The same command with --resume goes on from the last checkpoint."
+
+RecipeArgument = Annotated[
+    Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
+]
+MethodOption = Annotated[
+    str | None,
+    typer.Option(
+        help="vanilla, fr, gr, hybrid, zero-shot or another of the README's Methods; short for objective.method."
+    ),
+]
+MutualInformation = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ATTRIBUTE=λ,…",
+        help="Join FairLLaVA's regularizer, e.g. race=0.2,age=0.6; short for objective.mutual_information.weights.",
+    ),
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
+]
+MovedModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME-OR-FOLDER",
+        help="Where the run's backbone lies now, if it was moved.",
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
+]
+SetOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key, e.g. training.epochs=1."),
+]
+DataOption = Annotated[
+    str | None,
+    typer.Option("--data", metavar="SOURCE[:PATH]", help="Short for data.source and data.path."),
+]
+NoCache = Annotated[
+    bool, typer.Option("--no-vision-cache", help="Run the vision tower on every image every time.")
+]
+SkipUnreadable = Annotated[
+    bool,
+    typer.Option(
+        "--skip-unreadable", help="Leave out images that cannot be read; the report counts them."
+    ),
+]
+AllowUrls = Annotated[
+    bool,
+    typer.Option(
+        "--allow-urls", help="Fetch images that a table names by URL; a recipe alone may not."
+    ),
+]
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument = None,
+    method: MethodOption = None,
+    mutual_information: MutualInformation = None,
+    data: DataOption = None,
+    model: ModelOption = None,
+    settings: SetOptions = None,
+    output: Output = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run in the output folder.")
+    ] = False,
+    no_vision_cache: NoCache = False,
+    skip_unreadable: SkipUnreadable = False,
+    allow_urls: AllowUrls = False,
+    quick: Quick = False,
+    debug: Debug = False,
+) -> None:
+    """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
+    with exit_codes(debug):
+        from fairlora_cls.recipe import build_recipe
+
+        values = _recipe_values(recipe, data, model, method, mutual_information)
+        if quick:
+            from fairlora_cls.recipe import merge
+            from fairlora_cls.runs.quick import quick_values
+
+            named = _recipe_values(None, data, model, method, mutual_information)
+            values = merge(quick_values(values), named)
+        chosen = build_recipe(values, settings or ())
+        folder = output or Path("runs") / chosen.name
+        if resume and overwrite:
+            raise InputError(
+                "--resume goes on with a run and --overwrite replaces it; give one of them."
+            )
+        from fairlora_cls.runs import train as run
+        from fairlora_cls.runs.folder import is_run_folder, read_state
+
+        with open_display() as display:
+            display.say(_headline(chosen, folder))
+            try:
+                outcome = run.train(
+                    chosen,
+                    folder,
+                    display,
+                    resume=resume,
+                    overwrite=overwrite,
+                    use_vision_cache=not no_vision_cache,
+                    skip_unreadable=skip_unreadable,
+                    allow_urls=allow_urls,
+                )
+            except KeyboardInterrupt as error:
+                began = is_run_folder(folder) and read_state(folder)["status"] == "interrupted"
+                raise KeyboardInterrupt(RESUMES if began else "") from error
+        show_outcome(outcome)
+
+
+@app.command()
+def check(
+    recipe: RecipeArgument = None,
+    method: MethodOption = None,
+    mutual_information: MutualInformation = None,
+    data: DataOption = None,
+    model: ModelOption = None,
+    settings: SetOptions = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of findings and tables.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/<name>-check).")
+    ] = None,
+    allow_urls: AllowUrls = False,
+    debug: Debug = False,
+) -> None:
+    """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
+    with exit_codes(debug):
+        from fairlora_cls.checking.check import run_check, write_check
+        from fairlora_cls.files import require_writable
+
+        require_writable(output or Path("runs"))
+        values = _recipe_values(recipe, data, model, method, mutual_information)
+        with open_display() as display:
+            checked = run_check(values, settings or (), display, allow_urls=allow_urls)
+        folder = output or Path("runs") / f"{checked.name}-check"
+        write_check(checked, folder)
+        if as_json:
+            import json
+
+            write_data(json.dumps(checked.report.to_dict(), indent=2, ensure_ascii=False) + "\n")
+        else:
+            show_check(checked.report, folder)
+    if checked.report.failed:
+        raise typer.Exit(2)
+
+
+@app.command()
+def evaluate(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    data: DataOption = None,
+    settings: SetOptions = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="Folder to write (default RUN/evaluations/<split>)."),
+    ] = None,
+    threshold: Threshold = None,
+    model: MovedModel = None,
+    no_vision_cache: NoCache = False,
+    skip_unreadable: SkipUnreadable = False,
+    allow_urls: AllowUrls = False,
+    debug: Debug = False,
+) -> None:
+    """Predict and report again, on another split or other data (--set data.… changes the source)."""
+    with exit_codes(debug):
+        from fairlora_cls.recipe import data_section
+        from fairlora_cls.runs import saved as saved_run
+        from fairlora_cls.runs.folder import recipe_of
+
+        section = data_section(recipe_of(run_folder), _data_values(data), settings or ())
+        with open_display() as display:
+            outcome = saved_run.evaluate(
+                run_folder,
+                display,
+                split=split,
+                data=section,
+                output=output,
+                threshold=threshold,
+                model=model,
+                use_vision_cache=not no_vision_cache,
+                skip_unreadable=skip_unreadable,
+                allow_urls=allow_urls,
+            )
+        show_outcome(outcome)
+
+
+@app.command()
+def predict(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE...", help="Image files.")
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="A CSV whose column 'image' names files, relative to it.")
+    ] = None,
+    column: Annotated[str, typer.Option(help="That column, if it is named otherwise.")] = "image",
+    question: Annotated[
+        str | None, typer.Option(help="What a generative run is asked (default: its own prompt).")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="CSV file to write (default: the terminal).")
+    ] = None,
+    model: MovedModel = None,
+    allow_urls: AllowUrls = False,
+    debug: Debug = False,
+) -> None:
+    """Class probabilities of images, or what a generative run writes of them, as CSV; needs no labels."""
+    with exit_codes(debug):
+        if bool(images) == (table is not None):
+            raise InputError("Give image files or --table CSV, one of the two.")
+        from fairlora_cls.files import require_writable_file, write_text
+        from fairlora_cls.runs import saved as saved_run
+
+        if output:
+            require_writable_file(output)
+        found = (
+            saved_run.images_of_table(table, column, allow_urls=allow_urls)
+            if table
+            else [(str(path), path) for path in images]
+        )
+        with open_display() as display:
+            rows = _answer_rows(run_folder, found, question, model, display)
+        text = _csv_text(rows)
+        if output:
+            write_text(output, text)
+        else:
+            write_data(text)
+
+
+def _answer_rows(
+    run_folder: Path,
+    found: Sequence[tuple[str, Path]],
+    question: str | None,
+    model: str | None,
+    display: Display,
+) -> list[list[str]]:
+    """The table that `predict` gives, with its header."""
+    from fairlora_cls.runs import saved as saved_run
+    from fairlora_cls.runs.folder import recipe_of
+
+    names, images = [name for name, _ in found], [path for _, path in found]
+    if recipe_of(run_folder).task == "generate":
+        texts = saved_run.answer(run_folder, images, question, display, model=model)
+        return [["id", "text"], *([name, text] for name, text in zip(names, texts, strict=True))]
+    if question is not None:
+        raise InputError(
+            f"--question is for generative runs; '{run_folder}' classifies by the question it was trained on."
+        )
+    classes, probabilities = saved_run.predict(run_folder, images, display, model=model)
+    rows = [
+        [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
+        for name, row in zip(names, probabilities, strict=True)
+    ]
+    return [["id", "prediction", *(f"prob_{c}" for c in classes)], *rows]
+
+
+for verb in (ablate, report, compare, postprocess):
+    app.command()(verb)
+
+
+@app.command()
+def doctor(debug: Debug = False) -> None:
+    """Versions, devices, and what a run would use."""
+    with exit_codes(debug):
+        import platform
+
+        import torch
+
+        from fairlora_cls.files import cache_folder
+        from fairlora_cls.runs.folder import installed_versions
+
+        table = Table(show_header=False, box=None)
+        table.add_row("Python", platform.python_version())
+        for name, number in installed_versions().items():
+            table.add_row(name, number)
+        for index in range(torch.cuda.device_count()):
+            properties = torch.cuda.get_device_properties(index)
+            table.add_row(
+                f"GPU {index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+            )
+        table.add_row("Device of a run", "cuda" if torch.cuda.is_available() else "cpu")
+        table.add_row("CPU threads", str(torch.get_num_threads()))
+        table.add_row(
+            "Precisions", "bf16, fp16, fp32" if torch.cuda.is_available() else "bf16, fp32"
+        )
+        table.add_row("Cache", str(cache_folder()))
+        table.add_row(
+            "Model hub",
+            "offline"
+            if os.environ.get("HF_HUB_OFFLINE") == "1"
+            else "as configured; asked only for a Hub name",
+        )
+        terminal.print(table)
+
+
+@recipes_app.command("list")
+def recipes_list(debug: Debug = False) -> None:
+    """Names and first lines of the shipped recipes."""
+    with exit_codes(debug):
+        from fairlora_cls.recipe import shipped_recipes
+
+        table = Table(show_header=False, box=None)
+        for name, path in shipped_recipes().items():
+            first = path.read_text(encoding="utf-8").splitlines()[0]
+            table.add_row(name, first.removeprefix("#").strip())
+        terminal.print(table)
+
+
+@recipes_app.command("copy")
+def recipes_copy(
+    name: Annotated[str, typer.Argument(help="As `recipes list` shows it.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", help="File to write (default: the recipe's own name here)."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Copy a shipped recipe, to change it."""
+    with exit_codes(debug):
+        from fairlora_cls.errors import nearest
+        from fairlora_cls.files import require_writable_file, write_text
+        from fairlora_cls.recipe import shipped_recipes
+
+        known = shipped_recipes()
+        if name not in known:
+            raise InputError(f"There is no shipped recipe '{name}'{nearest(name, known)}")
+        target = output or Path(f"{Path(name).name}.yaml")
+        if target.exists():
+            raise InputError(f"'{target}' exists; name another file with --output.")
+        require_writable_file(target)
+        write_text(target, known[name].read_text(encoding="utf-8"))
+        terminal.print(f"Wrote {target}")
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Fairness-aware LoRA fine-tuning of vision-language models for medical image classification."""
+    if show:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    speak_any_encoding()
+    if (
+        "--debug" not in sys.argv
+    ):  # libraries warn of their own deprecations: nothing a user can act on
+        warnings.simplefilter("ignore", FutureWarning)
+    app()
+
+
+def _recipe_values(
+    recipe: Path | None,
+    data: str | None,
+    model: str | None,
+    method: str | None,
+    mutual_information: str | None,
+) -> dict[str, Any]:
+    """The recipe file's values under those of the short options."""
+    from fairlora_cls.recipe import merge, recipe_values
+
+    values = recipe_values(recipe) if recipe else {}
+    for shortcut in (
+        _data_values(data),
+        {"model": {"backbone": model}} if model is not None else {},
+        {"objective": {"method": method}} if method is not None else {},
+        _mutual_information_values(mutual_information),
+    ):
+        values = merge(values, shortcut)
+    return values
+
+
+def _mutual_information_values(text: str | None) -> dict[str, Any]:
+    """`race=0.2,age=0.6` as recipe values."""
+    if text is None:
+        return {}
+    weights = {}
+    for pair in text.split(","):
+        name, separator, value = (part.strip() for part in pair.partition("="))
+        try:
+            weights[name] = float(value)
+        except ValueError:
+            separator = ""
+        if not (name and separator):
+            raise InputError(
+                f"--mutual-information '{text}' is not ATTRIBUTE=λ,…, such as race=0.2,age=0.6."
+            )
+    return {"objective": {"mutual_information": {"weights": weights}}}
+
+
+def _data_values(data: str | None) -> dict[str, Any]:
+    if data is None:
+        return {}
+    source, _, path = data.partition(":")
+    return {"data": {"source": source, **({"path": path} if path else {})}}
+
+
+def _headline(recipe: Recipe, folder: Path) -> str:
+    protected = ", ".join(recipe.objective.protect or []) or "none"
+    return (
+        f"{recipe.objective.method} on {recipe.data.source} with {recipe.model.backbone} "
+        f"(protected groups: {protected}) → {folder}"
+    )
+
+
+def _csv_text(rows: list[list[str]]) -> str:
+    import io
+
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()

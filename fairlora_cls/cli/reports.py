@@ -1,0 +1,304 @@
+"""The verbs that judge predictions: report, compare, postprocess. They load no model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlora_cls.cli.terminal import Debug, Threshold, exit_codes, show_report, terminal
+from fairlora_cls.cli.texts import compare_text_files, load_features, report_texts
+from fairlora_cls.data.examples import LARGEST_SEED
+from fairlora_cls.errors import InputError
+
+Attributes = Annotated[
+    list[str] | None,
+    typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
+]
+Positive = Annotated[
+    str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
+]
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
+    ),
+]
+TextMetrics = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="For texts: a metric, such as rouge_l. Repeatable; the first one's gap is judged "
+        "(default: all that need no other package)."
+    ),
+]
+Scores = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="For texts: scores of other tools, with the columns id, metric, value."
+    ),
+]
+Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the resampling.")]
+Validation = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
+    ),
+]
+
+
+def report(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="Predictions of any model: a .csv of classes, or a .jsonl of generated texts.",
+        ),
+    ],
+    attribute: Attributes = None,
+    positive: Positive = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
+    ] = 1000,
+    unit: Unit = None,
+    minimum_group_size: Annotated[
+        int, typer.Option(min=1, help="Smaller groups are named in a warning.")
+    ] = 20,
+    minimum_stratum_size: Annotated[
+        int, typer.Option(min=2, help="Of the strata in which an attribute is compared.")
+    ] = 30,
+    suppress_below: Annotated[
+        int | None,
+        typer.Option(
+            min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
+        ),
+    ] = None,
+    seed: Seed = 42,
+    threshold: Threshold = None,
+    validation: Validation = None,
+    features: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE_OR_RUN",
+            help="Match images of different groups by features: a CSV (id, numbers), an .npz (ids, "
+            "features), or the run folder whose vision tower gives them.",
+        ),
+    ] = None,
+    minimum_similarity: Annotated[
+        float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
+    ] = 0.7,
+    text_metric: TextMetrics = None,
+    scores: Scores = None,
+    excerpts: Annotated[
+        int, typer.Option(min=0, help="Texts shown: so many of the best, median and worst.")
+    ] = 2,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """The fairness report for predictions of any model, from any tool."""
+    with exit_codes(debug):
+        if predictions.suffix.lower() == ".jsonl":
+            _require_absent(
+                "are for classes, and these are texts",
+                positive=positive,
+                unit=unit,
+                suppress_below=suppress_below,
+                threshold=threshold,
+                validation=validation,
+            )
+            report_texts(
+                predictions,
+                attribute,
+                text_metric,
+                scores,
+                features,
+                minimum_similarity,
+                output or Path("runs") / predictions.stem,
+                bootstrap=bootstrap,
+                minimum_group_size=minimum_group_size,
+                minimum_stratum_size=minimum_stratum_size,
+                excerpts=excerpts,
+                seed=seed,
+            )
+            return
+        _require_absent(
+            "are for texts (.jsonl), and these are classes", text_metric=text_metric, scores=scores
+        )
+        from fairlora_cls.data.groups import single_attributes
+        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
+        from fairlora_cls.evaluation.report import fairness_report, write_report
+        from fairlora_cls.evaluation.sections import add_sections
+        from fairlora_cls.runs.folder import claim_report_folder
+
+        if features and suppress_below:
+            raise InputError(
+                "Matched pairs show counts of single images, so --features and --suppress-below do "
+                "not go together; leave one of them out."
+            )
+        folder = output or Path("runs") / predictions.stem
+        claim_report_folder(folder)
+        columns = single_attributes(attribute or [])
+        table = read_predictions(
+            predictions, attributes=columns or None, positive=positive, unit=unit
+        )
+        sections = []
+        if threshold:
+            from fairlora_cls.evaluation.thresholds import (
+                judge_by_rule,
+                load_validation,
+                parse_threshold,
+            )
+
+            known = None
+            if validation or parse_threshold(threshold).needs_validation:
+                known = load_validation(predictions, validation)
+            table, section = judge_by_rule(table, threshold, known)
+            sections.append(section)
+        if features:
+            from fairlora_cls.evaluation.matching import counterfactual_gaps
+            from fairlora_cls.evaluation.matching_section import counterfactual_section
+
+            given = load_features(features, table.ids)
+            gaps = counterfactual_gaps(
+                table,
+                given,
+                attribute or table.attributes,
+                minimum_similarity=minimum_similarity,
+                bootstrap=bootstrap,
+                seed=seed,
+            )
+            sections.append(counterfactual_section(gaps, given.source))
+        seen, unread = other_splits(predictions, unit)
+        found = fairness_report(
+            table,
+            attribute,
+            bootstrap=bootstrap,
+            minimum_group_size=minimum_group_size,
+            minimum_stratum_size=minimum_stratum_size,
+            suppress_below=suppress_below,
+            seed=seed,
+            notes=unread,
+            seen=seen,
+        )
+        found = add_sections(found, sections)
+        write_report(found, folder)
+        show_report(predictions.stem, found, folder)
+
+
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN_OR_FILE...", help="Run folders, prediction tables, or files of texts."
+        ),
+    ],
+    attribute: Attributes = None,
+    positive: Positive = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
+    ] = 1000,
+    unit: Unit = None,
+    seed: Seed = 42,
+    threshold: Threshold = None,
+    text_metric: TextMetrics = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
+    with exit_codes(debug):
+        from fairlora_cls.evaluation.comparison import compare_predictions
+        from fairlora_cls.evaluation.comparison_files import (
+            describe_comparison,
+            write_comparison,
+        )
+        from fairlora_cls.runs.compared import load_compared_runs, texts_of
+        from fairlora_cls.runs.folder import claim_report_folder
+
+        folder = output or Path("runs/comparison")
+        claim_report_folder(folder, "comparison")
+        if any(texts_of(path) for path in runs):
+            _require_absent(
+                "are for classes, and these are texts",
+                positive=positive,
+                unit=unit,
+                threshold=threshold,
+            )
+            compare_text_files(runs, attribute, text_metric, folder, bootstrap, seed)
+            return
+        _require_absent("are for texts, and these are classes", text_metric=text_metric)
+        given = load_compared_runs(runs, positive, threshold, unit)
+        found = compare_predictions(
+            given.tables,
+            attribute or given.attributes,
+            recipes=given.recipes,
+            bootstrap=bootstrap,
+            seed=seed,
+            notes=given.notes,
+        )
+        write_comparison(found, folder)
+        for text in describe_comparison(found):
+            terminal.print(text)
+        terminal.print(f"Comparison: {folder / 'comparison.html'}")
+
+
+def postprocess(
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN_OR_CSV", help="A run folder or a prediction table.")
+    ],
+    attribute: Annotated[
+        str, typer.Option(help="The sensitive column, or several joined: sex×race.")
+    ],
+    constraint: Annotated[
+        str, typer.Option(help="Of fairlearn's ThresholdOptimizer, e.g. demographic_parity.")
+    ] = "equalized_odds",
+    objective: Annotated[
+        str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
+    ] = "accuracy_score",
+    validation: Validation = None,
+    positive: Positive = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the randomised predictions.")
+    ] = 42,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
+    with exit_codes(debug):
+        from fairlora_cls.evaluation.postprocessing import postprocess_predictions
+        from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
+        from fairlora_cls.evaluation.thresholds import load_validation
+        from fairlora_cls.files import file_stem, require_writable_file
+        from fairlora_cls.runs.compared import predictions_of
+
+        table = predictions_of(run)
+        named = f"{table.stem}-{constraint}-{file_stem(attribute)}.csv"
+        target = output or table.with_name(named)
+        require_writable_file(target)
+        test = read_predictions(table, positive=positive)
+        known = load_validation(table, validation, positive)
+        if known is None:
+            raise InputError("Name the table of validation predictions with --validation.")
+        chosen = postprocess_predictions(
+            test,
+            known,
+            attribute,
+            constraint,
+            objective=objective,
+            seed=seed,
+        )
+        write_predictions(chosen, target)
+        terminal.print(f"Wrote {target}")
+
+
+def _require_absent(why: str, **options: object) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise InputError(f"{', '.join(given)}: such options {why}; leave them out.")

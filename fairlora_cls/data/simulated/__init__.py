@@ -1,0 +1,1 @@
+"""Cohorts whose bias is known exactly."""

@@ -1,0 +1,318 @@
+"""Simulated dermoscopy: skin lesions of people of every skin tone, with a bias known exactly.
+
+A lesion has four latents that speak of malignancy, the dermatologist's A, B, C and D: asymmetry,
+irregularity of the border, number of colours, and diameter. Given the diagnosis they are
+independent, so the probability of malignancy given all four has a closed form. Skin tone is an
+individual typology angle (ITA) within the range of a Fitzpatrick group; the stated bias is that
+lesions stand out less from dark skin, which is rare.
+
+A large or dark lesion darkens its image, so the camera exposes for a mean luminance drawn apart
+from the diagnosis.
+
+Images are (height, width, 3) uint8; random streams are those of `simulation.py`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from fairlora_cls.data.groups import age_band
+from fairlora_cls.data.simulated.drawing import LUMINANCE, LesionScene, draw_lesion
+from fairlora_cls.data.simulated.fundus import (
+    DERMOSCOPY_NAMESPACE,
+    sample_category,
+    sample_truncated_normal,
+    shifted_probability,
+    stream_generator,
+    truncated_density,
+    write_cohort,
+)
+from fairlora_cls.data.simulated.skin import ITA_RANGES, skin_colour
+
+CLASSES = ("benign", "malignant")
+ATTRIBUTES = ("skin_tone", "sex", "age_group")
+
+# Colours a lesion can have beside its main one, as factors on it.
+TINTS = {
+    "dark brown": (0.50, 0.45, 0.45),
+    "black": (0.22, 0.22, 0.26),
+    "blue grey": (0.75, 0.95, 1.30),
+    "red": (1.30, 0.72, 0.75),
+    "white": (1.60, 1.65, 1.70),
+}
+
+
+@dataclass(frozen=True)
+class DermoscopyMechanism:
+    """Every knob of the process that makes a simulated lesion; pairs are (least, most), uniform."""
+
+    prevalence: float = 0.35  # share of malignant lesions
+    prevalence_log_odds_shift: Mapping[str, float] = field(default_factory=dict)  # by skin tone
+    asymmetry: Mapping[str, tuple[float, float]] = field(  # by class: mean, sd
+        default_factory=lambda: {"benign": (0.08, 0.045), "malignant": (0.12, 0.045)}
+    )
+    asymmetry_limits: tuple[float, float] = (0.0, 0.24)  # the normals are cut off here
+    irregularity: Mapping[str, tuple[float, float]] = field(  # by class: mean, sd
+        default_factory=lambda: {"benign": (0.045, 0.028), "malignant": (0.075, 0.03)}
+    )
+    irregularity_limits: tuple[float, float] = (0.0, 0.16)  # the normals are cut off here
+    colours: Mapping[str, Mapping[int, float]] = field(  # by class: number of colours → share
+        default_factory=lambda: {
+            "benign": {1: 0.50, 2: 0.35, 3: 0.12, 4: 0.03},
+            "malignant": {1: 0.10, 2: 0.25, 3: 0.40, 4: 0.25},
+        }
+    )
+    radius: Mapping[str, tuple[float, float]] = field(  # by class: mean, sd, in shorter sides
+        default_factory=lambda: {"benign": (0.25, 0.05), "malignant": (0.34, 0.05)}
+    )
+    radius_limits: tuple[float, float] = (0.14, 0.44)  # the normals are cut off here
+
+    contrast_factor: Mapping[str, float] = field(  # lesion against skin: the stated bias
+        default_factory=lambda: {"I-II": 1.0, "III-IV": 1.0, "V-VI": 0.5}
+    )
+    hair_share: Mapping[str, float] = field(  # share of lesions under hairs, by class
+        default_factory=lambda: {"benign": 0.3, "malignant": 0.3}
+    )
+
+    skin_tone: Mapping[str, float] = field(  # frequencies, Fitzpatrick groups
+        default_factory=lambda: {"I-II": 0.70, "III-IV": 0.22, "V-VI": 0.08}
+    )
+    sex: Mapping[str, float] = field(  # frequencies
+        default_factory=lambda: {"Female": 0.46, "Male": 0.54}
+    )
+    age: tuple[float, float] = (52.0, 17.0)  # years: mean, sd
+    age_limits: tuple[float, float] = (18.0, 90.0)  # years; the normal is cut off here
+
+    redness: tuple[float, float] = (8.0, 14.0)  # a* of the skin, CIELAB
+    yellowness: tuple[float, float] = (11.0, 16.0)  # b* of the skin, CIELAB
+    darkness: tuple[float, float] = (0.45, 0.70)  # main colour of the lesion / skin
+    centre_shift: float = 0.06  # largest, of the lesion's centre
+    elongation: tuple[float, float] = (1.0, 1.4)  # long axis / short axis
+    softness: tuple[float, float] = (0.06, 0.20)  # width of the border's fade-out, in radii
+    patchiness: tuple[float, float] = (0.35, 0.50)  # share of the lesion for each further colour
+    network_share: float = 0.4  # of lesions with a pigment network
+    hairs: tuple[int, int] = (2, 12)  # number where there are any, both ends included
+    exposure: tuple[float, float] = (0.65, 0.95)  # mean luminance / that of the bare skin
+    warmth: tuple[float, float] = (-1.0, 1.0)  # white balance, bluish … yellowish
+    vignette: tuple[float, float] = (0.0, 0.4)  # relative darkening of the corners
+    noise: tuple[float, float] = (0.005, 0.025)  # sd of sensor noise, fraction of full scale
+    blur: tuple[float, float] = (0.2, 0.8)  # sd of defocus, pixels of a 112-pixel image
+
+
+DEFAULT_DERMOSCOPY_MECHANISM = DermoscopyMechanism()
+
+
+@dataclass(frozen=True)
+class SimulatedLesion:
+    """One photograph, its diagnosis, its person and what nature alone would know."""
+
+    id: str
+    patient: str
+    image: np.ndarray  # (height, width, 3) uint8
+    label: int  # index into CLASSES
+    skin_tone: str
+    ita: float  # degrees
+    sex: str
+    age: float  # years
+    age_group: str
+    asymmetry: float
+    irregularity: float
+    colours: int
+    radius: float  # fraction of the shorter side
+    bayes_probability: float  # P(malignant | the four latents, skin tone)
+
+
+def simulate_lesion(
+    index: int,
+    seed: int,
+    mechanism: DermoscopyMechanism = DEFAULT_DERMOSCOPY_MECHANISM,
+    height: int = 112,
+    width: int = 140,
+    stream: int = 0,
+) -> SimulatedLesion:
+    """Draw one person, one diagnosis and its latents, and paint the lesion.
+
+    It depends on (seed, stream, index) and the mechanism alone.
+    """
+    generator = stream_generator(seed, DERMOSCOPY_NAMESPACE, stream, index)
+    tone = sample_category(generator, mechanism.skin_tone)
+    ita = float(generator.uniform(*ITA_RANGES[tone]))
+    sex = sample_category(generator, mechanism.sex)
+    age = round(sample_truncated_normal(generator, mechanism.age, mechanism.age_limits), 1)
+    label = int(generator.random() < malignant_prevalence(mechanism, tone))
+    name = CLASSES[label]
+    asymmetry = sample_truncated_normal(
+        generator, mechanism.asymmetry[name], mechanism.asymmetry_limits
+    )
+    irregularity = sample_truncated_normal(
+        generator, mechanism.irregularity[name], mechanism.irregularity_limits
+    )
+    colours = sample_category(generator, mechanism.colours[name])
+    radius = sample_truncated_normal(generator, mechanism.radius[name], mechanism.radius_limits)
+    scene = _lesion_scene(
+        generator,
+        mechanism,
+        ita=ita,
+        contrast=mechanism.contrast_factor[tone],
+        asymmetry=asymmetry,
+        irregularity=irregularity,
+        colours=colours,
+        radius=radius,
+        hairy=generator.random() < mechanism.hair_share[name],
+    )
+
+    def paint(painted: LesionScene) -> np.ndarray:
+        brush = stream_generator(seed, DERMOSCOPY_NAMESPACE, stream, index, 1)
+        return draw_lesion(painted, height, width, brush)
+
+    wanted = float(np.array(scene.skin) @ LUMINANCE) * scene.exposure
+    measured = float((paint(replace(scene, exposure=1.0)) @ LUMINANCE).mean()) / 255
+    image = paint(replace(scene, exposure=wanted / measured))
+    return SimulatedLesion(
+        id=f"lesion-{seed}-{stream}-{index:06d}",
+        patient=f"patient-{seed}-{stream}-{index:06d}",
+        image=image,
+        label=label,
+        skin_tone=tone,
+        ita=ita,
+        sex=sex,
+        age=age,
+        age_group=age_band(age),
+        asymmetry=asymmetry,
+        irregularity=irregularity,
+        colours=colours,
+        radius=radius,
+        bayes_probability=malignant_probability(
+            asymmetry, irregularity, colours, radius, tone, mechanism
+        ),
+    )
+
+
+def malignant_prevalence(mechanism: DermoscopyMechanism, tone: str) -> float:
+    """P(malignant | skin tone): logit P = logit(prevalence) + the shift stated for the group."""
+    shift = mechanism.prevalence_log_odds_shift.get(tone, 0.0)
+    return shifted_probability(mechanism.prevalence, shift)
+
+
+def malignant_probability(
+    asymmetry: float,
+    irregularity: float,
+    colours: int,
+    radius: float,
+    tone: str,
+    mechanism: DermoscopyMechanism,
+) -> float:
+    """P(malignant | asymmetry a, irregularity b, colours c, radius r, skin tone), in closed form.
+
+    P = p f1 / (p f1 + (1 - p) f0) with f = f(a) f(b) P(c) f(r) of the class: given the diagnosis
+    the latents are independent. f(a), f(b), f(r) are normals cut off at the stated limits.
+    """
+
+    def density(name: str) -> float:
+        shares = mechanism.colours[name]
+        return (
+            truncated_density(asymmetry, mechanism.asymmetry[name], mechanism.asymmetry_limits)
+            * truncated_density(
+                irregularity, mechanism.irregularity[name], mechanism.irregularity_limits
+            )
+            * truncated_density(radius, mechanism.radius[name], mechanism.radius_limits)
+            * shares[colours]
+            / sum(shares.values())
+        )
+
+    prevalence = malignant_prevalence(mechanism, tone)
+    sick, well = density("malignant"), density("benign")
+    return prevalence * sick / (prevalence * sick + (1.0 - prevalence) * well)
+
+
+def write_dermoscopy_cohort(
+    folder: Path | str,
+    *,
+    train: int = 2000,
+    validation: int = 500,
+    test: int = 2000,
+    seed: int = 42,
+    height: int = 112,
+    width: int = 140,
+    mechanism: DermoscopyMechanism = DEFAULT_DERMOSCOPY_MECHANISM,
+) -> Path:
+    """Write a cohort: `images/*.jpg`, `table.csv` (a row per lesion) and `mechanism.json`.
+
+    The folder appears whole or not at all; each split has a random stream and patients of its own.
+    """
+    counts, size = (train, validation, test), {"height": height, "width": width}
+    return write_cohort(
+        folder, "dermoscopy", counts, seed, size, mechanism, simulate_lesion, _lesion_row
+    )
+
+
+def _lesion_row(lesion: SimulatedLesion) -> dict[str, object]:
+    return {
+        "label": CLASSES[lesion.label],
+        "skin_tone": lesion.skin_tone,
+        "ita": round(lesion.ita, 1),
+        "sex": lesion.sex,
+        "age": lesion.age,
+        "age_group": lesion.age_group,
+        "asymmetry": round(lesion.asymmetry, 6),
+        "irregularity": round(lesion.irregularity, 6),
+        "colours": lesion.colours,
+        "radius": round(lesion.radius, 6),
+        "bayes_probability": round(lesion.bayes_probability, 6),
+    }
+
+
+def _lesion_scene(
+    generator: np.random.Generator,
+    mechanism: DermoscopyMechanism,
+    *,
+    ita: float,
+    contrast: float,
+    asymmetry: float,
+    irregularity: float,
+    colours: int,
+    radius: float,
+    hairy: bool,
+) -> LesionScene:
+    """A scene with these latents and everything else drawn from the mechanism."""
+
+    def draw(limits: tuple[float, float]) -> float:
+        return float(generator.uniform(*limits))
+
+    skin = np.array(skin_colour(ita, draw(mechanism.redness), draw(mechanism.yellowness)))
+    main = skin * draw(mechanism.darkness) * np.array([1.0, 0.88, 0.82])
+    names = generator.permutation(list(TINTS))[: colours - 1]
+    painted = [main, *(main * np.array(TINTS[name]) for name in names)]
+    shift = mechanism.centre_shift
+    return LesionScene(
+        skin=tuple(skin.tolist()),
+        colours=tuple(
+            tuple(np.clip(skin + contrast * (c - skin), 0.0, 1.0).tolist()) for c in painted
+        ),
+        centre=(draw((-shift, shift)), draw((-shift, shift))),
+        radius=radius,
+        elongation=draw(mechanism.elongation),
+        angle=draw((0.0, math.pi)),
+        irregularity=irregularity,
+        asymmetry=asymmetry,
+        softness=draw(mechanism.softness),
+        patchiness=draw(mechanism.patchiness),
+        network=draw((0.3, 0.8)) * contrast
+        if generator.random() < mechanism.network_share
+        else 0.0,
+        globules=0,
+        vessels=0,
+        veil=0.0,
+        scale=0.0,
+        hairs=int(generator.integers(*mechanism.hairs, endpoint=True)) if hairy else 0,
+        exposure=draw(mechanism.exposure),
+        warmth=draw(mechanism.warmth),
+        vignette=draw(mechanism.vignette),
+        noise=draw(mechanism.noise),
+        blur=draw(mechanism.blur),
+    )

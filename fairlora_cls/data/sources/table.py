@@ -1,0 +1,141 @@
+"""The source `table`: any table beside images (the imagefolder convention) → Splits.
+
+N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.groups import AGE_CUTS
+from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.data.rows import Columns, Part, build_splits, choose_uses
+from fairlora_cls.data.splitting import SPLIT_ALIASES
+from fairlora_cls.data.tables import point_at, read_table
+from fairlora_cls.data.units import USUAL
+from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import user_path
+
+TABLE_NAMES = tuple(
+    f"{stem}.{suffix}"
+    for suffix in ("csv", "tsv", "parquet", "jsonl", "csv.gz")
+    for stem in ("table", "metadata")
+)
+IMAGEFOLDER_COLUMN = "file_name"  # what the imagefolder convention calls the image's path
+
+
+def load_table(
+    path: Path,
+    *,
+    table: str | None = None,
+    image_column: str = "image",
+    label_column: str | None = "label",
+    id_column: str = "id",
+    split_column: str = "split",
+    unit_column: str | None = USUAL,
+    text_column: str | None = None,
+    question_column: str | None = None,
+    answer_column: str | None = None,
+    age_column: str | None = None,
+    age_cuts: Sequence[float] = AGE_CUTS,
+    attributes: Sequence[str] | None = None,
+    missing_values: Sequence[str] = (),
+    classes: Sequence[str] | None = None,
+    stratify: Sequence[str] = (),
+    separator: str | None = None,
+    encoding: str = "utf-8",
+    allow_outside: bool = False,
+    allow_urls: bool = False,
+    seed: int = 42,
+) -> Splits:
+    """Read `path`, a table (CSV, TSV, Parquet, JSON lines) or a folder that holds one.
+
+    Image paths are relative to the table. A folder may instead hold train, validation and test
+    folders with a table each. Without `id_column` in the table the image path is the id. Rows of
+    one `unit_column` stay together; where no column is called `patient`, one of another usual name
+    whose values repeat is taken, and null takes none. Without `split_column` units are split
+    80/10/10 by `seed`, stratified by label and the attributes `stratify`. `attributes` defaults to
+    every column that has none of these uses and is in every table; `age_column` becomes the
+    attribute age_group, banded at `age_cuts` (years); `missing_values` are further words that mean
+    "not recorded"; `classes` defaults to the sorted labels (the last is positive). Without
+    `label_column` (null) there are no classes: for texts. Raises InputError naming file, column,
+    row and value.
+    """
+    parts = [
+        Part(file, home, read_table(file, separator=separator, encoding=encoding, has_options=True))
+        for file, home in find_tables(Path(path), table)
+    ]
+    if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
+        image_column = IMAGEFOLDER_COLUMN
+    columns = Columns(
+        image=image_column,
+        label=label_column,
+        id=id_column,
+        split=split_column,
+        unit=unit_column,
+        text=text_column,
+        age=age_column,
+        question=question_column,
+        answer=answer_column,
+    )
+    uses = choose_uses(parts, columns, attributes)
+    paths = [
+        resolve_images(
+            part.file,
+            part.frame[image_column],
+            allow_outside=allow_outside,
+            allow_urls=allow_urls,
+        )
+        for part in parts
+    ]
+    return build_splits(
+        parts,
+        paths,
+        uses,
+        age_cuts=age_cuts,
+        missing_values=missing_values,
+        classes=classes or (),
+        stratify=stratify,
+        seed=seed,
+    )
+
+
+def is_imagefolder(frame: pd.DataFrame) -> bool:
+    """Whether the table names its images as the imagefolder convention does."""
+    return "image" not in frame and IMAGEFOLDER_COLUMN in frame
+
+
+def find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:
+    """The tables at `path`, each with the split that its folder's name says."""
+    if path.is_file():
+        return [(path, None)]
+    if not path.is_dir():
+        raise InputError(f"There is no file or folder '{path}'.")
+    if table is not None:
+        if not user_path(path / table).is_file():
+            raise InputError(
+                f"'{path}' holds no '{table}'{nearest(table, [p.name for p in path.iterdir()])}"
+            )
+        return [(path / table, None)]
+    if own := _table_in(path):
+        return [(own, None)]
+    below = [(p, _table_in(p)) for p in sorted(path.iterdir()) if p.is_dir()]
+    found = [
+        (file, SPLIT_ALIASES[folder.name.lower()])
+        for folder, file in below
+        if file and folder.name.lower() in SPLIT_ALIASES
+    ]
+    if found:
+        return sorted(found, key=lambda part: SPLIT_NAMES.index(part[1]))
+    hint = point_at(path, lambda near: _table_in(near) is not None)
+    raise InputError(
+        f"'{path}' holds no table.csv or metadata.csv; {hint}, or name the file with data.options.table."
+    )
+
+
+def _table_in(folder: Path) -> Path | None:
+    return next((folder / name for name in TABLE_NAMES if (folder / name).is_file()), None)

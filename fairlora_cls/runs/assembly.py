@@ -1,0 +1,223 @@
+"""recipe → the objects that a run trains: classifier, groups, objective.
+
+N examples of a split, G groups of an attribute, S tapped states, D hidden size, K values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.groups import Groups, cross_groups, encode_groups, encode_recorded
+from fairlora_cls.errors import InputError
+from fairlora_cls.models.adapters import LoraSettings, attach_lora, require_targets
+from fairlora_cls.models.backbones import (
+    DTYPES,
+    Backbone,
+    build_shapes,
+    load_backbone,
+    read_configuration,
+)
+from fairlora_cls.models.classifier import Classifier, ClassifierSettings
+from fairlora_cls.models.generator import Generator, GeneratorSettings
+from fairlora_cls.models.taps import TapSettings, tap_layers
+from fairlora_cls.models.zero_shot import load_label_word_classifier
+from fairlora_cls.objectives.mutual_information import (
+    ATTRIBUTE_CLASSIFIERS,
+    PUNISHMENTS,
+    AttributeDependence,
+    value_frequencies,
+)
+from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
+from fairlora_cls.recipe import DependenceSection, Recipe
+from fairlora_cls.runs.shared_parts import SharedParts
+
+DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
+
+
+@dataclass(frozen=True)
+class RunGroups:
+    """Every attribute that the objective reads."""
+
+    protected: Mapping[str, Groups]  # whose groups enter base loss and penalties
+    recorded: Mapping[str, Groups]  # whose dependence is measured; −1 where not recorded
+
+    def protected_codes(self, split: str) -> dict[str, np.ndarray]:
+        """Attribute → (N,) codes of a split."""
+        return {name: found.codes[split] for name, found in self.protected.items()}
+
+    def recorded_codes(self, split: str) -> dict[str, np.ndarray]:
+        """Attribute → (N,) codes of a split, −1 where not recorded."""
+        return {name: found.codes[split] for name, found in self.recorded.items()}
+
+    def crossed(self, split: str, count: int) -> np.ndarray:
+        """Codes (N,) of the cells of all protected attributes: what samplers balance."""
+        return cross_groups(self.protected.values(), split, count)
+
+
+def dependence_sections(recipe: Recipe) -> dict[str, DependenceSection]:
+    """The dependences that the recipe asks for, in the order of the tapped states."""
+    sections = {key: getattr(recipe.objective, key) for key in DEPENDENCE_KEYS}
+    return {key: section for key, section in sections.items() if section is not None}
+
+
+def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
+    """Codes of all attributes that the objective reads.
+
+    Raises InputError for an unknown attribute, and for a dependence on an attribute with fewer than
+    two recorded values in training.
+    """
+    merge_below = recipe.objective.merge_cells_below
+    protected = {a: encode_groups(splits, a, merge_below) for a in recipe.objective.protect}
+    recorded = {}
+    for key, section in dependence_sections(recipe).items():
+        for attribute in section.weights:
+            recorded[attribute] = encode_recorded(splits, attribute)
+            seen = [
+                n
+                for n, c in zip(recorded[attribute].names, recorded[attribute].counts, strict=True)
+                if c
+            ]
+            if len(seen) < 2:
+                raise InputError(
+                    f"objective.{key}: '{attribute}' has {len(seen)} recorded value(s) in training "
+                    f"({', '.join(seen) or 'none'}); a dependence needs at least two. Leave it out of weights."
+                )
+    return RunGroups(protected, recorded)
+
+
+def build_classifier(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[torch.nn.Module, ClassifierSettings]:
+    """The classifier that a recipe describes, untrained; its initial weights follow from the seed."""
+    model, objective = recipe.model, recipe.objective
+    words = None
+    if objective.method == "zero-shot" and objective.zero_shot == "label_words":
+        words = tuple(objective.label_words or splits.classes)
+        if len(words) != len(splits.classes):
+            raise InputError(
+                f"objective.label_words has {len(words)} entries for {len(splits.classes)} classes "
+                f"({', '.join(splits.classes)})."
+            )
+    settings = ClassifierSettings(
+        backbone=model.backbone,
+        labels=splits.classes,
+        prompt=recipe.data.prompt,
+        pooling=model.pooling,
+        maximum_pixels=model.max_pixels,
+        precision=recipe.training.precision,
+        label_words=words,
+        rescaling=model.rescaling,
+        train_projector=model.train_projector,
+    )
+    dtype = DTYPES[recipe.training.precision]
+    if words is not None:
+        found = load_label_word_classifier(
+            model.backbone, dtype, model.max_pixels, words, rescaling=model.rescaling
+        )
+        return found, settings
+    backbone, network, taps = _build_network(recipe, shared, language_head=False)
+    classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
+    return classifier, settings
+
+
+def build_generator(
+    recipe: Recipe, splits: Splits, shared: SharedParts
+) -> tuple[Generator, GeneratorSettings]:
+    """The generator that a recipe describes, untrained; its initial weights follow from the seed."""
+    model = recipe.model
+    backbone, network, taps = _build_network(recipe, shared, language_head=True)
+    settings = GeneratorSettings(
+        backbone=model.backbone,
+        prompt=recipe.data.prompt,
+        maximum_pixels=model.max_pixels,
+        precision=recipe.training.precision,
+        train_projector=model.train_projector,
+        trained=OBJECTIVES[recipe.objective.method].trains,
+        rescaling=model.rescaling,
+    )
+    return Generator(backbone, network, taps), settings
+
+
+def _build_network(
+    recipe: Recipe, shared: SharedParts, *, language_head: bool
+) -> tuple[Backbone, torch.nn.Module, list[TapSettings]]:
+    """The backbone with LoRA on it, and where the recipe's dependences tap it."""
+    model = recipe.model
+    load = partial(
+        load_backbone,
+        model.backbone,
+        DTYPES[recipe.training.precision],
+        model.max_pixels,
+        rescaling=model.rescaling,
+        language_head=language_head,
+        train_projector=model.train_projector,
+    )
+    adapts = OBJECTIVES[recipe.objective.method].trains or not language_head
+    if adapts:  # before gigabytes are read
+        shapes = build_shapes(model.backbone, *read_configuration(model.backbone))
+        require_targets(shapes.language_model, model.lora.targets)
+    backbone = shared.lend_backbone((load.args, tuple(load.keywords.items())), load)
+    torch.manual_seed(recipe.seed)
+    network = backbone.model
+    if adapts:
+        network = attach_lora(backbone, LoraSettings(**model.lora.model_dump()))
+    if recipe.training.gradient_checkpointing:
+        backbone.model.language_model.gradient_checkpointing_enable({"use_reentrant": False})
+    taps = [
+        TapSettings(
+            tap_layers(section.tap, len(backbone.language_layers)),
+            section.tokens,
+            section.token_pooling,
+            section.normalise,
+        )
+        for section in dependence_sections(recipe).values()
+    ]
+    return backbone, network, taps
+
+
+def build_run_objective(
+    recipe: Recipe, groups: RunGroups, hidden_size: int, device: torch.device
+) -> Objective:
+    """The recipe's objective; its attribute classifiers' initial weights follow from the seed."""
+    section = recipe.objective
+    torch.manual_seed(recipe.seed)
+    dependences = [
+        AttributeDependence(
+            attribute=attribute,
+            tap=tap,
+            weight=dependence.scale * weight,
+            kind=key,
+            classifier=ATTRIBUTE_CLASSIFIERS[dependence.classifier](
+                hidden_size, len(groups.recorded[attribute].names)
+            ).to(device),
+            punish=PUNISHMENTS[getattr(dependence, "punish", "plain")],
+            class_weights=value_frequencies(groups.recorded[attribute].counts)
+            if dependence.class_weighting == "frequency"
+            else None,
+            classifier_weight=dependence.scale * dependence.classifier_weight,
+            trains=dependence.training == "joint",
+            warmup_steps=dependence.warmup_steps,
+        )
+        for tap, (key, dependence) in enumerate(dependence_sections(recipe).items())
+        for attribute, weight in dependence.weights.items()
+    ]
+    return build_objective(
+        section.method,
+        {name: found.counts for name, found in groups.protected.items()},
+        weight_cap=section.weight_cap,
+        gap_weight=section.gap_weight,
+        weighting=section.weighting,
+        penalties=section.penalties,
+        dependences=dependences,
+        base_weight=section.base_weight,
+        statistics=section.statistics,
+        decay=section.running_decay,
+        dro_step_size=section.dro_step_size,
+        dro_adjustment=section.dro_adjustment,
+    )

@@ -1,0 +1,137 @@
+"""Run folders and prediction tables given by path → named predictions, with method and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlora_cls.data.groups import single_attributes
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.generations import Generations, read_generations
+from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
+from fairlora_cls.evaluation.thresholds import (
+    ARGMAX,
+    judge_by_rule,
+    load_validation,
+    parse_threshold,
+)
+from fairlora_cls.recipe import Recipe
+from fairlora_cls.runs.folder import recipe_of, split_predictions
+
+
+@dataclass(frozen=True)
+class ComparedRuns:
+    """What `compare_predictions` needs to know of the paths a user gave."""
+
+    tables: dict[str, Predictions]
+    recipes: dict[str, tuple[str, int]]  # run -> (method, seed); tables have none
+    attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
+    notes: tuple[str, ...]  # the operating points, where one is not argmax
+
+
+def load_compared_runs(
+    paths: Sequence[Path],
+    positive: str | None = None,
+    threshold: str | None = None,
+    unit: str | None = None,
+) -> ComparedRuns:
+    """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
+
+    threshold: a rule for all (see `thresholds.py`), chosen on each one's own validation; None: of a
+        run its recipe's report.threshold, so that its report and the comparison agree, of a table
+        the predictions that it holds
+    Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
+    a path that is neither, a run without predictions, and a path given twice.
+    """
+    names = run_names(paths)
+    tables, found, notes = {}, {}, []
+    for path, name in zip(paths, names, strict=True):
+        file = predictions_of(path)
+        table = read_predictions(file, positive=positive, unit=unit)
+        if path.is_dir():
+            found[name] = recipe_of(path)
+        rule = threshold or (found[name].report.threshold if name in found else None)
+        if rule is not None:
+            known = load_validation(file) if parse_threshold(rule).needs_validation else None
+            table, section = judge_by_rule(table, rule, known)
+            notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
+        tables[name] = table
+    first = found.get(names[0])
+    return ComparedRuns(
+        tables, _methods(found), report_attributes(first) if first else None, tuple(notes)
+    )
+
+
+def texts_of(path: Path) -> Path | None:
+    """The file of a generative run's test texts, or the .jsonl that was given; None: not texts."""
+    if path.is_dir():
+        file = path / "predictions" / "test.jsonl"
+        return file if file.is_file() else None
+    return path if path.suffix.lower() == ".jsonl" else None
+
+
+def load_compared_texts(
+    paths: Sequence[Path],
+) -> tuple[dict[str, Generations], tuple[str, ...] | None]:
+    """Run name → its test texts, and the attributes that the first run's report covers; None where
+    it is not a run. Raises InputError where one is not texts, and for a path given twice."""
+    tables = {}
+    for path, name in zip(paths, run_names(paths), strict=True):
+        file = texts_of(path)
+        if file is None:
+            raise InputError(
+                f"'{path}' holds no texts, and others do; compare texts with texts, and classes with "
+                "classes."
+            )
+        tables[name] = read_generations(file)
+    recipe = recipe_of(paths[0]) if paths[0].is_dir() else None
+    return tables, report_attributes(recipe) if recipe else None
+
+
+def predictions_of(path: Path) -> Path:
+    """The table of a run's test predictions, or the table that was given. Raises InputError."""
+    return split_predictions(path, "test") if path.is_dir() else path
+
+
+def report_attributes(recipe: Recipe) -> tuple[str, ...]:
+    """The sensitive attributes, and those intersections of them that the objective protects."""
+    sensitive = recipe.data.sensitive
+    known = set(single_attributes(sensitive))
+    protected = [p for p in recipe.objective.protect if set(single_attributes([p])) <= known]
+    return tuple(dict.fromkeys([*sensitive, *protected]))
+
+
+def run_names(paths: Sequence[Path]) -> list[str]:
+    """A short name of each path: its last part, with as many parts before it as tell it apart."""
+    resolved = [path.resolve() for path in paths]
+    for place, path in enumerate(resolved):
+        if path in resolved[:place]:
+            raise InputError(f"'{paths[place]}' is given twice; name each run once.")
+    parts = [(*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in resolved]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(path) for path in resolved]
+
+
+def _methods(recipes: dict[str, Recipe]) -> dict[str, tuple[str, int]]:
+    """Recipes that differ in nothing but seed and name share a method: called by its objective
+    where no other recipe here has that one, else by its first run. Of two runs of one recipe and
+    one seed (other machines, other threads) the second is a method of its own."""
+    kinds: list[tuple[dict, str, dict[int, str]]] = []  # content, objective, seed -> run
+    for name, recipe in recipes.items():
+        content = recipe.model_dump(exclude={"seed", "name"})
+        same = (runs for other, _, runs in kinds if other == content and recipe.seed not in runs)
+        runs = next(same, None)
+        if runs is None:
+            kinds.append((content, recipe.objective.method, {recipe.seed: name}))
+        else:
+            runs[recipe.seed] = name
+    objectives = [objective for _, objective, _ in kinds]
+    return {
+        run: (objective if objectives.count(objective) == 1 else next(iter(runs.values())), seed)
+        for _, objective, runs in kinds
+        for seed, run in runs.items()
+    }

@@ -1,0 +1,167 @@
+"""What run.json says of a run: where it was made, on what, how fast, and how often groups were seen.
+
+G groups.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.plain_yaml import parse_yaml
+from fairlora_cls.recipe import Recipe, TrainingSection, recipe_digest, recipe_to_yaml
+from fairlora_cls.runs.assembly import RunGroups
+from fairlora_cls.runs.folder import installed_versions
+from fairlora_cls.training.checkpoints import Progress
+
+LAST_STEPS = 20  # of a run, over which an attribute classifier's loss is judged
+RUNAWAY = 2.0  # times the loss of guessing
+
+
+def initial_state(
+    recipe: Recipe,
+    splits: Splits,
+    groups: RunGroups,
+    classifier: torch.nn.Module,
+    accelerator: Any,
+    loaded_fingerprint: str,
+    data_fingerprint: str,
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """run.json as a run begins.
+
+    loaded_fingerprint: of the data as the recipe gives them; data_fingerprint: of those that the
+    run has, without unreadable images that it was told to skip
+    """
+    return {
+        "schema": 1,
+        "status": "running",
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "seed": recipe.seed,
+        "device": str(accelerator.device),
+        "processes": accelerator.num_processes,
+        "python": platform.python_version(),
+        "versions": installed_versions(),
+        "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "recipe_digest": recipe_digest(parse_yaml(recipe_to_yaml(recipe), "the recipe")),
+        "loaded_fingerprint": loaded_fingerprint,
+        "data_fingerprint": data_fingerprint,
+        "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
+        "classes": list(splits.classes),
+        "protected": {
+            attribute: dict(zip(found.names, found.counts, strict=True))
+            for attribute, found in groups.protected.items()
+        },
+        "selection_rule": f"{_selection_rule(recipe.training)}, earlier epoch on a tie",
+        "notes": list(notes),
+    }
+
+
+def training_state(
+    folder: Path, progress: Progress, groups: RunGroups, training: TrainingSection
+) -> dict[str, Any]:
+    bounded = training.select_by.startswith("bounded_")
+    return {
+        "training": {
+            **({"gap_bound_met": progress.best_score >= 0} if bounded else {}),
+            "steps": progress.step,
+            "epochs": progress.epoch,
+            "best_epoch": progress.best_epoch,
+            "best_validation_score": progress.best_score,
+            "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
+            **_summarise_steps(_read_steps(folder), groups),
+        }
+    }
+
+
+def _selection_rule(training: TrainingSection) -> str:
+    metric = training.select_by.removeprefix("bounded_")
+    if metric == training.select_by:
+        return f"{'lowest' if metric == 'loss' else 'highest'} validation {metric}"
+    return (
+        f"highest validation {metric} among the epochs whose largest validation MaxAccGap is at "
+        f"most {training.gap_bound}, or the smallest gap where no epoch is"
+    )
+
+
+def runaway_notes(folder: Path, groups: RunGroups) -> tuple[str, ...]:
+    """What to say of attribute classifiers that ended far worse than guessing: their dependence has
+    no meaning, and its gradient may have spoilt the model."""
+    steps = _read_steps(folder)
+    notes = []
+    for key in [k for k in (steps[-1] if steps else {}) if "_classifier_loss/" in k]:
+        kind, _, attribute = key.partition("_classifier_loss/")
+        guessing = float(np.log(len(groups.recorded[attribute].names)))
+        loss = float(np.mean([r[key] for r in steps[-LAST_STEPS:]]))
+        if loss > RUNAWAY * guessing:
+            notes.append(
+                f"The attribute classifier of {attribute} ended with a loss of {loss:.3g} nats, where "
+                f"guessing has {guessing:.2f}: the dependence ran away. Set objective.{kind}.punish="
+                "smoothed_absolute (mutual information), a smaller weight or a lower learning rate."
+            )
+    return tuple(notes)
+
+
+def append_to_log(folder: Path, record: Mapping[str, Any]) -> None:
+    """One line more in the finished log.jsonl."""
+    with (folder / "log.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps(record) + "\n")
+
+
+def log_notes(folder: Path, steps: int) -> tuple[str, ...]:
+    """What a reader must know of a log that does not hold every step."""
+    count = len(_read_steps(folder))
+    if count >= steps:
+        return ()
+    return (
+        f"log.jsonl holds {count} of the {steps} steps; what is said of steps is said of these alone.",
+    )
+
+
+def _read_steps(folder: Path) -> list[dict[str, Any]]:
+    """The log's lines of optimizer steps; lines that were cut or spoilt are passed over."""
+    path = folder / "log.jsonl"
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return [r for r in map(_record, text.split("\n")) if "loss" in r and "group_counts" in r]
+
+
+def _record(line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _summarise_steps(steps: Sequence[Mapping[str, Any]], groups: RunGroups) -> dict[str, Any]:
+    """How often each group was present in a step, and how often each penalty was active.
+
+    A penalty is active where enough groups are present for it; under micro-batch statistics the
+    share is over micro-batches. Empty where the log is lost.
+    """
+    if not steps:
+        return {}
+    present = {
+        attribute: (np.array([r["group_counts"][attribute] for r in steps]) > 0).mean(axis=0)
+        for attribute in groups.protected
+    }
+    active = [key for key in steps[0] if key.endswith("_active")]
+    return {
+        "group_present_in_steps": {
+            attribute: dict(zip(found.names, present[attribute].round(4).tolist(), strict=True))
+            for attribute, found in groups.protected.items()
+        },
+        "penalty_active": {
+            key.removesuffix("_active"): round(float(np.mean([r[key] for r in steps])), 4)
+            for key in active
+        },
+    }

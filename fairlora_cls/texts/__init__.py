@@ -1,0 +1,1 @@
+"""Findings, diagnoses and scores read from words."""
