@@ -16,7 +16,7 @@ import numpy as np
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.runs import Quantity, RunResult
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import align_predictions, require_same_groups
+from fairlora_cls.evaluation.alignment import align, require_same_groups
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.paired import PairedDraws, swapped
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
@@ -57,8 +57,7 @@ def draw_exchanged_images(
         seeds = [seed for seed in jobs[setting] if seed in first]
         try:
             pairs = [
-                align_predictions({reference: table(reference, s), setting: table(setting, s)})
-                for s in seeds
+                align({reference: table(reference, s), setting: table(setting, s)}) for s in seeds
             ]
             each = [_exchange(pair, known, draws) for pair in pairs]
         except InputError as error:

@@ -61,7 +61,8 @@ def compare_text_files(
     seed: int,
 ) -> None:
     """The comparison of files of texts, or of generative runs, with the first."""
-    from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
+    from fairlora_cls.evaluation.alignment import align
+    from fairlora_cls.evaluation.text_comparison import compare_texts
     from fairlora_cls.evaluation.text_comparison_files import (
         describe_text_comparison,
         write_text_comparison,
@@ -71,7 +72,7 @@ def compare_text_files(
     from fairlora_cls.runs.compared import load_compared_texts
 
     tables, covered = load_compared_texts(paths)
-    tables = align_generations(tables)
+    tables = align(tables)
     own = needed_metrics(metrics or usual_metrics(next(iter(tables.values()))))
     found = compare_texts(
         tables,

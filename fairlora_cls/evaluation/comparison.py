@@ -13,7 +13,7 @@ import numpy as np
 
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import align_predictions, require_same_groups
+from fairlora_cls.evaluation.alignment import align, require_same_groups
 from fairlora_cls.evaluation.comparison_results import (
     AttributeDifferences,
     ComparedRun,
@@ -77,7 +77,7 @@ def compare_predictions(
     """
     if bootstrap < 0:
         raise InputError(f"bootstrap is {bootstrap}; it must be 0 or more resamples.")
-    tables = align_predictions(tables)
+    tables = align(tables)
     recipes = recipes or {}
     runs = tuple(ComparedRun(name, *recipes.get(name, (name, None))) for name in tables)
     reference = next(iter(tables.values()))

@@ -72,6 +72,14 @@ class Generations:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def rows(self, rows: np.ndarray) -> Generations:
+        """The texts at `rows`, an int array, with all that is known of them."""
+        columns = {name: value for name, value in vars(self).items() if name != "attributes"}
+        return Generations(
+            **{name: tuple(values[row] for row in rows) for name, values in columns.items()},
+            attributes={name: np.asarray(v)[rows] for name, v in self.attributes.items()},
+        )
+
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
 

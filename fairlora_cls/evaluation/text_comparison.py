@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 
 from fairlora_cls.data.groups import listed_names
-from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.alignment import require_same_groups
 from fairlora_cls.evaluation.attribute_results import plain_estimate
-from fairlora_cls.evaluation.generations import Generations, generation_row, generations_of
+from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of
 from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.paired import swap_p_value
@@ -76,40 +76,6 @@ class TextComparison:
         return {"schema": SCHEMA, "task": "generate", **asdict(self)}
 
 
-def align_generations(tables: Mapping[str, Generations]) -> dict[str, Generations]:
-    """The tables with their texts in the first one's order, matched by id.
-
-    Raises InputError for fewer than two, other ids, and other references.
-    """
-    if len(tables) < 2:
-        raise InputError("A comparison needs two or more runs or files of texts.")
-    (first, reference), *others = tables.items()
-    aligned = {first: reference}
-    for name, table in others:
-        lacking = sorted(set(reference.ids) ^ set(table.ids))
-        if lacking:
-            raise InputError(
-                f"{len(lacking)} ids are in only one of '{first}' and '{name}', such as "
-                f"'{lacking[0]}'; only texts on the same images can be compared."
-            )
-        place_of = {identity: place for place, identity in enumerate(table.ids)}
-        rows = [generation_row(table, place_of[identity]) for identity in reference.ids]
-        aligned[name] = generations_of(rows)
-        differing = [
-            identity
-            for identity, own, other in zip(
-                reference.ids, reference.references, aligned[name].references, strict=True
-            )
-            if own != other
-        ]
-        if differing:
-            raise InputError(
-                f"{len(differing)} references differ between '{first}' and '{name}', the first for "
-                f"the id '{differing[0]}'; only texts with the same references can be compared."
-            )
-    return aligned
-
-
 def compare_texts(
     tables: Mapping[str, Generations],
     scores: Mapping[str, TextScores],
@@ -121,13 +87,15 @@ def compare_texts(
 ) -> TextComparison:
     """Compares the texts of each run with those of the first, paired.
 
-    tables: run name -> texts, as `align_generations` gives them; scores: of those texts
+    tables: run name -> texts, as `align` gives them; scores: of those texts
     attributes: of the first table, whose groups are taken for all; None takes all
-    Raises InputError for an unknown attribute or headline.
+    Raises InputError for an unknown attribute or headline, and where groups differ between tables.
     """
     runs = tuple(tables)
     first = tables[runs[0]]
     names = listed_names(first.attributes if attributes is None else attributes)
+    for name in names:
+        require_same_groups(tables, name)
     kept = [
         name
         for name in scores[runs[0]].per_text
