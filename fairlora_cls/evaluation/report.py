@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairlora_cls.data.groups import listed_names
+from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
-from fairlora_cls.evaluation.prediction_table import (
-    UNLABELLED,
-    Predictions,
-    PredictionTableError,
-)
+from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.side_by_side import side_by_side
 from fairlora_cls.presentation.document import Document
@@ -51,7 +48,7 @@ def fairness_report(
         recovered is left out; None leaves nothing out
     notes: what the training run wants repeated among the warnings
     seen: ids and units of other splits, by the split's name; shared ones are a warning
-    Raises `PredictionTableError` for unlabelled examples, an unknown attribute, or an attribute of
+    Raises InputError for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
     from fairlora_cls.evaluation.attribute_results import group_results
@@ -138,7 +135,7 @@ def _document(report: "FairnessReport | TextReport") -> "Document":
 def _require_labels(predictions: Predictions) -> None:
     unlabelled = int((predictions.labels == UNLABELLED).sum())
     if unlabelled:
-        raise PredictionTableError(
+        raise InputError(
             f"{unlabelled} of {len(predictions.labels)} examples have no label; a report needs the "
             "true class of each in the column 'label'"
         )

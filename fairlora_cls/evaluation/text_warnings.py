@@ -1,7 +1,7 @@
 """What must a reader know before trusting a report on texts? Warnings in words, the worst first."""
 
+from fairlora_cls.data.answers import MISSING
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.evaluation.prediction_table import MISSING
 from fairlora_cls.evaluation.results import AttributeResult
 from fairlora_cls.evaluation.text_results import FindingShifts, TextReport
 from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names, judge
