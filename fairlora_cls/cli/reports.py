@@ -128,7 +128,8 @@ def report(
             "are for texts (.jsonl), and these are classes", text_metric=text_metric, scores=scores
         )
         from fairlora_cls.data.groups import single_attributes
-        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
+        from fairlora_cls.evaluation.other_splits import other_splits
+        from fairlora_cls.evaluation.prediction_table import read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
         from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.runs.folder import claim_report_folder

@@ -289,9 +289,10 @@ def measure(
     return frame.overall["every"], by_group
 
 
-def _every_metric(answers: Predictions | ClassSample, _: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+def _every_metric(
+    answers: Predictions | ClassSample, _: np.ndarray, rows: np.ndarray
+) -> dict[str, float]:
     data = answers.labels[rows], answers.predictions[rows], answers.probabilities[rows]
     return {
-        name: float(metric.function(*data, answers.positive))
-        for name, metric in METRICS.items()
+        name: float(metric.function(*data, answers.positive)) for name, metric in METRICS.items()
     }

@@ -14,10 +14,7 @@ import numpy as np
 
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import (
-    align_predictions,
-    require_same_groups,
-)
+from fairlora_cls.evaluation.alignment import align, require_same_groups
 from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.comparison_results import (
     AttributeDifferences,
@@ -77,7 +74,7 @@ def compare_predictions(
     bootstrap: resamples per interval and swaps per p-value; 0 leaves both out
     Raises InputError where ids, labels, classes or groups differ between the tables.
     """
-    tables = align_predictions(tables)
+    tables = align(tables)
     samples = {name: class_sample(table) for name, table in tables.items()}
     first = next(iter(tables.values()))
     draws = drawing.affordable_draws(bootstrap, len(first.ids))
@@ -111,9 +108,7 @@ def compare_texts(
         if not any(np.isnan(scores[run].per_text[name]).all() for run in tables)
     ]
     every = [scores[run] for run in tables]
-    samples = {
-        run: text_sample(table, scores[run], shared, every) for run, table in tables.items()
-    }
+    samples = {run: text_sample(table, scores[run], shared, every) for run, table in tables.items()}
     if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
         samples = {run: sample.only(sample.names) for run, sample in samples.items()}
     first = next(iter(samples.values()))

@@ -46,9 +46,7 @@ def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
         ]
         if drawn:
             stem = file_stem(attribute) if attribute else "all"
-            figures.append(
-                _figure(comparison, attribute, drawn[:MOST_ROWS], f"{place}-{stem}.png")
-            )
+            figures.append(_figure(comparison, attribute, drawn[:MOST_ROWS], f"{place}-{stem}.png"))
     return figures
 
 

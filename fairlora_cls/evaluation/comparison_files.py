@@ -82,7 +82,9 @@ def _sentences(comparison: Comparison) -> list[str]:
 
 
 def _over_seeds(comparison: Comparison) -> list[str]:
-    return [text for contest in comparison.contests for text in describe_contest(comparison, contest)]
+    return [
+        text for contest in comparison.contests for text in describe_contest(comparison, contest)
+    ]
 
 
 def _overall(comparison: Comparison) -> list[str]:
@@ -111,5 +113,7 @@ def _tables(comparison: Comparison) -> list[tuple[str, list[Table]]]:
             over_seeds += contest_tables(comparison, contest)
         sections.append(("Over seeds: all numbers", over_seeds))
     for pair in comparison.pairs:
-        sections.append((f"{pair.other} – {pair.reference}: all numbers", pair_tables(comparison, pair)))
+        sections.append(
+            (f"{pair.other} – {pair.reference}: all numbers", pair_tables(comparison, pair))
+        )
     return sections

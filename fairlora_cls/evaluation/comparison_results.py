@@ -8,6 +8,7 @@ from typing import Any
 
 from fairlora_cls.evaluation.flips import Decision
 from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.results import Estimate
 from fairlora_cls.evaluation.text_sample import TextMetric, text_equity, text_gaps
 from fairlora_cls.presentation.numbers import Quantity
 
@@ -134,7 +135,8 @@ class ClassComparison(Comparison):
 
     def to_dict(self) -> dict[str, Any]:
         """The contents of comparison.json: schema 1, null where a value is undefined."""
-        return {"schema": SCHEMA, **asdict(self)}
+        first = {"n": self.n, "units": self.units, "classes": None, "positive": None}
+        return {"schema": SCHEMA, **first, **asdict(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +184,6 @@ def _text_pair(pair: Pair) -> dict[str, Any]:
 
 def _text_difference(found: Difference) -> dict[str, Any]:
     values = asdict(found)
-    return values | {
-        "difference": {
-            "value": found.difference,
-            "interval": values.pop("interval"),
-            "interval_method": "percentile" if found.interval else None,
-            "interval_bias_corrected": values.pop("interval_bias_corrected"),
-        }
-    }
+    limits, corrected = values.pop("interval"), values.pop("interval_bias_corrected")
+    method = "percentile" if limits else None
+    return values | {"difference": asdict(Estimate(found.difference, limits, method, corrected))}

@@ -14,6 +14,7 @@ from fairlora_cls.evaluation.comparison_results import (
     SeedValues,
 )
 from fairlora_cls.evaluation.comparison_wording import Judged, describe_deciding
+from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p_value
 
@@ -22,7 +23,9 @@ def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:
     """All tables of one pair of runs."""
     title, judged = f"{pair.other} – {pair.reference}", Judged.of(comparison)
     tables = [
-        _differences_table(f"{title}: all {judged.images}", "Metric", comparison, pair, pair.overall)
+        _differences_table(
+            f"{title}: all {judged.images}", "Metric", comparison, pair, pair.overall
+        )
     ]
     for attribute, result in pair.attributes.items():
         caption = f"{title}: gaps of {attribute}"
@@ -79,7 +82,12 @@ def methods_table(comparison: Comparison) -> Table:
     judged, quantities = Judged.of(comparison), comparison.quantities
     attributes = list(comparison.methods[0].attributes)
     titles = (quantities[name].title for name in judged.metrics)
-    header = ("Method", "Seeds", *titles, *(f"{judged.gap_title} of {a}" for a in attributes))
+    header = (
+        "Method",
+        "Seeds",
+        *titles,
+        *(f"{capitalised(judged.gap_title)} of {a}" for a in attributes),
+    )
     rows = tuple(
         (
             Cell(method.method),

@@ -44,7 +44,7 @@ class Judged:
         name = comparison.headline
         metric = comparison.metrics[name]
         return cls(
-            (name,), f"{name}_gap", f"{metric.title} gap", "texts", metric.better == "higher"
+            (name,), f"{name}_gap", f"gap in {metric.title}", "texts", metric.better == "higher"
         )
 
 
@@ -93,7 +93,8 @@ def describe_gap_difference(
             return f"There is no {judged.gap_title} of {attribute} to compare: it is undefined."
         return f"There is no accuracy gap to compare for {attribute}: it has one group only."
     if gap.deciding is None:
-        return f"{_both_values(quantity, f'{judged.gap_title} of {attribute}', pair, gap)}."
+        subject = f"the {judged.gap_title} between groups of {attribute}"
+        return f"{_both_values(quantity, subject, pair, gap)}."
     if gap.deciding.examples == 0:
         return (
             f"{pair.other} and {pair.reference} have the same {judged.gap_title} of {attribute}, "

@@ -53,9 +53,7 @@ def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document
             *(Part(name, figures=group) for name, group in drawn.items() if group),
             *(_sections_of_texts(report) if of_texts else []),
             *report.sections,
-            Part(
-                f"All {headline.counted}: all numbers", tables=tuple(overall_tables(report))
-            ),
+            Part(f"All {headline.counted}: all numbers", tables=tuple(overall_tables(report))),
             *(
                 Part(f"{name}: all numbers", tables=tuple(attribute_tables(report, name)))
                 for name in report.attributes

@@ -170,9 +170,7 @@ def gap_result(
     the null. better: metric → higher | lower | neither."""
     drawn = gap.values(resampled)
     estimate = plain_estimate(float(gap.values(values)), drawn)
-    left_out = tuple(
-        name for name, out in zip(names, gap.undefined(values), strict=True) if out
-    )
+    left_out = tuple(name for name, out in zip(names, gap.undefined(values), strict=True) if out)
     if estimate.value is None:
         return GapResult(None, None, None, None, None, None, None, left_out)
     best, worst = extreme_groups(gap, values, better)

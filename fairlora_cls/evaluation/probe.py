@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.uncertainty import interval
 from fairlora_cls.evaluation.vectorised import prepare_scores, ranking_metrics
+from fairlora_cls.statistics.intervals import interval
 
 FOLDS = 5
 STRENGTHS = (1e-3, 1e-1)  # C of the penalised regression; the better one in an inner validation

@@ -18,11 +18,7 @@ import numpy as np
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
-from fairlora_cls.evaluation.prediction_table import (
-    UNLABELLED,
-    Predictions,
-    PredictionTableError,
-)
+from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
 from fairlora_cls.evaluation.results import (
     AttributeResult,
     FairnessReport,
@@ -95,7 +91,7 @@ def fairness_report(
         recovered is left out; None leaves nothing out
     notes: what the training run wants repeated among the warnings
     seen: ids and units of other splits, by the split's name; shared ones are a warning
-    Raises `PredictionTableError` for unlabelled examples, an unknown attribute, or an attribute of
+    Raises InputError for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
     from fairlora_cls.evaluation.class_parts import (
@@ -112,9 +108,7 @@ def fairness_report(
     from fairlora_cls.statistics.draws import affordable_draws
     from fairlora_cls.statistics.suppression import hide_small_cells
 
-    settings = Settings(
-        bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed
-    )
+    settings = Settings(bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed)
     names = listed_names(predictions.attributes if attributes is None else attributes)
     _require_labels(predictions)
     sample = class_sample(predictions, by_class=True)
@@ -219,9 +213,7 @@ def text_report(
     from fairlora_cls.evaluation.warnings import describe_text_warnings
     from fairlora_cls.statistics.suppression import hide_small_cells
 
-    settings = Settings(
-        bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed
-    )
+    settings = Settings(bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed)
     names = listed_names(generations.attributes if attributes is None else attributes)
     sample = replace(text_sample(generations, scores), medians=True)
     chosen = headline_metric(sample, headline)
@@ -339,7 +331,8 @@ def _measure_views(
         own, name, grouping = measured[place - 1], names[place - 1], groupings[place]
         held = {other: codes[other] for other in held_attributes(name, names)}
         attribute = replace(
-            _attribute(own, pooled, pooled, hidden[place], group), **more(place, own) if more else {}
+            _attribute(own, pooled, pooled, hidden[place], group),
+            **more(place, own) if more else {},
         )
         if not settings.publishes_everything:
             return attribute
@@ -395,7 +388,7 @@ def _groupings(table: Predictions | Generations, names: tuple[str, ...]) -> list
 def _require_labels(predictions: Predictions) -> None:
     unlabelled = int((predictions.labels == UNLABELLED).sum())
     if unlabelled:
-        raise PredictionTableError(
+        raise InputError(
             f"{unlabelled} of {len(predictions.labels)} examples have no label; a report needs the "
             "true class of each in the column 'label'"
         )
@@ -467,8 +460,13 @@ def _questions(
         part = part.only([name for name in part.metrics if scored[name][0]])
         everyone, *groupings = (_present(g, rows) for g in _groupings(generations, names))
         pooled, *measured = (
-            measure_groups(part, grouping, settings.bootstrap, settings.generator(4, place, *number))
-            for grouping, number in [(everyone, ()), *((g, (k + 1,)) for k, g in enumerate(groupings))]
+            measure_groups(
+                part, grouping, settings.bootstrap, settings.generator(4, place, *number)
+            )
+            for grouping, number in [
+                (everyone, ()),
+                *((g, (k + 1,)) for k, g in enumerate(groupings)),
+            ]
         )
         overall[question] = _text_group(pooled, 0, nothing_hidden(1))
         for name, own in zip(names, measured, strict=True):

@@ -331,12 +331,12 @@ class Report:
             **parts,
             "method": {
                 "bootstrap": self.bootstrap,
+                **method,
                 "units": self.units,
                 "seed": self.seed,
                 "minimum_group_size": self.minimum_group_size,
                 "gaps_tested": self.gaps_tested,
                 "suppressed_below": self.suppressed_below,
-                **method,
             },
             **{section.key: section.values for section in self.sections},
         }

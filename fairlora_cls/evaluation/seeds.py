@@ -68,7 +68,9 @@ def summarise_methods(
     for method in dict.fromkeys(run.method for run in runs):
         own = [run for run in runs if run.method == method and run.seed is not None]
         if len(own) > 1:
-            table = _over_seeds([values[run.name] for run in own], lambda _, each: _seed_values(each))
+            table = _over_seeds(
+                [values[run.name] for run in own], lambda _, each: _seed_values(each)
+            )
             seeds = tuple(run.seed for run in own)
             found.append(MethodSeeds(method, seeds, table.pop(OVERALL), table))
     return tuple(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from fairlora_cls.evaluation.metrics import METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.results import (
@@ -18,7 +18,14 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.evaluation.wording import COUNTED
 from fairlora_cls.presentation.document import Cell, Table
-from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, Quantity, show_count, show_p_value
+from fairlora_cls.presentation.numbers import (
+    RATE,
+    SCORE,
+    UNDEFINED,
+    Quantity,
+    show_count,
+    show_p_value,
+)
 from fairlora_cls.statistics.sample import Measure
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
@@ -102,7 +109,9 @@ def question_tables(report: TextReport) -> list[Table]:
             (
                 Cell(name),
                 *_gap_row(
-                    report.gaps[f"{key}_gap"], question.attributes[attribute].gaps[f"{key}_gap"], True
+                    report.gaps[f"{key}_gap"],
+                    question.attributes[attribute].gaps[f"{key}_gap"],
+                    True,
                 ),
             )
             for name, question in report.questions.items()
@@ -364,9 +373,7 @@ def _gap_row(quantity: Quantity, gap: GapResult, is_short: bool = False) -> tupl
     limits = quantity.show_range(gap.interval)
     by_chance, p_value, corrected = _chance_cells(quantity, gap)
     if gap.p_value_headline is not None:
-        corrected = Cell(
-            corrected.text, f"over attributes {show_p_value(gap.p_value_headline)}"
-        )
+        corrected = Cell(corrected.text, f"over attributes {show_p_value(gap.p_value_headline)}")
     return (
         Cell(quantity.title, left_out),
         Cell(
@@ -391,9 +398,7 @@ def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _estimate_cell(
-    quantity: Measure, estimate: Estimate, count_if_undefined: bool = False
-) -> Cell:
+def _estimate_cell(quantity: Measure, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
     text, limits = quantity.show(estimate.value), quantity.show_range(estimate.interval)
     if estimate.value is None and count_if_undefined and estimate.count is not None:
         return Cell(text, f"{estimate.count} {COUNTED[quantity.rests_on]}")

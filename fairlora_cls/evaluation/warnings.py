@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from fairlora_cls.data.answers import MISSING
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.prediction_table import MISSING, Predictions
+from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import (
     AttributeResult,
     FairnessReport,

@@ -128,7 +128,9 @@ def null(
     if cells is not None:
         counted_draws = draws
         if exact and sample.units is None:
-            counted_draws = max(draws, min(COUNTED_NULL_DRAWS, COUNT_WORK // (groups * cells.width)))
+            counted_draws = max(
+                draws, min(COUNTED_NULL_DRAWS, COUNT_WORK // (groups * cells.width))
+            )
         for scheme in cells.schemes:
             tables = dealt_tables(sample, cells, codes, groups, scheme, counted_draws, generator)
             parts = [_of_scheme(sample, cells.measure(each), scheme) for each in tables]
