@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding, list_some
+from fairlora_cls.checking.findings import Finding, list_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.groups import UNKNOWN
+from fairlora_cls.presentation.document import Table, text_table
 
 RESAMPLES = 400  # of patients, behind each interval
 FEWEST = 20  # examples of the rarer class in validation and test; with fewer, cross-validation
@@ -297,7 +298,7 @@ def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
     return found
 
 
-def tabulate_baselines(baselines: Sequence[Baseline]) -> CheckTable:
+def tabulate_baselines(baselines: Sequence[Baseline]) -> Table:
     """One row per baseline."""
 
     def row(b: Baseline) -> tuple[str, ...]:
@@ -307,7 +308,7 @@ def tabulate_baselines(baselines: Sequence[Baseline]) -> CheckTable:
         judged = f"{b.held_out:,} " + ("cross-validated" if b.cross_validated else "held out")
         return b.name, f"{b.auroc:.3f}", limits, judged
 
-    return CheckTable(
+    return text_table(
         "How well the label is told without the picture (logistic regression, AUROC; 0.5 is chance)",
         ("from", "AUROC", "95 %", "examples"),
         tuple(row(b) for b in baselines),
