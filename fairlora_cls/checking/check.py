@@ -224,7 +224,7 @@ def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFact
     everyone, homes = _everyone(splits)
     paths = [e.image for e in everyone]
     display.stage("Images", len(paths))
-    facts = gather_image_facts(paths, splits.source, display.advance)
+    facts = gather_image_facts(paths, display.advance)
     findings = find_bad_images([e.id for e in everyone], facts)
     tables = []
     numbers: dict[str, Any] = {"unreadable_images": int((~facts.readable).sum())}
