@@ -23,7 +23,7 @@ ORDER = [
     ["recipe"],
     ["runs.quick"],
     ["checking"],
-    ["runs.folder", "runs.card"],
+    ["runs.folder", "runs.card", "runs.missing_groups"],
     ["runs.prediction", "runs.assembly", "runs.engine", "runs.compared", "runs.unfinished_texts"],
     ["runs.state", "runs.probing", "runs.run_data"],
     ["runs.task"],

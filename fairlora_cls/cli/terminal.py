@@ -208,10 +208,10 @@ def show_check(report: Any, folder: Path) -> None:
         terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
         terminal.print(f"{finding.message} ({finding.code})", soft_wrap=True)
     for numbers in report.tables:
-        table = Table(title=numbers.title, title_justify="left")
+        table = Table(title=numbers.caption, title_justify="left")
         for place, heading in enumerate(numbers.header):
             table.add_column(heading, justify="right" if place else "left")
-        for row in numbers.rows:
+        for row in numbers.texts():
             table.add_row(*row)
         terminal.print(table)
     terminal.print(f"Page: {folder / 'check.html'}")
