@@ -155,7 +155,7 @@ def prevalence(
     if measured.sample.units is None:  # counts alone are drawn
         draws = max(200, min(PREVALENCE_DRAWS, 1_000_000 // (2 * len(names))))
     negative = (predictions.labels != predictions.positive).astype(int)
-    cells = Cells(negative, 2, {"all": (np.arange(2),)}, lambda counts: {}, None, codes)
+    cells = Cells(negative, 2, {"all": (np.arange(2),)}, lambda counts: {}, str, None, codes)
     tables = np.concatenate(
         list(dealt_tables(measured.sample, cells, codes, len(names), "all", draws, generator))
     )

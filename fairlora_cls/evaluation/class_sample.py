@@ -29,9 +29,10 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_by_class,
     ranking_by_group,
 )
-from fairlora_cls.statistics.sample import Cells, Measures, stacked, units_by_group
+from fairlora_cls.statistics.sample import Cells, Key, Measures, stacked, units_by_group
 
 SHIFT = "shift"  # of a class: predicted minus reference share
+WITHIN_LABELS = "within labels"  # of accuracy: names dealt among examples of the same label
 CONTROLLED_GAPS = (  # means over strata of what counts decide
     "max_acc_gap",
     "sensitivity_gap",
@@ -195,6 +196,7 @@ class ClassSample:
                 "prediction": tuple(along * self.classes + code for code in along),
             },
             self._from_counts,
+            _scheme_of,
             replace(self.rows(order), counted=False) if self.scored else None,
             order,
         )
@@ -223,6 +225,7 @@ class ClassSample:
             own = counted_metrics(tables, code)
             values |= {(name, code): own[name] for name in ONE_VS_REST if name in own}
         if self.by_class:
+            values["accuracy", WITHIN_LABELS] = values["accuracy"]
             total = np.maximum(tables.sum(axis=(-2, -1)), 1)
             for code in range(self.classes):
                 more = tables[..., :, code].sum(axis=-1) - tables[..., code, :].sum(axis=-1)
@@ -244,6 +247,14 @@ class ClassSample:
             own = count_kinds(code)
             values |= {(name, code): own[METRICS[name].rests_on] for name in ONE_VS_REST}
         return values
+
+
+def _scheme_of(key: Key) -> str | None:
+    """Among which examples group names are dealt out for this metric."""
+    if key == ("accuracy", WITHIN_LABELS):
+        return "label"
+    metric = METRICS.get(key if isinstance(key, str) else key[0])
+    return metric.exchangeable_within if metric else None
 
 
 def class_sample(predictions: Predictions, by_class: bool = False) -> ClassSample:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlora_cls.evaluation.method import describe_method
+from fairlora_cls.evaluation.overview import WORDS, report_overview
 from fairlora_cls.evaluation.results import FairnessReport, Report, TextExample, TextReport
-from fairlora_cls.evaluation.summary import describe_in_short
+from fairlora_cls.evaluation.summary import attribute_verdict, describe_in_short, describe_verdict
 from fairlora_cls.evaluation.tables import attribute_tables, overall_tables, question_tables
-from fairlora_cls.evaluation.wording import describe_gap, headline_of, judge_attribute
+from fairlora_cls.evaluation.wording import nouns_of
 from fairlora_cls.presentation.document import (
     Document,
     Excerpt,
@@ -20,19 +21,14 @@ from fairlora_cls.presentation.document import (
     list_notes,
 )
 
-BADGES = {
-    "untested": "not tested",
-    "chance": "within chance",
-    "lead": "a lead, not evidence",
-    "evidence": "evidence",
-}
 VERDICTS = "Attribute by attribute"
+EXPLORATORY = "exploratory"  # all that was not declared in advance
 LONGEST = 1500  # characters of a text that are shown
 
 
 def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document:
     """The report on predictions of classes, or on generated texts."""
-    of_texts, headline = isinstance(report, TextReport), headline_of(report)
+    of_texts = isinstance(report, TextReport)
     drawn = {
         name: tuple(figure for figure in figures if figure.attribute == name)
         for name in report.attributes
@@ -40,22 +36,30 @@ def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document
     return Document(
         title="Fairness report: generated texts" if of_texts else "Fairness report",
         facts=_facts_of_texts(report) if of_texts else _facts_of_classes(report),
-        summary=(" ".join(describe_in_short(report)),),
+        summary=tuple(describe_in_short(report)),
+        overview=report_overview(report),
         verdicts_title=VERDICTS if report.attributes else "",
-        verdicts=tuple(
-            verdict(
-                name, judge_attribute(result, headline.gap), describe_gap(name, result, headline)
-            )
-            for name, result in report.attributes.items()
-        ),
+        verdicts=tuple(_verdict(report, name) for name in report.attributes),
         parts=(
             *([list_notes(tuple(report.warnings))] if report.warnings else []),
-            *(Part(name, figures=group) for name, group in drawn.items() if group),
             *(_sections_of_texts(report) if of_texts else []),
             *report.sections,
-            Part(f"All {headline.counted}: all numbers", tables=tuple(overall_tables(report))),
             *(
-                Part(f"{name}: all numbers", tables=tuple(attribute_tables(report, name)))
+                Part(f"{name}: pictures ({EXPLORATORY})", figures=group, is_folded=True)
+                for name, group in drawn.items()
+                if group
+            ),
+            Part(
+                f"All {nouns_of(report).counted}: all numbers",
+                tables=tuple(overall_tables(report)),
+                is_folded=True,
+            ),
+            *(
+                Part(
+                    f"{name}: all numbers ({EXPLORATORY})",
+                    tables=tuple(attribute_tables(report, name)),
+                    is_folded=True,
+                )
                 for name in report.attributes
             ),
             explain_method(tuple(describe_method(report))),
@@ -63,9 +67,11 @@ def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document
     )
 
 
-def verdict(title: str, kind: str, text: str) -> Verdict:
-    """A verdict with the words of its badge."""
-    return Verdict(title, kind, BADGES[kind], text)
+def _verdict(report: Report, attribute: str) -> Verdict:
+    """The worst verdict of an attribute, and a sentence on each endpoint."""
+    kind = attribute_verdict(report, attribute)
+    own = [v for v in report.verdicts if v.attribute == attribute]
+    return Verdict(attribute, kind, WORDS[kind], " ".join(describe_verdict(report, v) for v in own))
 
 
 def _facts_of_classes(report: FairnessReport) -> tuple[Fact, ...]:

@@ -8,7 +8,7 @@ N examples, G groups, R resamples.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,8 @@ from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attrib
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
 from fairlora_cls.evaluation.results import (
     AttributeResult,
+    Endpoints,
+    EndpointVerdict,
     FairnessReport,
     GroupResult,
     QuestionResult,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from fairlora_cls.evaluation.measuring import Measured
     from fairlora_cls.evaluation.text_sample import TextSample
     from fairlora_cls.evaluation.text_scores import TextScores
+    from fairlora_cls.evaluation.verdicts import Endpoint
     from fairlora_cls.statistics.sample import Sample
     from fairlora_cls.statistics.suppression import Hidden
 
@@ -78,6 +81,9 @@ def fairness_report(
     seed: int = 42,
     notes: str | Iterable[str] = (),
     seen: Mapping[str, Collection[str]] | None = None,
+    endpoints: Sequence[str] | None = None,
+    margin: float = 0.05,
+    declared: str = "default",
 ) -> FairnessReport:
     """Measures a model's predictions overall and between groups, with the uncertainty of each.
 
@@ -91,6 +97,10 @@ def fairness_report(
         recovered is left out; None leaves nothing out
     notes: what the training run wants repeated among the warnings
     seen: ids and units of other splits, by the split's name; shared ones are a warning
+    endpoints: what is judged, declared in advance: names of metrics; None takes the usual ones
+        (`verdicts.BINARY`; of K > 2 classes accuracy, AUROC, the sensitivity of each)
+    margin: the largest difference between groups that counts as equal
+    declared: where the endpoints come from: default, recipe or command line
     Raises InputError for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
@@ -104,6 +114,7 @@ def fairness_report(
     from fairlora_cls.evaluation.class_sample import class_sample, confusion_by_group
     from fairlora_cls.evaluation.measuring import group_estimates
     from fairlora_cls.evaluation.metrics import HEADLINE_GAP
+    from fairlora_cls.evaluation.verdicts import class_endpoints
     from fairlora_cls.evaluation.warnings import describe_warnings
     from fairlora_cls.statistics.draws import affordable_draws
     from fairlora_cls.statistics.suppression import hide_small_cells
@@ -146,8 +157,9 @@ def fairness_report(
             "curves": of_groups,
         }
 
-    pooled, results, tested = _measure_views(
-        sample, names, groupings, hidden, settings, HEADLINE_GAP, 3, group, more
+    asked = class_endpoints(predictions.classes, endpoints)
+    pooled, results, tested, verdicts = _measure_views(
+        sample, names, groupings, hidden, settings, HEADLINE_GAP, 3, group, asked, margin, more
     )
     decision, everyone = describe_decision(predictions), group(pooled, 0, hidden[0])
     report = FairnessReport(
@@ -156,6 +168,8 @@ def fairness_report(
         positive=predictions.classes[predictions.positive],
         overall=everyone.metrics,
         attributes=results,
+        endpoints=Endpoints(tuple(each.name for each in asked), margin, declared),
+        verdicts=verdicts,
         warnings=(),
         bootstrap=bootstrap,
         minimum_group_size=minimum_group_size,
@@ -186,6 +200,9 @@ def text_report(
     seed: int = 42,
     notes: str | Iterable[str] = (),
     seen: Mapping[str, Collection[str]] | None = None,
+    endpoints: Sequence[str] | None = None,
+    margin: float = 0.05,
+    declared: str = "default",
 ) -> TextReport:
     """Measures generated texts overall and between groups, with the uncertainty of each number.
 
@@ -203,13 +220,17 @@ def text_report(
     excerpts: best, median and worst texts shown, each; 0 shows none
     notes: what the training run wants repeated among the warnings
     seen: ids and units of other splits, by the split's name; shared ones are a warning
-    Raises InputError for an unknown attribute or headline, an attribute of more than 500 groups, and
+    endpoints: what is judged, declared in advance: names of metrics; None takes the headline
+    margin: the largest difference between groups that counts as equal
+    declared: where the endpoints come from: default, recipe or command line
+    Raises InputError for an unknown attribute, endpoint or headline, an attribute of more than 500 groups, and
     where no text has any score. Metrics that no text has are left out and named.
     """
     from fairlora_cls.evaluation.constant_answer import constant_answer
     from fairlora_cls.evaluation.finding_shifts import correct_shifts, finding_shifts
     from fairlora_cls.evaluation.text_examples import text_examples
     from fairlora_cls.evaluation.text_sample import text_sample
+    from fairlora_cls.evaluation.verdicts import text_endpoints
     from fairlora_cls.evaluation.warnings import describe_text_warnings
     from fairlora_cls.statistics.suppression import hide_small_cells
 
@@ -223,8 +244,9 @@ def text_report(
         *zip(*(_text_cells(sample, grouping) for grouping in groupings), strict=True),
         below=suppress_below,
     )
-    pooled, results, tested = _measure_views(
-        sample, names, groupings, hidden, settings, f"{chosen}_gap", 2, _text_group
+    asked = text_endpoints(sample.metrics, chosen, endpoints)
+    pooled, results, tested, verdicts = _measure_views(
+        sample, names, groupings, hidden, settings, f"{chosen}_gap", 2, _text_group, asked, margin
     )
     shifts = {}
     if sample.findings is not None and settings.publishes_everything:
@@ -248,6 +270,8 @@ def text_report(
         headline=chosen,
         overall=everyone.metrics,
         attributes=results,
+        endpoints=Endpoints(tuple(each.name for each in asked), margin, declared),
+        verdicts=verdicts,
         shifts=shifts,
         questions=_questions(generations, sample, names, f"{chosen}_gap", settings),
         undefined=tuple(name for name in scores.per_text if name not in sample.metrics),
@@ -305,15 +329,19 @@ def _measure_views(
     headline_gap: str,
     larger_stream: int,
     group: Callable[[Measured, int, Hidden], GroupResult],
+    endpoints: Sequence[Endpoint],
+    margin: float,
     more: Callable[[int, Measured], dict[str, Any]] | None = None,
-) -> tuple[Measured, dict[str, AttributeResult], int]:
-    """Everyone, every attribute with its gaps corrected for one another, and how many those are.
+) -> tuple[Measured, dict[str, AttributeResult], int, tuple[EndpointVerdict, ...]]:
+    """Everyone; every attribute with its gaps corrected for one another, and how many those are; and
+    the verdicts on the declared endpoints.
 
     groupings: everyone, then the attributes `names`; group: the result of one group; more: what else
         is said of the attribute at a place, by field of AttributeResult
     """
     from fairlora_cls.evaluation.measuring import controlled_gaps, larger_groups, measure_groups
     from fairlora_cls.evaluation.multiplicity import correct_for_many
+    from fairlora_cls.evaluation.verdicts import correct_verdicts, judge_endpoints, plan_studies
 
     pooled, *measured = side_by_side(
         lambda place: measure_groups(
@@ -358,7 +386,14 @@ def _measure_views(
 
     found = side_by_side(result, range(1, len(groupings)))
     results, tested = correct_for_many(dict(zip(names, found, strict=True)), headline_gap)
-    return pooled, results, tested
+    minimum = settings.minimum_group_size
+    judged = [
+        verdict
+        for name, own in zip(names, measured, strict=True)
+        for verdict in judge_endpoints(name, own, endpoints, minimum, margin)
+    ]
+    verdicts = plan_studies(correct_verdicts(judged, margin), results)
+    return pooled, results, tested, verdicts
 
 
 def _attribute(

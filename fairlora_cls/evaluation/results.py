@@ -297,6 +297,38 @@ class TextExample:
     text: str
 
 
+@dataclass(frozen=True)
+class EndpointVerdict:
+    """What the data say of one declared endpoint between the groups of one attribute."""
+
+    attribute: str
+    endpoint: str
+    verdict: str  # evidence | equal | undecided | undefined
+    worse: str | None = None  # the group served worst, and best
+    better: str | None = None
+    worse_value: float | None = None
+    better_value: float | None = None
+    gap: float | None = None
+    interval: Limits | None = None  # simultaneous, of the largest true difference
+    null_mean: float | None = None  # among examples of the same label
+    null_interval: Limits | None = None
+    p_value: float | None = None
+    p_value_family: float | None = None  # Holm's, over all endpoints and attributes
+    hidden_up_to: float | None = None  # the largest true difference that the data allow
+    left_out: tuple[str, ...] = ()  # groups that are too small, undefined there, or suppressed
+    needed_per_group: int | None = None  # to find a difference of 5 points
+    counted: str | None = None  # what that counts: a key of `wording.COUNTED`
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """What was declared in advance."""
+
+    names: tuple[str, ...]
+    margin: float  # the largest difference that counts as equal
+    declared: str  # default | recipe | command line
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """What the reports on classes and on texts have in common. Rates are fractions in [0, 1]."""
@@ -305,6 +337,8 @@ class Report:
     units: int | None = None  # patients or lesions that were drawn whole; None: examples were
     overall: Mapping[str, Estimate]
     attributes: Mapping[str, AttributeResult]
+    endpoints: Endpoints
+    verdicts: tuple[EndpointVerdict, ...]  # of every attribute and endpoint
     warnings: tuple[str, ...]
     bootstrap: int  # resamples behind each interval
     minimum_group_size: int
@@ -325,6 +359,8 @@ class Report:
             "schema": SCHEMA,
             "n": self.n,
             **subject,
+            "endpoints": asdict(self.endpoints),
+            "verdicts": [asdict(verdict) for verdict in self.verdicts],
             "overall": _as_dicts(self.overall),
             "attributes": {name: result.to_dict() for name, result in self.attributes.items()},
             "warnings": list(self.warnings),

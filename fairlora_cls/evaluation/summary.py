@@ -1,31 +1,212 @@
-"""The three sentences that a clinician needs first: how good, how fair, and how sure?"""
+"""The sentences that a clinician needs first: how good, who is served worse, and how sure is that?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fairlora_cls.evaluation.results import AttributeResult, Limits, Report, TextReport
-from fairlora_cls.evaluation.wording import (
-    Headline,
-    describe_larger_groups,
-    describe_power,
-    enumerate_names,
-    headline_of,
-    judge_attribute,
-    name_extremes,
-    shown_by_larger_groups,
+from fairlora_cls.evaluation.results import (
+    EndpointVerdict,
+    Estimate,
+    FairnessReport,
+    Limits,
+    Report,
+    TextReport,
 )
-from fairlora_cls.presentation.numbers import Quantity
+from fairlora_cls.evaluation.wording import COUNTED, enumerate_names
+from fairlora_cls.presentation.numbers import RATE, Quantity, show_p
+
+WORST_FIRST = ("evidence", "undecided", "undefined", "equal")
+FEW = 0.02  # answers of the rarer kind, relative to all: hardly more than one answer for everybody
+MOST_SENTENCES = 3  # on evidence, before the rest is only named
+
+
+@dataclass(frozen=True)
+class Harm:
+    """How an endpoint that is a share of people is put into words."""
+
+    title: str
+    people: str  # of whom it is a share; {cases} stands for the positive class
+    happens: str  # to those in whom it goes wrong
+
+
+HARMS = {
+    "sensitivity": Harm("Disease missed", "{cases}", "are missed"),
+    "specificity": Harm("False alarms", "people without it", "get a false alarm"),
+    "accuracy": Harm("Wrong answers", "examples", "get a wrong answer"),
+}
 
 
 def describe_in_short(report: Report) -> list[str]:
-    """The three sentences that a clinician needs: how good, how fair, and how sure."""
+    """How good; then who is served worse, by attribute, the surest first; then what is not known."""
     is_of_texts = isinstance(report, TextReport)
     overall = _overall_of_texts(report) if is_of_texts else _overall_of_classes(report)
-    return [overall, *tell_gaps(report.attributes, headline_of(report))]
+    by_kind = {kind: [v for v in report.verdicts if v.verdict == kind] for kind in WORST_FIRST}
+    return [
+        overall,
+        *_tell_suppressed(report),
+        *_tell_evidence(report, by_kind["evidence"]),
+        *_tell_undecided(report, by_kind["undecided"]),
+        *_tell_equal(report),
+    ]
 
 
-def _overall_of_classes(report: Report) -> str:
+def attribute_verdict(report: Report, attribute: str) -> str:
+    """The worst verdict on an attribute."""
+    kinds = {v.verdict for v in report.verdicts if v.attribute == attribute}
+    return next((kind for kind in WORST_FIRST if kind in kinds), "undefined")
+
+
+def endpoint_title(report: Report, endpoint: str) -> str:
+    """'Disease missed', 'AUROC', 'sensitivity of melanoma'."""
+    if endpoint in HARMS and isinstance(report, FairnessReport) and len(report.classes) == 2:
+        return HARMS[endpoint].title
+    metric = report.measures.get(endpoint)
+    return capitalised(metric.title if metric else endpoint)
+
+
+def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
+    """One sentence, or two, on one endpoint of one attribute."""
+    title = endpoint_title(report, verdict.endpoint)
+    if verdict.verdict == "undefined":
+        return f"{title}: there are no two groups to compare."
+    rates, quantity = _both_rates(report, verdict), _quantity(report, verdict)
+    if verdict.verdict == "evidence":
+        return (
+            f"{rates} Chance does not explain it ({show_p(verdict.p_value_family)}, all tests "
+            "counted)."
+        )
+    if verdict.hidden_up_to is None:
+        return f"{rates} How large a difference could hide is not known without resamples."
+    if verdict.verdict == "equal":
+        return (
+            f"{title}: the groups differ by no more than "
+            f"{quantity.show_gap(verdict.hidden_up_to)}, within the margin of "
+            f"{quantity.show_gap(report.endpoints.margin)}."
+        )
+    text = (
+        f"{title}: no difference is shown, and one of up to "
+        f"{quantity.show_gap(verdict.hidden_up_to)} could hide."
+    )
+    if verdict.needed_per_group:
+        margin = quantity.show_gap(0.05)
+        text += (
+            f" To find one of {margin}, every group needs about {_rounded(verdict.needed_per_group)} "
+            f"{COUNTED[verdict.counted]}."
+        )
+    return text
+
+
+def _tell_evidence(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
+    first = sorted(verdicts, key=lambda v: (v.p_value_family, -v.gap))
+    told = [f"{v.attribute}: {describe_verdict(report, v)}" for v in first[:MOST_SENTENCES]]
+    if first[MOST_SENTENCES:]:
+        others = [
+            f"{v.attribute} ({endpoint_title(report, v.endpoint)})" for v in first[MOST_SENTENCES:]
+        ]
+        told.append(f"There is evidence of a difference also by {enumerate_names(others)}.")
+    return told
+
+
+def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
+    if not verdicts:
+        return []
+    names = list(dict.fromkeys(v.attribute for v in verdicts))
+    proven = {v.attribute for v in report.verdicts if v.verdict == "evidence"}
+    rest = " the rest of" if set(names) & proven else ""
+    text = f"These data cannot decide{rest} what was asked by {enumerate_names(names)}"
+    known = [v for v in verdicts if v.hidden_up_to is not None]
+    if not known:
+        return [f"{text}."]
+    widest = max(known, key=lambda v: v.hidden_up_to)
+    hidden = _quantity(report, widest).show_gap(widest.hidden_up_to)
+    return [
+        f"{text}: a difference of up to {hidden} could hide ({widest.attribute}, "
+        f"{endpoint_title(report, widest.endpoint).lower()})."
+    ]
+
+
+def _tell_equal(report: Report) -> list[str]:
+    names = [name for name in report.attributes if attribute_verdict(report, name) == "equal"]
+    if not names:
+        return []
+    margin = next(iter(report.measures.values())).show_gap(report.endpoints.margin)
+    return [
+        f"By {enumerate_names(names)} the groups are equal within {margin} in all that was asked: "
+        "shown, not merely not refuted."
+    ]
+
+
+def _tell_suppressed(report: Report) -> list[str]:
+    names = [name for name, result in report.attributes.items() if result.suppressed_groups]
+    if not names:
+        return []
+    return [
+        f"Numbers of small groups are withheld ({enumerate_names(names)}): what is said of these "
+        "attributes is said of the groups that remain."
+    ]
+
+
+def _both_rates(report: Report, verdict: EndpointVerdict) -> str:
+    """'Of 100 cases of the group Hispanic 40 (27 to 55) are missed, of 100 of … 13 (11 to 15).'"""
+    worse, better = (
+        estimate_of(report, verdict.attribute, verdict.endpoint, group)
+        for group in (verdict.worse, verdict.better)
+    )
+    harm = HARMS.get(verdict.endpoint) if isinstance(report, FairnessReport) else None
+    if harm is None or (len(report.classes) > 2 and verdict.endpoint != "accuracy"):
+        quantity, title = _quantity(report, verdict), endpoint_title(report, verdict.endpoint)
+        return (
+            f"{title} is {quantity.show(verdict.worse_value)}{_of(quantity, worse)} in the group "
+            f"{verdict.worse} and {quantity.show(verdict.better_value)}{_of(quantity, better)} in "
+            f"{verdict.better}."
+        )
+    people = harm.people.format(cases=f"cases ('{report.positive}')")
+    return (
+        f"Of 100 {people} in the group {verdict.worse}, {_of_hundred(worse)} {harm.happens}; of 100 "
+        f"in the group {verdict.better}, {_of_hundred(better)}{_sizes(worse, better)}."
+    )
+
+
+def estimate_of(report: Report, attribute: str, endpoint: str, group: str) -> Estimate | None:
+    """What a report says of an endpoint in one group."""
+    result = report.attributes[attribute]
+    if endpoint in result.groups[group].metrics:
+        return result.groups[group].metrics[endpoint]
+    name, _, label = endpoint.partition(" of ")
+    classes = result.group_classes.get(group)
+    return classes.classes[label][name] if classes and label in classes.classes else None
+
+
+def _of_hundred(estimate: Estimate) -> str:
+    """'40 (27 to 55)': whom it goes wrong with."""
+    text = f"{100 * (1 - estimate.value):.0f}"
+    if estimate.interval is None:
+        return text
+    low, high = estimate.interval
+    return f"{text} ({100 * (1 - high):.0f} to {100 * (1 - low):.0f})"
+
+
+def _sizes(worse: Estimate, better: Estimate) -> str:
+    """Rates are never told without the sizes of their groups."""
+    if worse.count is None or better.count is None:
+        return ""
+    return f" ({worse.count:,} and {better.count:,} of them are in this test)"
+
+
+def _of(quantity: Quantity, estimate: Estimate | None) -> str:
+    if estimate is None:
+        return ""
+    count = "" if estimate.count is None else f", of {estimate.count:,}"
+    limits = quantity.show_range(estimate.interval)
+    return f" ({limits}{count})" if limits else (f" ({count[2:]})" if count else "")
+
+
+def _quantity(report: Report, verdict: EndpointVerdict) -> Quantity:
+    return report.measures.get(verdict.endpoint, RATE)
+
+
+def _overall_of_classes(report: FairnessReport) -> str:
     accuracy, auroc = report.overall["accuracy"], report.overall["auroc"]
     metrics = report.measures
     if accuracy.value is None:
@@ -37,7 +218,31 @@ def _overall_of_classes(report: Report) -> str:
     if auroc.value is not None:
         value = metrics["auroc"].show(auroc.value)
         text += f"; its AUROC is {value}{_in_brackets(metrics['auroc'], auroc.interval)}"
+    if len(report.classes) > 2:
+        return f"{text}."
+    return f"{text}.{_detected(report)}{_one_answer(report)}"
+
+
+def _detected(report: FairnessReport) -> str:
+    """How many cases it finds, and how often it raises a false alarm."""
+    sensitivity, specificity = report.overall["sensitivity"], report.overall["specificity"]
+    if sensitivity.value is None or not sensitivity.count:
+        return ""
+    hits = round(sensitivity.value * sensitivity.count)
+    text = f" It finds {hits:,} of {sensitivity.count:,} cases ('{report.positive}')"
+    if specificity.value is not None and specificity.count:
+        alarms = round((1 - specificity.value) * specificity.count)
+        text += f" and raises {alarms:,} false alarms among {specificity.count:,} others"
     return f"{text}."
+
+
+def _one_answer(report: FairnessReport) -> str:
+    share = report.overall["selection_rate"].value
+    if share is None or FEW <= share <= 1 - FEW:
+        return ""
+    other = next((name for name in report.classes if name != report.positive), report.positive)
+    answer = report.positive if share > 0.5 else other
+    return f" It answers '{answer}' almost always, so differences between groups say little of it."
 
 
 def _overall_of_texts(report: TextReport) -> str:
@@ -76,104 +281,10 @@ def _in_brackets(quantity: Quantity, limits: Limits | None) -> str:
     return "" if limits is None else f" (95% interval {quantity.show_range(limits)})"
 
 
-def tell_gaps(attributes: Mapping[str, AttributeResult], headline: Headline) -> list[str]:
-    """How fair, and how sure: what the headline gaps of all attributes say, the worst verdict
-    first; nothing without attributes."""
-    judged = {name: judge_attribute(result, headline.gap) for name, result in attributes.items()}
-    for verdict, tell in (
-        ("evidence", _tell_evidence),
-        ("lead", _tell_lead),
-        ("chance", _tell_chance),
-    ):
-        chosen = {name: attributes[name] for name, found in judged.items() if found == verdict}
-        if chosen:
-            return tell(chosen, len(judged), headline)
-    return ["No gap between groups was tested."] if judged else []
-
-
-def _tell_evidence(
-    chosen: dict[str, AttributeResult], attributes: int, headline: Headline
-) -> list[str]:
-    name, result = max(chosen.items(), key=lambda item: item[1].gaps[headline.gap].value)
-    gap = result.gaps[headline.gap]
-    others = [n for n in chosen if n != name]
-    also = f" (so are the gaps of {enumerate_names(others)})" if others else ""
-    if shown_by_larger_groups(result, headline.gap):
-        return [
-            f"{name}{also}: {describe_larger_groups(result, headline)}",
-            f"Ask what this would do to {result.larger_groups.worst} before the model is used.",
-        ]
-    limits = headline.quantity.show_gap_range(gap.interval_bias_corrected or gap.interval)
-    return [
-        f"{capitalised(headline.noun)} differs between the groups of {name} by "
-        f"{headline.quantity.show_gap(gap.value)} ({name_extremes(result, headline)}), where equally well "
-        f"served groups of these sizes would differ by {headline.quantity.show_gap(gap.null_mean)} on "
-        f"average: this is evidence that the model serves {gap.worst} worse{also}.",
-        f"The true gap plausibly lies between {limits.replace(' to ', ' and ')} (95% interval), so "
-        f"ask what such a gap would do to {gap.worst} before the model is used.",
-    ]
-
-
-def _tell_lead(
-    chosen: dict[str, AttributeResult], attributes: int, headline: Headline
-) -> list[str]:
-    gaps = _beside_chance(chosen, headline)
-    one = len(chosen) == 1
-    return [
-        f"The {headline.noun} gap{'' if one else 's'} of {gaps} would be unusual by "
-        f"{'itself' if one else 'themselves'}, but not among the {attributes} attributes that "
-        f"this report compares: {'it is a lead' if one else 'they are leads'} to be tested on new "
-        "data, not evidence that the model treats the groups differently.",
-        *filter(None, [_least_power(chosen, headline)]),
-    ]
-
-
-def _tell_chance(
-    chosen: dict[str, AttributeResult], attributes: int, headline: Headline
-) -> list[str]:
-    one = len(chosen) == 1
-    if one:
-        ((name, result),) = chosen.items()
-        gap = result.gaps[headline.gap]
-        sentence = (
-            f"{capitalised(headline.noun)} differs between the groups of {name} by "
-            f"{headline.quantity.show_gap(gap.value)} ({name_extremes(result, headline)}), but "
-            f"{headline.if_equal} groups of these sizes would differ by "
-            f"{headline.quantity.show_gap(gap.null_mean)} on "
-            "average: this gap is not evidence that the model treats the groups differently."
-        )
-    else:
-        sentence = (
-            f"The {headline.noun} gaps of {_beside_chance(chosen, headline)} are no larger than "
-            "chance explains: they are not evidence that the model treats any group differently."
-        )
-    unseen = _least_power(chosen, headline)
-    equal = f"Nor {'is it' if one else 'are they'} evidence of equal treatment"
-    return [sentence, f"{equal}: {unseen[0].lower()}{unseen[1:]}" if unseen else f"{equal}."]
-
-
-def _beside_chance(chosen: dict[str, AttributeResult], headline: Headline) -> str:
-    gaps = ((name, result.gaps[headline.gap]) for name, result in chosen.items())
-    return enumerate_names(
-        [
-            f"{name} ({headline.quantity.show_gap(gap.value)}; by chance "
-            f"{headline.quantity.show_gap(gap.null_mean)} on average)"
-            for name, gap in gaps
-        ],
-        "more attributes",
-    )
-
-
-def _least_power(chosen: dict[str, AttributeResult], headline: Headline) -> str:
-    """The power of the attribute whose groups can show the least."""
-
-    def detectable(result: AttributeResult) -> float:
-        power = result.gaps[headline.gap].power
-        return 2.0 if power is None or power.detectable is None else power.detectable
-
-    name, result = max(chosen.items(), key=lambda item: detectable(item[1]))
-    text = describe_power(result.gaps[headline.gap], headline)
-    return text if len(chosen) == 1 or not text else f"For {name}, {text[0].lower()}{text[1:]}"
+def _rounded(count: int) -> str:
+    """Two digits: a planned size is no more exact than that."""
+    step = 10 ** max(0, len(str(count)) - 2)
+    return f"{-(-count // step) * step:,}"
 
 
 def capitalised(noun: str) -> str:

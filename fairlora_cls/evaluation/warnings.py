@@ -21,11 +21,9 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.evaluation.text_sample import image_ids
 from fairlora_cls.evaluation.wording import (
-    LEADING_GAPS,
     SIGNIFICANCE,
     enumerate_names,
-    headline_of,
-    judge,
+    nouns_of,
 )
 from fairlora_cls.presentation.numbers import show_p
 
@@ -42,7 +40,6 @@ def describe_warnings(
         *_overlap_warnings(report, set(predictions.ids), set(predictions.units or ()), seen),
         *_of_attributes(report, _group_warnings),
         *_of_attributes(report, _prevalence_warnings),
-        *_of_attributes(report, _gap_warnings),
         *_computing_warnings(report),
     ]
 
@@ -59,7 +56,6 @@ def describe_text_warnings(
         *_score_warnings(report),
         *_of_attributes(report, _group_warnings),
         *(text for attribute, each in shifts for text in _shift_warnings(attribute, each)),
-        *_of_attributes(report, _gap_warnings),
     ]
 
 
@@ -185,7 +181,7 @@ def _overlap_warnings(
             if shared:
                 many = _count(report, len(shared))
                 warnings.append(
-                    f"{many} {what} of these {headline_of(report).counted} are also in the {split} "
+                    f"{many} {what} of these {nouns_of(report).counted} are also in the {split} "
                     "split: what was learned or chosen there makes these numbers too good."
                 )
                 break
@@ -194,7 +190,7 @@ def _overlap_warnings(
 
 def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> list[str]:
     warnings = []
-    headline, hidden = headline_of(report), result.suppressed_groups
+    nouns, hidden = nouns_of(report), result.suppressed_groups
     if hidden:
         warnings.append(
             f"{attribute}: the numbers of {enumerate_names(hidden)} are not published, because a "
@@ -206,12 +202,12 @@ def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> 
         number = "some" if None in missing else f"{sum(missing):,} of {report.n:,}"
         whole = "" if INTERSECTION not in attribute else " in at least one of its columns"
         warnings.append(
-            f"{attribute}: {number} {headline.counted} have no value{whole}; they stand in the group "
+            f"{attribute}: {number} {nouns.counted} have no value{whole}; they stand in the group "
             f"'{MISSING}'."
         )
     if len(result.groups) == 1:
         warnings.append(
-            f"{attribute}: all {headline.counted} are in one group, "
+            f"{attribute}: all {nouns.counted} are in one group, "
             f"'{next(iter(result.groups))}', so there is nothing to compare."
         )
     known = {name: group for name, group in result.groups.items() if group.n is not None}
@@ -222,7 +218,7 @@ def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> 
     small = [f"{n} ({size})" for n, size in sizes.items() if size < report.minimum_group_size]
     if small:
         warnings.append(
-            f"{attribute}: fewer than {report.minimum_group_size} {headline.grouped} in "
+            f"{attribute}: fewer than {report.minimum_group_size} {nouns.grouped} in "
             f"{enumerate_names(small)}. Their numbers say little."
         )
     one_sided = [
@@ -275,30 +271,6 @@ def _shift_warnings(attribute: str, shifts: FindingShifts) -> list[str]:
         f"{attribute}: findings are over- or understated unequally, more than chance explains even "
         f"when all findings are counted: {enumerate_names(unequal, 'more findings')}."
     ]
-
-
-def _gap_warnings(report: Report, attribute: str, result: AttributeResult) -> list[str]:
-    judged: dict[str, list[str]] = {"chance": [], "lead": []}
-    for name in result.gaps if isinstance(report, TextReport) else LEADING_GAPS:
-        gap, quantity = result.gaps[name], report.gaps[name]
-        verdict = judge(gap)
-        if verdict in judged:
-            judged[verdict].append(
-                f"{quantity.title} {quantity.show(gap.value)} (by chance "
-                f"{quantity.show(gap.null_mean)} on average)"
-            )
-    warnings = []
-    if judged["lead"]:
-        warnings.append(
-            f"{attribute}: unusual by themselves (p ≤ {SIGNIFICANCE}), but not once the gaps tested "
-            f"are counted: {'; '.join(judged['lead'])}."
-        )
-    if judged["chance"]:
-        warnings.append(
-            f"{attribute}: equal groups of these sizes would show such gaps by chance (p > "
-            f"{SIGNIFICANCE}): {'; '.join(judged['chance'])}."
-        )
-    return warnings
 
 
 def _computing_warnings(report: FairnessReport) -> list[str]:

@@ -68,6 +68,7 @@ class Part:
     excerpts: tuple[Excerpt, ...] = ()
     tables: tuple[Table, ...] = ()
     is_method: bool = False  # how the numbers are made: in smaller print
+    is_folded: bool = False  # details, opened on demand and in print
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,47 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Mark:
+    """A value and its interval on an axis from 0 to 1."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class OverviewCell:
+    """What one endpoint says of the groups of one attribute."""
+
+    kind: str  # a verdict's
+    word: str
+    remark: str
+    marks: tuple[Mark | None, ...]  # a group each; None: undefined
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """One attribute: its groups with their sizes, and a cell per column."""
+
+    name: str
+    groups: tuple[tuple[str, str], ...]
+    cells: tuple[OverviewCell, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The picture before the words: groups with intervals on the columns' axes."""
+
+    columns: tuple[tuple[str, str, str, str], ...]  # title, of whom, both ends of the axis
+    rows: tuple[OverviewRow, ...]
+
+
+@dataclass(frozen=True)
 class Verdict:
     """What one gap, or one difference, says."""
 
     title: str
-    kind: str  # how it is marked: evidence | lead | chance | untested
+    kind: str  # how it is marked: evidence | equal | undecided | undefined | chance | untested
     badge: str  # the same in words
     text: str
 
@@ -106,6 +143,7 @@ class Document:
     verdicts: tuple[Verdict, ...]
     parts: tuple[Part, ...]
     verdicts_title: str = ""
+    overview: Overview | None = None
 
     @property
     def figures(self) -> tuple[ReportFigure, ...]:
@@ -124,4 +162,4 @@ def list_notes(notes: tuple[str, ...]) -> Part:
 
 def explain_method(paragraphs: tuple[str, ...]) -> Part:
     """The last part of every page."""
-    return Part("How these numbers are made", paragraphs, is_method=True)
+    return Part("How these numbers are made", paragraphs, is_method=True, is_folded=True)

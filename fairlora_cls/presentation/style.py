@@ -4,14 +4,14 @@ STYLE = """
 :root {
   color-scheme: light dark;
   --paper: #ffffff; --panel: #f6f7f9; --ink: #1c2126; --muted: #5b6570; --line: #dfe3e8;
-  --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #fdf3ec;
+  --band: #cfd6de; --accent: #0072b2; --alert: #b23c0a; --alert-panel: #fdf3ec; --good: #1b6e3c;
   --group-1: #0072b2; --group-2: #d55e00; --group-3: #009e73; --group-4: #b8588f;
   --group-5: #b07a00; --group-6: #3f8fc4;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #14181d; --panel: #1c2229; --ink: #e9ecef; --muted: #a3adb8; --line: #303842;
-    --band: #3f4954; --accent: #56b4e9; --alert: #f0894a; --alert-panel: #2b211b;
+    --band: #3f4954; --accent: #56b4e9; --alert: #f0894a; --alert-panel: #2b211b; --good: #4fc27d;
     --group-1: #56b4e9; --group-2: #f0894a; --group-3: #2fc49a; --group-4: #e09cc4;
     --group-5: #e6b422; --group-6: #9fb8ff;
   }
@@ -20,7 +20,7 @@ STYLE = """
   :root {
     color-scheme: light;
     --paper: #ffffff; --panel: #ffffff; --ink: #000000; --muted: #444444; --line: #bbbbbb;
-    --band: #cfd6de; --accent: #0072b2; --alert: #c2500a; --alert-panel: #ffffff;
+    --band: #cfd6de; --accent: #0072b2; --alert: #b23c0a; --alert-panel: #ffffff; --good: #1b6e3c;
     --group-1: #0072b2; --group-2: #d55e00; --group-3: #009e73; --group-4: #b8588f;
     --group-5: #b07a00; --group-6: #3f8fc4;
   }
@@ -52,6 +52,26 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 .badge { font-size: .875rem; font-weight: 600; color: var(--accent); margin-left: .5rem; }
 .evidence .badge { color: var(--alert); }
 .untested .badge { color: var(--muted); }
+.overview { width: 100%; min-width: 46rem; }
+.overview th, .overview td { padding-right: 1rem; vertical-align: top; }
+.overview svg { display: block; width: 100%; max-width: 13rem; height: auto; }
+.overview tbody th { font-weight: 600; white-space: nowrap; }
+.overview .group { display: block; height: 22px; line-height: 22px; font-weight: 400; font-size: .85rem; }
+.overview .group i { color: var(--muted); font-style: normal; font-size: .75rem; }
+.overview td { white-space: normal; padding-top: 2rem; color: var(--muted); }
+.overview td b { display: block; font-size: .85rem; }
+.overview line { stroke: currentColor; stroke-width: 3; opacity: .45; }
+.overview circle { fill: currentColor; }
+.overview .evidence { color: var(--alert); }
+.overview .equal { color: var(--good); }
+.axis { display: flex; justify-content: space-between; max-width: 13rem; font-weight: 400; font-size: .75rem; color: var(--muted); }
+.verdict.equal { border-color: var(--good); }
+.equal .badge { color: var(--good); }
+.verdict.undecided, .verdict.undefined { border-color: var(--band); }
+.undecided .badge, .undefined .badge { color: var(--muted); }
+details { border-top: 1px solid var(--line); }
+summary { font-size: 1.05rem; font-weight: 600; padding: .6rem 0; cursor: pointer; }
+details[open] summary { margin-bottom: .8rem; }
 .warnings { margin: 0; padding: 0 0 0 1.2rem; max-width: 50rem; }
 .warnings li { margin: 0 0 .6rem; padding-left: .2rem; }
 .warnings li::marker { color: var(--alert); }

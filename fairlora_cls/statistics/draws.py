@@ -133,7 +133,7 @@ def null(
             )
         for scheme in cells.schemes:
             tables = dealt_tables(sample, cells, codes, groups, scheme, counted_draws, generator)
-            parts = [_of_scheme(sample, cells.measure(each), scheme) for each in tables]
+            parts = [_of_scheme(cells, cells.measure(each), scheme) for each in tables]
             values |= joined(parts)
         if cells.rest is None:
             return values
@@ -188,11 +188,8 @@ def table_by_group(cells: Cells, codes: np.ndarray, groups: int) -> np.ndarray:
     return counts.reshape(groups, cells.width)
 
 
-def _of_scheme(sample: Sample, values: Measures, scheme: str) -> Measures:
-    wanted = {
-        name for name, metric in sample.metrics.items() if metric.exchangeable_within == scheme
-    }
-    return {k: v for k, v in values.items() if (k if isinstance(k, str) else k[0]) in wanted}
+def _of_scheme(cells: Cells, values: Measures, scheme: str) -> Measures:
+    return {key: value for key, value in values.items() if cells.scheme_of(key) == scheme}
 
 
 def _drawn_tables(

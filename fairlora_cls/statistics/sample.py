@@ -39,6 +39,7 @@ class Cells:
     width: int  # how many cells there are
     schemes: Mapping[str, tuple[np.ndarray, ...]]  # scheme → the cells of each kind, in order
     measure: Callable[[np.ndarray], Measures]  # (..., width) counts → (...) each
+    scheme_of: Callable[[Key], str | None]  # under which it is measured; None: under none
     rest: Sample | None  # measures what counts do not decide
     order: np.ndarray  # (N,) the rows of `rest`, in which no resample needs to sort again
 

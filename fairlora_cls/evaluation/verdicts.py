@@ -1,0 +1,193 @@
+"""Who is served worse, in which way, and how sure is that? A verdict on each declared endpoint.
+
+Endpoints are declared in advance. Each endpoint of each attribute is one test; all of them are one
+family, corrected by Holm's method. G groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
+from fairlora_cls.evaluation.measuring import Measured
+from fairlora_cls.evaluation.metrics import METRICS
+from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
+from fairlora_cls.statistics.intervals import holm, interval, tail_p_value
+from fairlora_cls.statistics.sample import Key, Measure
+from fairlora_cls.statistics.simultaneous import (
+    area_variance,
+    largest_difference,
+    share_centre_and_error,
+)
+
+BINARY = ("sensitivity", "specificity", "auroc", "accuracy")
+GAP_OF = {"accuracy": "max_acc_gap"}  # endpoint → its gap, where that has another name
+SIGNIFICANCE = 0.05
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is compared between groups."""
+
+    name: str
+    key: Key
+    metric: Measure
+    tested: Key  # whose draws under equality its p-value rests on
+
+
+def class_endpoints(classes: Sequence[str], declared: Sequence[str] | None) -> list[Endpoint]:
+    """The endpoints declared, or the usual ones: of two classes BINARY, of more accuracy, AUROC and
+    the sensitivity of each class. Raises InputError for an unknown name.
+
+    Accuracy is tested among examples of the same label, so that groups with other shares of disease
+    are no evidence against a model.
+    """
+    known = {name: Endpoint(name, name, metric, name) for name, metric in METRICS.items()}
+    known["accuracy"] = replace(known["accuracy"], tested=("accuracy", WITHIN_LABELS))
+    usual = BINARY
+    if len(classes) > 2:
+        usual = ("accuracy", "auroc")
+        for code, label in enumerate(classes):
+            key, name = ("sensitivity", code), f"sensitivity of {label}"
+            known[name] = Endpoint(name, key, METRICS["sensitivity"], key)
+            usual += (name,)
+    return _chosen(known, declared or usual)
+
+
+def text_endpoints(
+    metrics: Mapping[str, Measure], headline: str, declared: Sequence[str] | None
+) -> list[Endpoint]:
+    """The endpoints declared, or the headline metric. Raises InputError for an unknown name."""
+    known = {name: Endpoint(name, name, metric, name) for name, metric in metrics.items()}
+    return _chosen(known, declared or (headline,))
+
+
+def judge_endpoints(
+    attribute: str, measured: Measured, endpoints: Sequence[Endpoint], minimum: int, margin: float
+) -> list[EndpointVerdict]:
+    """A verdict on each endpoint, before the correction for the others.
+
+    minimum: examples (or images) of a group that takes part, if two groups have as many; margin: the
+        largest difference that counts as equal
+    """
+    sizes = measured.sample.sizes(measured.grouping.codes, len(measured.grouping.names))
+    large = (sizes >= minimum) & ~measured.hidden
+    compared = large if large.sum() > 1 else ~measured.hidden
+    return [_judge(attribute, measured, each, compared, margin) for each in endpoints]
+
+
+def correct_verdicts(
+    verdicts: Sequence[EndpointVerdict], margin: float
+) -> tuple[EndpointVerdict, ...]:
+    """With p corrected for the whole family, and what that says."""
+    corrected = holm({k: v.p_value for k, v in enumerate(verdicts) if v.p_value is not None})
+    found = []
+    for place, verdict in enumerate(verdicts):
+        p_value = corrected.get(place)
+        kind = verdict.verdict
+        if p_value is not None and p_value <= SIGNIFICANCE:
+            kind = "evidence"
+        elif verdict.interval is not None:
+            kind = "equal" if verdict.interval[1] < margin else "undecided"
+        found.append(replace(verdict, verdict=kind, p_value_family=p_value))
+    return tuple(found)
+
+
+def plan_studies(
+    verdicts: Sequence[EndpointVerdict], results: Mapping[str, AttributeResult]
+) -> tuple[EndpointVerdict, ...]:
+    """With the size that every group would need, where the data cannot decide."""
+    planned = []
+    for verdict in verdicts:
+        name = GAP_OF.get(verdict.endpoint, f"{verdict.endpoint}_gap")
+        gap = results[verdict.attribute].gaps.get(name)
+        if verdict.verdict == "undecided" and gap is not None and gap.power is not None:
+            needed = gap.power.needed_per_group
+            verdict = replace(verdict, needed_per_group=needed, counted=gap.power.counted)
+        planned.append(verdict)
+    return tuple(planned)
+
+
+def _judge(
+    attribute: str,
+    measured: Measured,
+    endpoint: Endpoint,
+    compared: np.ndarray,
+    margin: float,
+) -> EndpointVerdict:
+    values = measured.values[endpoint.key]
+    defined = compared & ~np.isnan(values)
+    names = np.array(measured.grouping.names)
+    left_out = tuple(names[~defined].tolist())
+    if defined.sum() < 2:
+        return EndpointVerdict(attribute, endpoint.name, "undefined", left_out=left_out)
+    own = np.where(defined, values, np.nan)
+    low, high = int(np.nanargmin(own)), int(np.nanargmax(own))
+    worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
+    centres, errors = _centres_and_errors(measured, endpoint, defined)
+    usable = np.isfinite(errors) & (errors > 0)
+    limits = largest_difference(centres[usable], errors[usable]) if usable.sum() > 1 else None
+    null_mean = null_limits = p_value = None
+    if measured.null is not None:
+        drawn = measured.null[endpoint.tested][:, defined]
+        chance = np.fmax.reduce(drawn, axis=1) - np.fmin.reduce(drawn, axis=1)
+        chance = chance[~np.isnan(chance)]
+        if len(chance):
+            p_value = tail_p_value(float(own[high] - own[low]), chance)
+            null_mean, null_limits = float(chance.mean()), interval(chance)
+    return EndpointVerdict(
+        attribute,
+        endpoint.name,
+        "undecided",
+        worse=str(names[worse]),
+        better=str(names[better]),
+        worse_value=float(own[worse]),
+        better_value=float(own[better]),
+        gap=float(own[high] - own[low]),
+        interval=limits,
+        null_mean=null_mean,
+        null_interval=null_limits,
+        p_value=p_value,
+        hidden_up_to=None if limits is None else limits[1],
+        left_out=left_out,
+    )
+
+
+def _centres_and_errors(
+    measured: Measured, endpoint: Endpoint, defined: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(groups,) estimates and standard errors of the groups compared.
+
+    Shares and areas have them from their counts, of units where those are known; all else from the
+    bootstrap.
+    """
+    values = measured.values[endpoint.key][defined]
+    counts = measured.independent[endpoint.key][defined].astype(float)
+    if endpoint.metric.is_share:
+        return share_centre_and_error(values, counts)
+    if endpoint.key == "auroc" and ("auroc", 0) not in measured.values:
+        positives, negatives = (
+            measured.independent[name][defined].astype(float)
+            for name in ("sensitivity", "specificity")
+        )
+        pairs = positives * negatives
+        centres = (values * pairs + 1) / (pairs + 2)  # so that no area is certain
+        variances = [
+            area_variance(*each) for each in zip(centres, positives, negatives, strict=True)
+        ]
+        return centres, np.sqrt(variances)
+    drawn = measured.draws.by_group[endpoint.key][:, defined]
+    if not len(drawn):
+        return values, np.full(len(values), np.nan)
+    return values, np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
+
+
+def _chosen(known: Mapping[str, Endpoint], names: Sequence[str]) -> list[Endpoint]:
+    for name in names:
+        if name not in known:
+            raise InputError(f"There is no endpoint '{name}'{nearest(name, known)}")
+    return [known[name] for name in dict.fromkeys(names)]
