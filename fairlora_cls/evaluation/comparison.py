@@ -41,9 +41,10 @@ from fairlora_cls.statistics.intervals import (
     interval,
     swap_p_value,
 )
-from fairlora_cls.statistics.sample import Measures, Sample
+from fairlora_cls.statistics.sample import Key, Measures, Sample
 
-Values = dict[str, np.ndarray]  # quantity → () of the data, (R,) of draws
+Values = dict[Key, np.ndarray]  # quantity, or (metric, group) → () of the data, (R,) of draws
+CHANGED = ("accuracy", "sensitivity", "specificity", "auroc")  # of every group, where measured
 Recipes = Mapping[str, tuple[str, int]]  # run → (method, seed)
 
 
@@ -149,7 +150,11 @@ def _compare(
     drawn = dict(zip(views, side_by_side(draw, range(len(views))), strict=True))
     values = {
         run: {
-            attribute: {name: float(value) for name, value in each.observed[run].items()}
+            attribute: {
+                name: float(value)
+                for name, value in each.observed[run].items()
+                if isinstance(name, str)
+            }
             for attribute, each in drawn.items()
         }
         for run in samples
@@ -216,15 +221,25 @@ def _of_draws(sample: Sample, attribute: str, draws: drawing.Draws) -> Values:
 
 
 def _quantities(sample: Sample, attribute: str, overall: Measures, by_group: Measures) -> Values:
-    """Metrics of all examples; gaps and equity-scaled scores of an attribute."""
+    """Metrics of all examples; gaps, equity-scaled scores and each group's metrics of an attribute."""
     if attribute == OVERALL:
         return {name: overall[name] for name in sample.metrics}
+    of_groups = {
+        (name, code): by_group[name][..., code]
+        for name in changed_metrics(sample)
+        for code in range(next(iter(by_group.values())).shape[-1])
+    }
     gaps = {name: gap.values(by_group) for name, gap in sample.gaps.items()}
     scaled = {
         name: score.function(overall[score.metric], by_group[score.metric])
         for name, score in sample.equity_scaled.items()
     }
-    return gaps | scaled
+    return gaps | scaled | of_groups
+
+
+def changed_metrics(sample: Sample) -> list[str]:
+    """The metrics whose change is told of every group: CHANGED, or all of texts."""
+    return [name for name in sample.metrics if name in CHANGED] or list(sample.metrics)
 
 
 def _pairs(
@@ -256,7 +271,7 @@ def _pairs(
     )
 
 
-def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[str, Difference]:
+def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[Key, Difference]:
     reference, other = (draws.observed[run] for run in pair)
     found = {}
     for name in reference:
@@ -277,20 +292,24 @@ def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[str, Differenc
 
 
 def _corrected(
-    views: Mapping[tuple, dict[str, Difference]],
-) -> dict[tuple, dict[str, Difference]]:
-    """Fills in p_holm: for each quantity, over all pairs and all attributes."""
-    corrected: dict[tuple, dict[str, Difference]] = {view: {} for view in views}
-    for name in dict.fromkeys(name for of_view in views.values() for name in of_view):
-        asked = {view: of_view[name] for view, of_view in views.items() if name in of_view}
+    views: Mapping[tuple, dict[Key, Difference]],
+) -> dict[tuple, dict[Key, Difference]]:
+    """Fills in p_holm: for each quantity, over all pairs and all attributes (and groups)."""
+    families: dict[Key, dict[tuple, Difference]] = {}
+    for view, of_view in views.items():
+        for key, difference in of_view.items():
+            family = key if isinstance(key, str) else (key[0], "groups")
+            families.setdefault(family, {})[view, key] = difference
+    corrected: dict[tuple, dict[Key, Difference]] = {view: {} for view in views}
+    for asked in families.values():
         p_values = holm({v: d.p_value for v, d in asked.items() if d.p_value is not None})
-        for view, difference in asked.items():
-            corrected[view][name] = replace(difference, p_holm=p_values.get(view))
+        for (view, key), difference in asked.items():
+            corrected[view][key] = replace(difference, p_holm=p_values.get((view, key)))
     return corrected
 
 
 def _attribute(
-    pair: Mapping[str, Sample], grouping: Grouping, differences: Mapping[str, Difference]
+    pair: Mapping[str, Sample], grouping: Grouping, differences: Mapping[Key, Difference]
 ) -> AttributeDifferences:
     codes, groups = grouping.codes, len(grouping.names)
     hits = {run: sample.hits(codes, groups) for run, sample in pair.items()}
@@ -305,4 +324,8 @@ def _attribute(
             for name, gap in sample.gaps.items()
         },
         equity_scaled={name: differences[name] for name in sample.equity_scaled},
+        changes={
+            group: {name: differences[name, code] for name in changed_metrics(sample)}
+            for code, group in enumerate(grouping.names)
+        },
     )

@@ -9,12 +9,11 @@ from fairlora_cls.evaluation.comparison_figures import draw_comparison_figures
 from fairlora_cls.evaluation.comparison_results import ClassComparison, Comparison
 from fairlora_cls.evaluation.comparison_tables import contest_tables, methods_table, pair_tables
 from fairlora_cls.evaluation.comparison_wording import (
-    Judged,
     describe_comparison_method,
     describe_contest,
     describe_gap_difference,
     describe_overall,
-    verdict_of,
+    verdict_on,
 )
 from fairlora_cls.presentation.document import (
     Document,
@@ -96,7 +95,7 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
     return [
         Verdict(
             f"{pair.other} – {pair.reference}: {attribute}",
-            *verdict_of(result.gaps[Judged.of(comparison).gap]),
+            *verdict_on(comparison, result),
             describe_gap_difference(comparison, pair, attribute, result),
         )
         for pair in comparison.pairs

@@ -55,6 +55,7 @@ class AttributeDifferences:
     groups: dict[str, int]  # name -> examples
     gaps: dict[str, GapDifference]
     equity_scaled: dict[str, Difference]
+    changes: dict[str, dict[str, Difference]]  # group → metric → its change
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,13 @@ def _text_pair(pair: Pair) -> dict[str, Any]:
             for attribute, of in attributes
         },
         "groups": {attribute: of.groups for attribute, of in attributes},
+        "changes": {
+            attribute: {
+                group: {name: _text_difference(each) for name, each in metrics.items()}
+                for group, metrics in of.changes.items()
+            }
+            for attribute, of in attributes
+        },
     }
 
 

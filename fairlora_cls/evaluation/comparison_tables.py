@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairlora_cls.evaluation.comparison_results import (
+    AttributeDifferences,
     Comparison,
     Difference,
     GapDifference,
@@ -30,6 +31,7 @@ def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:
     for attribute, result in pair.attributes.items():
         caption = f"{title}: gaps of {attribute}"
         tables.append(_differences_table(caption, "Gap", comparison, pair, result.gaps))
+        tables.append(_changes_table(f"{title}: groups of {attribute}", comparison, pair, result))
         caption = f"{title}: equity-scaled scores for {attribute}"
         tables.append(_differences_table(caption, "Score", comparison, pair, result.equity_scaled))
     return tables
@@ -53,6 +55,19 @@ def _differences_table(
         for name, found in differences.items()
     )
     return Table(caption, (*header, "Images that decide") if decidable else header, rows)
+
+
+def _changes_table(
+    caption: str, comparison: Comparison, pair: Pair, result: AttributeDifferences
+) -> Table:
+    """Every group's change in every metric."""
+    header = ("Group", "Metric", pair.reference, pair.other, "Difference", "p", "p (Holm)")
+    rows = tuple(
+        (Cell(group, f"{result.groups[group]:,}"), *_difference_row(comparison.quantities[name], d))
+        for group, metrics in result.changes.items()
+        for name, d in metrics.items()
+    )
+    return Table(caption, header, rows)
 
 
 def contest_tables(comparison: Comparison, contest: SeedContest) -> list[Table]:

@@ -22,6 +22,7 @@ from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS
 from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.wording import SIGNIFICANCE
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
+from fairlora_cls.statistics.intervals import ROUNDING
 
 MOST_GROUPS_TOLD = 3  # of the groups in which images decide
 
@@ -52,6 +53,23 @@ def is_evidence(difference: Difference) -> bool:
     """Whether swapped answers would show such a difference in fewer than 1 of 20 draws, corrected
     for the number of pairs and attributes."""
     return difference.p_holm is not None and difference.p_holm <= SIGNIFICANCE
+
+
+def verdict_on(comparison: Comparison, result: AttributeDifferences) -> tuple[str, str]:
+    """How a page marks an attribute, and the words for it: whether some group is served worse, or
+    better, beyond chance; a gap alone decides nothing."""
+    judged = Judged.of(comparison)
+    sign = 1 if judged.is_higher_better else -1
+    proven = [
+        sign * of_group[judged.metrics[0]].difference
+        for of_group in result.changes.values()
+        if is_evidence(of_group[judged.metrics[0]])
+    ]
+    if any(change < 0 for change in proven):
+        return "evidence", "a group loses" if max(proven) < 0 else "some gain, some lose"
+    if proven:
+        return "equal", "a group gains, none is shown to lose"
+    return verdict_of(result.gaps[judged.gap])
 
 
 def verdict_of(difference: Difference) -> tuple[str, str]:
@@ -94,11 +112,12 @@ def describe_gap_difference(
         return f"There is no accuracy gap to compare for {attribute}: it has one group only."
     if gap.deciding is None:
         subject = f"the {judged.gap_title} between groups of {attribute}"
-        return f"{_both_values(quantity, subject, pair, gap)}."
+        both = _both_values(quantity, subject, pair, gap)
+        return f"{both}. {describe_who_gains(comparison, pair, result)}"
     if gap.deciding.examples == 0:
         return (
             f"{pair.other} and {pair.reference} have the same {judged.gap_title} of {attribute}, "
-            f"{quantity.show(gap.other)}."
+            f"{quantity.show(gap.other)}. {describe_who_gains(comparison, pair, result)}"
         )
     text = (
         f"The {pair.other}–{pair.reference} difference in {judged.gap_title} of {attribute} "
@@ -106,19 +125,44 @@ def describe_gap_difference(
         f"{_images(gap.deciding.examples)}: with {_change(gap.deciding, judged.metrics[0])} it would "
         "be gone."
     )
-    if gap.p_holm is None:
-        return text
-    p_value = show_p(gap.p_holm)
-    if not is_evidence(gap):
-        return text + (
-            f" Chance alone can explain it ({p_value}): it is not evidence that either model is "
-            "the fairer one."
-        )
-    smaller = pair.other if gap.difference < 0 else pair.reference
-    return text + (
-        f" Chance alone hardly explains it ({p_value}): it is evidence that {smaller} has the "
-        "smaller gap."
+    if gap.p_holm is not None:
+        verb = "hardly explains" if is_evidence(gap) else "can explain"
+        text += f" Chance alone {verb} it ({show_p(gap.p_holm)})."
+    return f"{text} {describe_who_gains(comparison, pair, result)}"
+
+
+def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDifferences) -> str:
+    """Who is served better by the other model, who worse, and how many people that is; and in words
+    where a gap shrinks because the best-served fall."""
+    judged = Judged.of(comparison)
+    metric = comparison.quantities[judged.metrics[0]]
+    changes = {
+        group: of_group[judged.metrics[0]]
+        for group, of_group in result.changes.items()
+        if of_group[judged.metrics[0]].difference is not None
+    }
+    sign = 1 if judged.is_higher_better else -1
+    gains = {g: c for g, c in changes.items() if sign * c.difference > ROUNDING}
+    losses = {g: c for g, c in changes.items() if sign * c.difference < -ROUNDING}
+    told = "; ".join(
+        f"{group} {metric.show_signed(change.difference)}"
+        + (f" ({metric.show_signed_range(change.interval)})" if change.interval else "")
+        + (f", evidence ({show_p(change.p_holm)})" if is_evidence(change) else "")
+        + f", {result.groups[group]:,} {judged.images}"
+        for group, change in sorted(changes.items(), key=lambda item: item[1].difference)
     )
+    if not gains and not losses:
+        return "No group is served better or worse."
+    gap = result.gaps[judged.gap].difference
+    if gap is not None and gap < 0 and not gains:
+        start = f"This is levelling down: no group is served better by {pair.other}"
+    elif not losses:
+        start = f"No group is served worse by {pair.other}"
+    elif not gains:
+        start = f"No group is served better by {pair.other}"
+    else:
+        start = f"Some groups gain by {pair.other} and others lose"
+    return f"{start} ({metric.title}, change by group: {told})."
 
 
 def describe_contest(comparison: Comparison, contest: SeedContest) -> list[str]:
