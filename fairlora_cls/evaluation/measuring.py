@@ -24,6 +24,7 @@ from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.draws import Draws
 from fairlora_cls.statistics.gaps import Gap, Values, extreme_groups
 from fairlora_cls.statistics.intervals import (
+    FEW_EXAMPLES,
     bias_corrected_interval,
     bootstrap_bias,
     interval,
@@ -38,6 +39,7 @@ from fairlora_cls.statistics.power import (
     smallest_detectable_gap,
 )
 from fairlora_cls.statistics.sample import MEDIAN, Key, Measure, Measures, Sample
+from fairlora_cls.statistics.simultaneous import area_interval
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,33 @@ def group_median(measured: Measured, name: str, code: int) -> Estimate | None:
 def key_estimate(
     measured: Measured, key: Key, code: int, metric: Measure, count: int | None = None
 ) -> Estimate:
-    """A metric's value with the bootstrap's interval, or Wilson's for a share of few examples.
+    """A metric's value with the bootstrap's interval; of few examples Wilson's for a share, Newcombe's
+    for an area, and none where all resamples agree: that says nothing of certainty.
     count: what is stated."""
     value, drawn = float(measured.values[key][code]), measured.draws.by_group[key][:, code]
     if metric.is_share:
         return share_estimate(value, drawn, count, measured.independent[key][code])
-    return plain_estimate(value, drawn, count)
+    estimate = plain_estimate(value, drawn, count)
+    if estimate.value is None or not len(drawn):
+        return estimate
+    sides = area_counts(measured, key)
+    if sides is not None and min(side[code] for side in sides) < FEW_EXAMPLES:
+        limits = area_interval(value, *(float(side[code]) for side in sides))
+        return Estimate(value, limits, "newcombe", None, count)
+    if estimate.interval is not None and estimate.interval[0] == estimate.interval[1]:
+        return Estimate(value, None, "none: all resamples agree", None, count)
+    return estimate
+
+
+def area_counts(measured: Measured, key: Key) -> tuple[np.ndarray, np.ndarray] | None:
+    """(G,) positives and negatives, in units where known, behind an area under one ROC curve; None
+    for other metrics and for a mean over several classes."""
+    name, *of_class = (key,) if isinstance(key, str) else key
+    metric = measured.sample.metrics.get(name)
+    if metric is None or not metric.is_area or (not of_class and (name, 0) in measured.values):
+        return None
+    keys = ((side, *of_class) if of_class else side for side in ("sensitivity", "specificity"))
+    return tuple(measured.independent[each] for each in keys)
 
 
 def share_estimate(

@@ -18,13 +18,18 @@ def describe_method(report: Report) -> list[str]:
         f"{several}); group names are dealt to whole units too"
     )
     shares = "Shares of right texts" if of_texts else "Rates"
+    areas = (
+        ""
+        if of_texts
+        else ", and AUROCs of fewer than 100 of either kind Newcombe's (his method 5)"
+    )
     ratios = "" if of_texts else " (for ratios, at least as small)"
     return [
         _metrics_of_texts(report) if of_texts else _metrics_of_classes(report),
         f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
         "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
         f"resamples below the value. {shares} of fewer than 100 {several}, or of fewer than 10 hits "
-        "or misses, have Wilson's interval instead (W), counted in units where units are known. A "
+        f"or misses, have Wilson's interval instead{areas}, counted in units where units are known. A "
         "gap is a maximum minus a minimum, so noise alone makes it positive: where resampling raises "
         "it by more than a quarter of its standard error, its interval is marked as biased. Judge a "
         "gap by what chance gives.",

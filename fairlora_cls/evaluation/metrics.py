@@ -45,6 +45,10 @@ class Metric(Measure):
     is_fraction = True
 
     @property
+    def is_area(self) -> bool:
+        return self.function is _auroc
+
+    @property
     def unit(self) -> str:
         return "score" if "probabilities" in self.reads else "rate"
 

@@ -402,7 +402,7 @@ def _estimate_cell(quantity: Measure, estimate: Estimate, count_if_undefined: bo
     text, limits = quantity.show(estimate.value), quantity.show_range(estimate.interval)
     if estimate.value is None and count_if_undefined and estimate.count is not None:
         return Cell(text, f"{estimate.count} {COUNTED[quantity.rests_on]}")
-    return Cell(text, f"{limits} (W)" if estimate.interval_method == "wilson" else limits)
+    return Cell(text, limits)
 
 
 def _corrected_cell(quantity: Quantity, estimate: Estimate | GapResult) -> Cell:

@@ -13,7 +13,7 @@ import numpy as np
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
-from fairlora_cls.evaluation.measuring import Measured
+from fairlora_cls.evaluation.measuring import Measured, area_counts
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
 from fairlora_cls.statistics.intervals import holm, interval, tail_p_value
@@ -169,11 +169,9 @@ def _centres_and_errors(
     counts = measured.independent[endpoint.key][defined].astype(float)
     if endpoint.metric.is_share:
         return share_centre_and_error(values, counts)
-    if endpoint.key == "auroc" and ("auroc", 0) not in measured.values:
-        positives, negatives = (
-            measured.independent[name][defined].astype(float)
-            for name in ("sensitivity", "specificity")
-        )
+    sides = area_counts(measured, endpoint.key)
+    if sides is not None:
+        positives, negatives = (side[defined].astype(float) for side in sides)
         pairs = positives * negatives
         centres = (values * pairs + 1) / (pairs + 2)  # so that no area is certain
         variances = [

@@ -29,6 +29,7 @@ class Measure(Quantity):
     rests_on: str  # what its count counts
     is_share: bool  # of a counted number of examples: what Wilson's interval is made for
     is_fraction: bool  # every value lies in [0, 1]
+    is_area = False  # under a ROC curve: what Newcombe's interval is made for
 
 
 @dataclass(frozen=True)
