@@ -11,8 +11,8 @@ from fairlora_cls.evaluation.text_draws import (
     null_texts,
     scored_texts,
 )
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.scores import TextScores
 
 
 def scores(count=40, seed=0, units=None):

@@ -22,13 +22,12 @@ def report_texts(
     **options: Any,
 ) -> None:
     """The report on a file of texts; `options` are those of `text_report`."""
-    from fairlora_cls.evaluation.generations import read_generations
-    from fairlora_cls.evaluation.outside_scores import read_scores
     from fairlora_cls.evaluation.report import write_report
-    from fairlora_cls.evaluation.text_report import example_ids, text_report
-    from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
+    from fairlora_cls.evaluation.text_report import text_report
     from fairlora_cls.runs.folder import claim_report_folder
+    from fairlora_cls.texts.generations import example_ids, read_generations
+    from fairlora_cls.texts.outside_scores import read_scores
+    from fairlora_cls.texts.scores import needed_metrics, score_texts, usual_metrics
 
     claim_report_folder(folder)
     texts = read_generations(file)
@@ -67,9 +66,8 @@ def compare_text_files(
         describe_text_comparison,
         write_text_comparison,
     )
-    from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
     from fairlora_cls.runs.compared import load_compared_texts
+    from fairlora_cls.texts.scores import needed_metrics, score_texts, usual_metrics
 
     tables, covered = load_compared_texts(paths)
     tables = align(tables)

@@ -10,15 +10,14 @@ from dataclasses import replace
 import numpy as np
 
 from fairlora_cls.evaluation.attribute_results import plain_estimate
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.text_draws import (
-    POOLED,
     ScoredTexts,
     bootstrap_texts,
     scored_texts,
 )
 from fairlora_cls.evaluation.text_results import ConstantAnswer, ConstantScore
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, score_texts
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import POOLED, TEXT_METRICS, score_texts
 
 MOST_CANDIDATES = 100  # distinct references that are tried, the most frequent ones
 MOST_COMPARED = 400  # distinct references that each is compared with, the most frequent ones

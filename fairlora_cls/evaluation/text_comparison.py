@@ -13,7 +13,6 @@ import numpy as np
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.evaluation.alignment import require_same_groups
 from fairlora_cls.evaluation.attribute_results import plain_estimate
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of
 from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.paired import swap_p_value
@@ -30,7 +29,8 @@ from fairlora_cls.evaluation.text_draws import (
 )
 from fairlora_cls.evaluation.text_report import describe_metrics, headline_metric, units_of
 from fairlora_cls.evaluation.text_results import TextMetric
-from fairlora_cls.evaluation.text_scores import TextScores
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import TextScores
 
 OVERALL = ""  # the view of all texts; the others are attributes, which have a name
 

@@ -19,13 +19,9 @@ from fairlora_cls.evaluation.resampling import (
     joined,
     null_blocks,
 )
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.texts.finding_f1 import FindingLabels, finding_f1
+from fairlora_cls.texts.scores import POOLED, TextScores
 
-POOLED = {  # metrics that all texts' findings give together
-    "findings_f1_micro": "micro",
-    "findings_f1_macro": "macro",
-}
 CHUNK = 1 << 20  # weights held at once
 
 

@@ -5,9 +5,9 @@ N texts.
 
 import numpy as np
 
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.text_draws import ScoredTexts
 from fairlora_cls.evaluation.text_results import TextExample
+from fairlora_cls.texts.generations import Generations
 
 PER_TEXT = {  # what ranks single texts where all texts together give the headline
     "findings_f1_micro": ("findings", "chexbert_f1"),

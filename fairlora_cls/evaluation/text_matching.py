@@ -10,13 +10,12 @@ import numpy as np
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.matching import CounterfactualGaps, Judged, matched_gaps
 from fairlora_cls.evaluation.text_draws import scored_texts
 from fairlora_cls.evaluation.text_examples import ranking_metrics
-from fairlora_cls.evaluation.text_report import example_ids
 from fairlora_cls.evaluation.text_results import TextReport
-from fairlora_cls.evaluation.text_scores import TextScores
+from fairlora_cls.texts.generations import Generations, example_ids
+from fairlora_cls.texts.scores import TextScores
 
 
 def counterfactual_text_gaps(

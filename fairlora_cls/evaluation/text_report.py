@@ -13,7 +13,6 @@ import numpy as np
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.constant_answer import constant_answer
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
 from fairlora_cls.evaluation.many_tests import correct_for_many
 from fairlora_cls.evaluation.results import AttributeResult
@@ -32,8 +31,9 @@ from fairlora_cls.evaluation.text_draws import ScoredTexts, scored_texts
 from fairlora_cls.evaluation.text_examples import text_examples
 from fairlora_cls.evaluation.text_findings import correct_shifts, finding_shifts
 from fairlora_cls.evaluation.text_results import QuestionResult, TextMetric, TextReport
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, TextScores, metric_row
 from fairlora_cls.evaluation.text_warnings import describe_text_warnings
+from fairlora_cls.texts.generations import Generations, example_ids
+from fairlora_cls.texts.scores import TEXT_METRICS, TextScores, metric_row
 
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
 RATES = ("exact_match", "diagnosis")  # each text is right or wrong
@@ -224,14 +224,6 @@ def _kinds(examples: Sequence[str], questions: Sequence[str]) -> np.ndarray:
     if min(sets.values()) < FEWEST_ALIKE:
         return np.zeros(len(questions), dtype=int)
     return np.unique(np.array(questions, dtype=str), return_inverse=True)[1]
-
-
-def example_ids(generations: Generations) -> list[str]:
-    """The image that each text is about: its id without "#<question>"."""
-    return [
-        identity.removesuffix(f"#{question}")
-        for identity, question in zip(generations.ids, generations.questions, strict=True)
-    ]
 
 
 def _questions(

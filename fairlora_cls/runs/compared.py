@@ -8,7 +8,6 @@ from pathlib import Path
 
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import Generations, read_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import (
     ARGMAX,
@@ -18,6 +17,7 @@ from fairlora_cls.evaluation.thresholds import (
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.folder import recipe_of, split_predictions
+from fairlora_cls.texts.generations import Generations, read_generations
 
 
 @dataclass(frozen=True)
