@@ -29,7 +29,7 @@ _PUBLIC = {
     "score_texts": "fairlora_cls.texts.scores",
     "text_report": "fairlora_cls.evaluation.text_report",
     "compare_texts": "fairlora_cls.evaluation.text_comparison",
-    "counterfactual_text_gaps": "fairlora_cls.evaluation.text_matching",
+    "counterfactual_text_gaps": "fairlora_cls.evaluation.matching",
     "Comparison": "fairlora_cls.evaluation.comparison_results",
     "compare_predictions": "fairlora_cls.evaluation.comparison",
     "counterfactual_gaps": "fairlora_cls.evaluation.matching",

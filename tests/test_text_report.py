@@ -12,10 +12,10 @@ from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.constant_answer import constant_answers
 from fairlora_cls.evaluation.features import Features
+from fairlora_cls.evaluation.matching import counterfactual_text_gaps
 from fairlora_cls.evaluation.matching_section import counterfactual_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
-from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
 from fairlora_cls.evaluation.text_report import text_report
 from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from fairlora_cls.texts.finding_f1 import FindingLabels

@@ -38,9 +38,9 @@ def report_texts(
         texts, scored, attributes, headline=metrics[0] if metrics else None, **options
     )
     if features:
+        from fairlora_cls.evaluation.matching import counterfactual_text_gaps
         from fairlora_cls.evaluation.matching_section import counterfactual_section
         from fairlora_cls.evaluation.sections import add_sections
-        from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
 
         given = load_features(features, tuple(dict.fromkeys(example_ids(texts))))
         gaps = counterfactual_text_gaps(

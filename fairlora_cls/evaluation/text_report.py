@@ -137,7 +137,7 @@ def text_report(
         questions=_questions(generations, texts, names, f"{chosen}_gap", bootstrap, seed),
         undefined=tuple(name for name in scores.per_text if name not in metrics),
         constant=constant_answer(generations, scored, bootstrap, seed, texts.units),
-        examples=text_examples(generations, scored, chosen, excerpts),
+        examples=text_examples(generations, scores, chosen, excerpts),
         counts=_counts(generations, scores),
         warnings=(),
         bootstrap=bootstrap,

@@ -58,6 +58,11 @@ class TextScores:
     findings: FindingLabels | None  # of `chexbert_f1` where it was asked for, else of `findings`
     counts: Mapping[str, int]  # blank texts and references, unread diagnoses, missing scores
 
+    @property
+    def defined(self) -> tuple[str, ...]:
+        """The metrics of which some text has a score."""
+        return tuple(name for name, values in self.per_text.items() if not np.isnan(values).all())
+
 
 def score_texts(
     generations: Generations,
