@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.curve_figures import draw_curves
 from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
-from fairlora_cls.evaluation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
@@ -18,6 +17,7 @@ from fairlora_cls.evaluation.wording import (
 )
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {

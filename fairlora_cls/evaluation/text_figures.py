@@ -10,11 +10,11 @@ from fairlora_cls.evaluation.figures import (
     drawn_groups,
     finish_rows,
 )
-from fairlora_cls.evaluation.plotting import COLOURS, shortened
 from fairlora_cls.evaluation.text_results import TextMetric, TextReport
 from fairlora_cls.evaluation.wording import judge
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import COLOURS, shortened
 
 DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
