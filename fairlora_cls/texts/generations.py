@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fairlora_cls.data.answers import group_names, require_columns_of, require_unique
+from fairlora_cls.data.answers import group_names, require_table, require_unique
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.text_files import read_json_lines
 from fairlora_cls.errors import InputError
@@ -55,7 +55,7 @@ class Generations:
     attributes: Mapping[str, np.ndarray]  # (N,) object, names; "" where not recorded
 
     def __post_init__(self) -> None:
-        require_columns_of(self.ids, self.columns(), self.attributes)
+        require_table(self.ids, self.columns(), self.attributes)
         require_unique(self.ids)
         units = (
             recorded(unit) or identity for unit, identity in zip(self.units, self.ids, strict=True)
