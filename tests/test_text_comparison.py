@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
-
-from fairlora_cls.cli.app import app
 from fairlora_cls.evaluation.text_comparison import compare_texts
 from fairlora_cls.evaluation.text_comparison_files import (
     describe_text_comparison,
     write_text_comparison,
 )
+from typer.testing import CliRunner
+
+from fairlora_cls.cli.app import app
 from fairlora_cls.texts.finding_f1 import FindingLabels
 from fairlora_cls.texts.generations import generations_of, write_generations
 from fairlora_cls.texts.scores import TextScores

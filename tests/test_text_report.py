@@ -6,6 +6,8 @@ from html import unescape
 
 import numpy as np
 import pytest
+from fairlora_cls.evaluation.text_report import text_report
+from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from typer.testing import CliRunner
 
 from fairlora_cls.cli.app import app
@@ -16,8 +18,6 @@ from fairlora_cls.evaluation.matching import counterfactual_text_gaps
 from fairlora_cls.evaluation.matching_section import counterfactual_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
-from fairlora_cls.evaluation.text_report import text_report
-from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from fairlora_cls.texts.finding_f1 import FindingLabels
 from fairlora_cls.texts.generations import generations_of, write_generations
 from fairlora_cls.texts.scores import TextScores, needed_metrics, score_texts, usual_metrics

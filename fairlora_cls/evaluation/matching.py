@@ -17,13 +17,11 @@ from sklearn.neighbors import NearestNeighbors
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
-from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.paired import swap_p_value
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.results import TextReport
 from fairlora_cls.evaluation.text_examples import ranking_metrics
-from fairlora_cls.evaluation.text_results import TextReport
-from fairlora_cls.evaluation.uncertainty import interval
-from fairlora_cls.texts.generations import Generations, example_ids
+from fairlora_cls.statistics.intervals import holm, interval, swap_p_value
+from fairlora_cls.texts.generations import Generations, image_ids
 from fairlora_cls.texts.scores import TextScores
 
 MOST_MATCHED_GROUPS = 12  # each is matched with each other one
@@ -129,7 +127,7 @@ def counterfactual_text_gaps(
     metric = ranking_metrics(scores, report.headline)[0]
     rows = np.flatnonzero(~np.isnan(scores.per_text[metric]))
     alike, kinds = _kinds_of_texts(generations, scores)
-    images = example_ids(generations)
+    images = image_ids(generations)
     judged = Judged(
         metric=report.metrics[metric].title,
         is_rate=report.metrics[metric].kind == "rate",

@@ -5,7 +5,7 @@ N texts.
 
 import numpy as np
 
-from fairlora_cls.evaluation.text_results import TextExample
+from fairlora_cls.evaluation.results import TextExample
 from fairlora_cls.texts.generations import Generations
 from fairlora_cls.texts.scores import TextScores
 

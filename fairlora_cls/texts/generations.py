@@ -89,7 +89,7 @@ class Generations:
         return group_names(self.attributes, attribute)
 
 
-def example_ids(generations: Generations) -> list[str]:
+def image_ids(generations: Generations) -> list[str]:
     """The image that each text is about: its id without "#<question>"."""
     return [
         identity.removesuffix(f"#{question}")
