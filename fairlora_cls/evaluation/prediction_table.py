@@ -17,8 +17,8 @@ import pandas as pd
 
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION, single_attributes
-from fairlora_cls.data.tables import encoding_of, read_table
-from fairlora_cls.data.text_files import one_line
+from fairlora_cls.data.tables import read_table
+from fairlora_cls.data.text_files import encoding_of, one_line
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_atomically
 from fairlora_cls.plain_yaml import is_whole
@@ -249,7 +249,7 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
             f"cannot read '{path}' as a CSV table in UTF-8 ({error}); save it as UTF-8"
         ) from error
     except InputError as error:
-        raise PredictionTableError(str(error)) from error
+        raise PredictionTableError(error.problems) from error
     if separator != ",":  # then a comma may be a decimal one
         numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
         table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.prompts import findings_conversation
+from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.simulated import chest, dermoscopy
 from fairlora_cls.data.simulated.fundus import write_fundus_cohort
 from fairlora_cls.data.sources.table import load_table
@@ -31,11 +32,8 @@ def load_simulated_fundus(
     mechanism.
     """
     folder = _drawn("fundus", write_fundus_cohort, path, (train, validation, test), seed)
-    return load_table(
-        folder,
-        attributes=("ethnicity", "sex", "race", "age_group"),
-        classes=("no", "yes"),
-    )
+    attributes = ("ethnicity", "sex", "race", "age_group")
+    return load_table(folder, TableOptions(attributes=attributes, classes=("no", "yes")))
 
 
 def load_simulated_dermoscopy(
@@ -53,7 +51,8 @@ def load_simulated_dermoscopy(
     """
     write = dermoscopy.write_dermoscopy_cohort
     folder = _drawn("dermoscopy", write, path, (train, validation, test), seed)
-    return load_table(folder, attributes=dermoscopy.ATTRIBUTES, classes=dermoscopy.CLASSES)
+    options = TableOptions(attributes=dermoscopy.ATTRIBUTES, classes=dermoscopy.CLASSES)
+    return load_table(folder, options)
 
 
 def load_simulated_chest(
@@ -75,13 +74,13 @@ def load_simulated_chest(
     if task not in chest.TASKS:
         raise InputError(f"data.options.task is '{task}'{nearest(task, chest.TASKS)}")
     folder = _drawn("chest", chest.write_chest_cohort, path, (train, validation, test), seed)
-    splits = load_table(
-        folder,
+    options = TableOptions(
         label_column=task,
         text_column="findings",
         attributes=chest.ATTRIBUTES,
         classes=chest.CLASSES,
     )
+    splits = load_table(folder, options)
     asked = {
         name: tuple(
             replace(e, conversation=findings_conversation(None, e.text)) for e in splits.split(name)
