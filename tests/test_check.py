@@ -14,6 +14,7 @@ from fairlora_cls.checking.check import quick_check, run_check
 from fairlora_cls.cli.app import app
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
+from fairlora_cls.presentation.rendering import render_markdown, render_page
 from fairlora_cls.recipe import build_recipe
 from fairlora_cls.training.loop import SilentDisplay
 
@@ -194,12 +195,14 @@ def test_groups_in_a_step_are_told_where_a_penalty_compares_them(sound):
         *("sex F", "sex M"),
         *("site east", "site north", "site south"),
     }
-    assert any(t.title.startswith("Groups that the penalty sees, 8") for t in report.tables)
+    assert any(t.caption.startswith("Groups that the penalty sees, 8") for t in report.tables)
     assert "groups_in_steps" not in run_check(values(sound), (), SilentDisplay()).report.facts
 
 
 def test_the_page_is_whole_and_escaped(sound):
-    page = run_check(values(sound, prompt="Is <b>this</b> & that there?"), (), SilentDisplay()).page
+    asked = values(sound, prompt="Is <b>this</b> & that there?")
+    document = run_check(asked, (), SilentDisplay()).document
+    page = render_page(document)
     assert "&lt;|im_start|&gt;user" in page
     assert "&lt;|image_pad|&gt; × 4" in page
     assert "Is &lt;b&gt;this&lt;/b&gt; &amp; that there?" in page
@@ -209,6 +212,7 @@ def test_the_page_is_whole_and_escaped(sound):
     assert "<script" not in page
     assert page.count("data:image/jpeg") >= 4 * 4  # sheet: sexes × labels × images
     assert page.count("data:image/png") == 1
+    assert "Is &lt;b>this" in render_markdown(document)
 
 
 def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
@@ -292,7 +296,8 @@ def test_the_command(broken, sound, tmp_path, monkeypatch):
     done = check(sound)
     assert done.exit_code == 0, done.output
     assert "Examples by sex and label" in done.stdout
-    assert (tmp_path / "runs" / "table-gr-check" / "check.html").is_file()
+    written = {path.name for path in (tmp_path / "runs" / "table-gr-check").iterdir()}
+    assert written == {"check.html", "check.md", "check.json"}
     done = check(broken, "--json", "--output", "found")
     assert done.exit_code == 2
     told = json.loads(done.stdout)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.checking.shortcuts import (
@@ -12,7 +11,6 @@ from fairlora_cls.checking.shortcuts import (
     find_shortcuts,
     find_telling_blanks,
     fit_baselines,
-    mean_auroc,
 )
 from fairlora_cls.data.examples import Example
 
@@ -114,17 +112,6 @@ def test_blanks_that_tell_the_label_are_said():
     even = [None if i % 10 < 2 else "F" for i in range(400)]
     examples, homes, _ = cohort(400, even)
     assert find_telling_blanks(examples, homes, ["sex"], ["sex"], ["no", "yes"], seed=1) == []
-
-
-def test_auroc_against_scikit_learn():
-    scores = GENERATOR.random((50, 3)).round(1)  # with ties
-    labels = GENERATOR.integers(0, 3, 50)
-    by_hand = np.mean([roc_auc_score(labels == k, scores[:, k]) for k in range(3)])
-    assert mean_auroc(scores, labels) == pytest.approx(by_hand)
-    two = GENERATOR.random((30, 2))
-    binary = np.arange(30) % 2
-    assert mean_auroc(two, binary) == pytest.approx(roc_auc_score(binary, two[:, 1]))
-    assert mean_auroc(two, np.ones(30, int)) is None
 
 
 def test_attributes_become_columns():

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding, list_some
+from fairlora_cls.checking.findings import Finding, list_some
 from fairlora_cls.data.batching import SAMPLERS, micro_batches
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import cross_groups, encode_groups
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
+from fairlora_cls.presentation.document import Table, text_table
 from fairlora_cls.recipe import Recipe
 
 SELDOM = 0.5  # of the steps: a group that fewer of them hold is named
@@ -107,13 +108,13 @@ def find_seldom_present(recipe: Recipe, presence: Sequence[GroupPresence]) -> li
     ]
 
 
-def tabulate_presence(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[CheckTable]:
+def tabulate_presence(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[Table]:
     """One row per group; [] where no penalty compares groups."""
     if not presence:
         return []
     _, unit = COMPARED[recipe.objective.statistics]
     return [
-        CheckTable(
+        text_table(
             f"Groups that the penalty sees, {compared_size(recipe)} examples at a time",
             ("group", "train", f"in the share of {unit}"),
             tuple((f"{p.attribute} {p.group}", f"{p.count:,}", f"{p.share:.1%}") for p in presence),

@@ -21,10 +21,10 @@ from fairlora_cls.checking.batches import (
 )
 from fairlora_cls.checking.counts import count_cells, find_small_cells, tabulate_cells
 from fairlora_cls.checking.duplicates import find_duplicates, find_pairs
-from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, by_severity
+from fairlora_cls.checking.findings import CheckReport, Finding, by_severity
 from fairlora_cls.checking.image_facts import ImageFacts, gather_image_facts
 from fairlora_cls.checking.images import find_bad_images, tabulate_images
-from fairlora_cls.checking.page import choose_strips, render_check_page
+from fairlora_cls.checking.page import check_document, draw_contact_sheet
 from fairlora_cls.checking.recipe_errors import read_recipe
 from fairlora_cls.checking.shortcuts import (
     describe_baselines,
@@ -44,7 +44,8 @@ from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Split
 from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import write_json, write_text
+from fairlora_cls.presentation.document import Document, Table, text_table
+from fairlora_cls.presentation.writing import write_document
 from fairlora_cls.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ FIRST_IMAGES = 3  # of each split, read by the quick form
 
 @dataclass(frozen=True)
 class Checked:
-    """A check's outcome, and the page that shows it."""
+    """A check's outcome, and the document that shows it."""
 
     name: str  # of the recipe
     report: CheckReport
-    page: str
+    document: Document
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Part:
     """What one part of the check adds to the report."""
 
     findings: Sequence[Finding] = ()
-    tables: Sequence[CheckTable] = ()
+    tables: Sequence[Table] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,7 +88,7 @@ def run_check(
     overrides = tuple(overrides)
     recipe, findings = read_recipe(values, overrides)
     parts = [Part(findings)]
-    first, sheet, title = None, [], "recipe"
+    first, sheet, title = None, (), "recipe"
     if recipe is not None:
         title = f"{recipe.data.source} with {recipe.model.backbone}"
         splits, part = _load(recipe, allow_urls)
@@ -100,7 +101,7 @@ def run_check(
             facts, part = _images(recipe, splits, display)
             parts.append(part)
             named = groupable(splits, single_attributes(recipe.data.sensitive))
-            sheet = choose_strips(_everyone(splits)[0], facts.readable, named, splits.classes)
+            sheet = draw_contact_sheet(_everyone(splits)[0], facts.readable, named, splits.classes)
         first, part = _model(recipe, splits, facts)
         parts.append(part)
     report = CheckReport(
@@ -109,13 +110,12 @@ def run_check(
         facts={k: v for part in parts for k, v in part.facts.items()},
     )
     name = recipe.name if recipe else "recipe"
-    return Checked(name, report, render_check_page(title, report, first, sheet))
+    return Checked(name, report, check_document(title, report, first, sheet))
 
 
 def write_check(checked: Checked, folder: Path) -> None:
-    """Write check.html and check.json into `folder`."""
-    write_text(folder / "check.html", checked.page)
-    write_json(folder / "check.json", checked.report.to_dict())
+    """Write check.html, check.md and check.json into `folder`, as `write_document`."""
+    write_document(checked.document, checked.report.to_dict(), folder, "check")
 
 
 def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[Finding]:
@@ -202,7 +202,7 @@ def _facts(splits: Splits, sensitive: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def _split_table(splits: Splits) -> CheckTable:
+def _split_table(splits: Splits) -> Table:
     """Splits side by side; below examples and units, one row per class."""
     parts = [splits.split(name) for name in SPLIT_NAMES]
     labels = [Counter(e.label for e in examples) for examples in parts]
@@ -211,14 +211,14 @@ def _split_table(splits: Splits) -> CheckTable:
         ("patients or lesions", *(f"{len({e.unit for e in examples}):,}" for examples in parts)),
         *((name, *(f"{n[k]:,}" for n in labels)) for k, name in enumerate(splits.classes)),
     ]
-    return CheckTable("Splits", ("", *SPLIT_NAMES), tuple(rows))
+    return text_table("Splits", ("", *SPLIT_NAMES), tuple(rows))
 
 
 def _images(recipe: Recipe, splits: Splits, display: Display) -> tuple[ImageFacts, Part]:
     everyone, homes = _everyone(splits)
     paths = [e.image for e in everyone]
     display.stage("Images", len(paths))
-    facts = gather_image_facts(paths, splits.source, display.advance)
+    facts = gather_image_facts(paths, display.advance)
     findings = find_bad_images([e.id for e in everyone], facts)
     tables = []
     numbers: dict[str, Any] = {"unreadable_images": int((~facts.readable).sum())}

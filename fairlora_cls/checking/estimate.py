@@ -14,8 +14,9 @@ from typing import Any
 
 import torch
 
-from fairlora_cls.checking.findings import CheckTable, Finding
+from fairlora_cls.checking.findings import Finding
 from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.presentation.document import Table, text_table
 
 MEASURE_SECONDS = 0.05  # that products of one size are repeated
 LONGEST_PRODUCT = 0.5  # seconds; products expected to take longer are not measured
@@ -249,7 +250,7 @@ def find_too_large(estimate: Estimate) -> list[Finding]:
     ]
 
 
-def tabulate_estimate(estimate: Estimate) -> CheckTable:
+def tabulate_estimate(estimate: Estimate) -> Table:
     """One row per part of memory and time."""
     rows = (
         ("parameters, frozen", f"{estimate.parameters:,}"),
@@ -265,7 +266,7 @@ def tabulate_estimate(estimate: Estimate) -> CheckTable:
         ("speed in fp32, measured", _gflops(estimate.plain_speed)),
         ("time of the run", f"about {describe_seconds(estimate.seconds)}"),
     )
-    return CheckTable("Estimate, from the configuration alone", ("", ""), rows)
+    return text_table("Estimate, from the configuration alone", ("", ""), rows)
 
 
 def _gib(count: int) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from fairlora_cls.presentation.document import Table
+
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
 SHOWN = 3  # names listed in a message; the rest is counted
@@ -23,20 +25,11 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class CheckTable:
-    """Numbers as text, the first column naming the row."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-
-@dataclass(frozen=True)
 class CheckReport:
     """The outcome of a check; `facts` are plain values that JSON can hold."""
 
     findings: tuple[Finding, ...]  # most severe first
-    tables: tuple[CheckTable, ...]
+    tables: tuple[Table, ...]
     facts: Mapping[str, Any]
 
     @property
@@ -60,7 +53,7 @@ class CheckReport:
             ],
             "facts": dict(self.facts),
             "tables": [
-                {"title": t.title, "header": list(t.header), "rows": [list(r) for r in t.rows]}
+                {"title": t.caption, "header": list(t.header), "rows": t.texts()}
                 for t in self.tables
             ],
         }

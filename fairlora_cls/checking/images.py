@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding, counted, name_some
+from fairlora_cls.checking.findings import Finding, counted, name_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.images import LARGEST_RATIO
+from fairlora_cls.presentation.document import Table, text_table
 
 MOST = 0.9  # a size or mode that this share of the files has is the rule, another one odd
 FAR = 4.0  # without such a rule, a side this many times the median side (or 1 / that) is odd
@@ -136,7 +137,7 @@ def _about(severity, code: str, names: np.ndarray, sentence: str) -> Finding:
     return Finding(severity, code, f"{sentence}: {name_some(list(names))}.", tuple(names))
 
 
-def tabulate_images(facts: ImageFacts) -> CheckTable:
+def tabulate_images(facts: ImageFacts) -> Table:
     """Least, median and most of size, brightness and bytes of the readable files."""
     readable = facts.take(facts.readable)
     rows = [
@@ -145,7 +146,7 @@ def tabulate_images(facts: ImageFacts) -> CheckTable:
         ("file size, kB", readable.bytes / 1000, 1),
         ("mean brightness, 0–255", readable.brightness, 0),
     ]
-    return CheckTable(
+    return text_table(
         f"Images ({len(readable.width):,} readable of {len(facts.width):,})",
         ("", "least", "median", "most"),
         tuple(

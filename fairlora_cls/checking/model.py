@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from fairlora_cls.checking.findings import CheckTable, Finding, counted, name_some
+from fairlora_cls.checking.findings import Finding, counted, name_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.images import LARGEST_RATIO, Rescaling, read_image
 from fairlora_cls.data.prompts import render_prompt
@@ -29,6 +29,7 @@ from fairlora_cls.models.backbones import (
     wrap_model,
 )
 from fairlora_cls.models.loading import find_folder, is_cached
+from fairlora_cls.presentation.document import Table, text_table
 
 
 @dataclass(frozen=True)
@@ -237,10 +238,10 @@ def find_token_problems(
     return found
 
 
-def tabulate_tokens(tokens: np.ndarray, words: int | None) -> CheckTable:
+def tabulate_tokens(tokens: np.ndarray, words: int | None) -> Table:
     """Least, median and most visual tokens per image, and whole sequences where words are known."""
     low, middle, high = (int(v) for v in np.percentile(tokens, (0, 50, 100), method="lower"))
     rows = [("visual tokens", f"{low:,}", f"{middle:,}", f"{high:,}")]
     if words is not None:
         rows.append(("whole sequence", *(f"{value + words:,}" for value in (low, middle, high))))
-    return CheckTable("Tokens per image", ("", "least", "median", "most"), tuple(rows))
+    return text_table("Tokens per image", ("", "least", "median", "most"), tuple(rows))

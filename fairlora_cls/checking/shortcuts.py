@@ -11,14 +11,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding, list_some
+from fairlora_cls.checking.findings import Finding, list_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.groups import UNKNOWN
+from fairlora_cls.evaluation.probes import (
+    FOLDS,
+    cross_fit,
+    judge_probe,
+    logistic_regression,
+    predict_held_out,
+)
+from fairlora_cls.presentation.document import Table, text_table
 
 RESAMPLES = 400  # of patients, behind each interval
 FEWEST = 20  # examples of the rarer class in validation and test; with fewer, cross-validation
-FOLDS = 5
 NOTABLE = 0.60  # an interval that lies above this AUROC is worth a warning
 TELLING = 0.55  # the least AUROC of blanks that is worth a warning
 MOST_VALUES = 50  # a column of words with more values than this is left out
@@ -194,79 +201,23 @@ def _fit_one(
     class_count: int,
     seed: int,
 ) -> Baseline:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    def probabilities(fit: np.ndarray, judge: np.ndarray) -> np.ndarray:
-        model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        model.fit(features[fit], labels[fit])
-        scores = np.zeros((len(judge), class_count))
-        scores[:, model.classes_] = model.predict_proba(features[judge])
-        return scores
-
-    smallest = min(np.bincount(labels[~train], minlength=class_count))
-    learnable = len(np.unique(labels[train])) >= 2
-    if learnable and smallest >= FEWEST:
+    """A baseline on features (N, F); `train` (N,) bool."""
+    model = logistic_regression()
+    present = np.bincount(labels, minlength=class_count)
+    fewest = np.bincount(labels[~train], minlength=class_count).min()
+    crossed = bool(fewest < FEWEST) or len(np.unique(labels[train])) < 2
+    if not crossed:
         judged = np.flatnonzero(~train)
-        scores, crossed = probabilities(np.flatnonzero(train), judged), False
+        chances = predict_held_out(model, features, labels, np.flatnonzero(train), judged)
+    elif len(np.unique(units)) < FOLDS or (present[present > 0] < FOLDS).any():
+        return Baseline(name, None, None, len(labels), True)
     else:
-        judged, crossed = np.arange(len(labels)), True
-        present = np.bincount(labels, minlength=class_count)
-        few = len(np.unique(units)) < FOLDS or (present[present > 0] < FOLDS).any()
-        if few or (present > 0).sum() < 2:
-            return Baseline(name, None, None, len(judged), True)
-        scores = np.zeros((len(labels), class_count))
-        folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-        for fit, judge in folds.split(features, labels, units):
-            if not len(judge):  # one patient can have more images than a fold
-                continue
-            if len(np.unique(labels[fit])) < 2:
-                return Baseline(name, None, None, len(judged), True)
-            scores[judge] = probabilities(fit, judge)
-    labels, units = labels[judged], units[judged]
-    value = mean_auroc(scores, labels)
-    return Baseline(name, value, _interval(scores, labels, units, seed), len(judged), crossed)
-
-
-def mean_auroc(scores: np.ndarray, labels: np.ndarray) -> float | None:
-    """AUROC of the last of two classes, or the mean over each class against the rest.
-
-    `scores` (N, K), `labels` (N,). Classes without an example are left out; None where one class
-    is left.
-    """
-    from scipy.stats import rankdata
-
-    classes = [scores.shape[1] - 1] if scores.shape[1] == 2 else range(scores.shape[1])
-    values = []
-    for k in classes:
-        positive = labels == k
-        n = int(positive.sum())
-        if 0 < n < len(labels):
-            ranks = rankdata(scores[:, k])
-            values.append((ranks[positive].sum() - n * (n + 1) / 2) / (n * (len(labels) - n)))
-    return float(np.mean(values)) if values else None
-
-
-def _interval(
-    scores: np.ndarray, labels: np.ndarray, units: np.ndarray, seed: int
-) -> tuple[float, float] | None:
-    """Percentile interval (95 %) over resampled patients or lesions, all their images together."""
+        chances = cross_fit(model, features, labels, units, seed)
+        judged = np.flatnonzero(~np.isnan(chances[:, 0]))
+        chances = chances[judged]
     generator = np.random.default_rng([seed, 5])
-    order = np.argsort(units, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(units[order])) + 1)
-    values = []
-    for _ in range(RESAMPLES):
-        chosen = generator.integers(len(members), size=len(members))
-        rows = np.concatenate([members[i] for i in chosen])
-        value = mean_auroc(scores[rows], labels[rows])
-        if value is not None:
-            values.append(value)
-    if len(values) < RESAMPLES / 2:
-        return None
-    low, high = np.percentile(values, (2.5, 97.5))
-    return float(low), float(high)
+    result = judge_probe(chances, labels[judged], units[judged], RESAMPLES, generator)
+    return Baseline(name, result.auroc, result.interval, result.n, crossed)
 
 
 def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
@@ -297,7 +248,7 @@ def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
     return found
 
 
-def tabulate_baselines(baselines: Sequence[Baseline]) -> CheckTable:
+def tabulate_baselines(baselines: Sequence[Baseline]) -> Table:
     """One row per baseline."""
 
     def row(b: Baseline) -> tuple[str, ...]:
@@ -307,7 +258,7 @@ def tabulate_baselines(baselines: Sequence[Baseline]) -> CheckTable:
         judged = f"{b.held_out:,} " + ("cross-validated" if b.cross_validated else "held out")
         return b.name, f"{b.auroc:.3f}", limits, judged
 
-    return CheckTable(
+    return text_table(
         "How well the label is told without the picture (logistic regression, AUROC; 0.5 is chance)",
         ("from", "AUROC", "95 %", "examples"),
         tuple(row(b) for b in baselines),

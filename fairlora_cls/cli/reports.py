@@ -7,45 +7,10 @@ from typing import Annotated
 
 import typer
 
-from fairlora_cls.cli.terminal import Debug, Threshold, exit_codes, show_report, terminal
+from fairlora_cls.cli import options
+from fairlora_cls.cli.terminal import exit_codes, show_report, terminal
 from fairlora_cls.cli.texts import compare_text_files, load_features, report_texts
-from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.errors import InputError
-
-Attributes = Annotated[
-    list[str] | None,
-    typer.Option(help="A sensitive column, or several joined: sex×race. Repeatable."),
-]
-Positive = Annotated[
-    str | None, typer.Option(help="The positive class (default: the last prob_ column's).")
-]
-Unit = Annotated[
-    str | None,
-    typer.Option(
-        metavar="COLUMN",
-        help="Patient or lesion; its examples are resampled together (default: a column 'unit').",
-    ),
-]
-TextMetrics = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="For texts: a metric, such as rouge_l. Repeatable; the first one's gap is judged "
-        "(default: all that need no other package)."
-    ),
-]
-Scores = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="CSV", help="For texts: scores of other tools, with the columns id, metric, value."
-    ),
-]
-Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of the resampling.")]
-Validation = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="CSV", help="Validation predictions (default: validation.csv beside the table)."
-    ),
-]
 
 
 def report(
@@ -56,12 +21,10 @@ def report(
             help="Predictions of any model: a .csv of classes, or a .jsonl of generated texts.",
         ),
     ],
-    attribute: Attributes = None,
-    positive: Positive = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples behind intervals and nulls.")
-    ] = 1000,
-    unit: Unit = None,
+    attribute: options.Attributes = None,
+    positive: options.Positive = None,
+    bootstrap: options.Bootstrap = 1000,
+    unit: options.Unit = None,
     minimum_group_size: Annotated[
         int, typer.Option(min=1, help="Smaller groups are named in a warning.")
     ] = 20,
@@ -74,9 +37,9 @@ def report(
             min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
         ),
     ] = None,
-    seed: Seed = 42,
-    threshold: Threshold = None,
-    validation: Validation = None,
+    seed: options.Seed = 42,
+    threshold: options.Threshold = None,
+    validation: options.Validation = None,
     features: Annotated[
         Path | None,
         typer.Option(
@@ -88,15 +51,19 @@ def report(
     minimum_similarity: Annotated[
         float, typer.Option(min=-1, max=1, help="Cosine that a matched pair needs.")
     ] = 0.7,
-    text_metric: TextMetrics = None,
-    scores: Scores = None,
+    text_metric: options.TextMetrics = None,
+    scores: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="For texts: scores of other tools, with the columns id, metric, value.",
+        ),
+    ] = None,
     excerpts: Annotated[
         int, typer.Option(min=0, help="Texts shown: so many of the best, median and worst.")
     ] = 2,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/<file name>).")
-    ] = None,
-    debug: Debug = False,
+    output: Annotated[Path | None, options.output("Folder", "runs/<file name>")] = None,
+    debug: options.Debug = False,
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with exit_codes(debug):
@@ -128,7 +95,8 @@ def report(
             "are for texts (.jsonl), and these are classes", text_metric=text_metric, scores=scores
         )
         from fairlora_cls.data.groups import single_attributes
-        from fairlora_cls.evaluation.prediction_table import other_splits, read_predictions
+        from fairlora_cls.evaluation.other_splits import other_splits
+        from fairlora_cls.evaluation.prediction_table import read_predictions
         from fairlora_cls.evaluation.report import fairness_report, write_report
         from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.runs.folder import claim_report_folder
@@ -195,19 +163,15 @@ def compare(
             metavar="RUN_OR_FILE...", help="Run folders, prediction tables, or files of texts."
         ),
     ],
-    attribute: Attributes = None,
-    positive: Positive = None,
-    bootstrap: Annotated[
-        int, typer.Option(min=0, help="Resamples behind intervals, swaps behind p-values.")
-    ] = 1000,
-    unit: Unit = None,
-    seed: Seed = 42,
-    threshold: Threshold = None,
-    text_metric: TextMetrics = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/comparison).")
-    ] = None,
-    debug: Debug = False,
+    attribute: options.Attributes = None,
+    positive: options.Positive = None,
+    bootstrap: options.Bootstrap = 1000,
+    unit: options.Unit = None,
+    seed: options.Seed = 42,
+    threshold: options.Threshold = None,
+    text_metric: options.TextMetrics = None,
+    output: Annotated[Path | None, options.output("Folder", "runs/comparison")] = None,
+    debug: options.Debug = False,
 ) -> None:
     """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
     with exit_codes(debug):
@@ -259,16 +223,13 @@ def postprocess(
     objective: Annotated[
         str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
     ] = "accuracy_score",
-    validation: Validation = None,
-    positive: Positive = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=LARGEST_SEED, help="Of the randomised predictions.")
-    ] = 42,
+    validation: options.Validation = None,
+    positive: options.Positive = None,
+    seed: options.Seed = 42,
     output: Annotated[
-        Path | None,
-        typer.Option(help="CSV file to write (default: beside the table, named by constraint)."),
+        Path | None, options.output("CSV file", "beside the table, named by constraint")
     ] = None,
-    debug: Debug = False,
+    debug: options.Debug = False,
 ) -> None:
     """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
     with exit_codes(debug):

@@ -24,8 +24,8 @@ def report_texts(
     """The report on a file of texts; `options` are those of `text_report`."""
     from fairlora_cls.evaluation.generations import read_generations
     from fairlora_cls.evaluation.outside_scores import read_scores
-    from fairlora_cls.evaluation.report import write_report
-    from fairlora_cls.evaluation.text_report import example_ids, text_report
+    from fairlora_cls.evaluation.report import text_report, write_report
+    from fairlora_cls.evaluation.text_sample import image_ids
     from fairlora_cls.evaluation.text_scores import score_texts
     from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
     from fairlora_cls.runs.folder import claim_report_folder
@@ -43,7 +43,7 @@ def report_texts(
         from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
 
-        given = load_features(features, tuple(dict.fromkeys(example_ids(texts))))
+        given = load_features(features, tuple(dict.fromkeys(image_ids(texts))))
         gaps = counterfactual_text_gaps(
             texts, scored, found, given, found.attributes, minimum_similarity=minimum_similarity
         )
@@ -61,17 +61,15 @@ def compare_text_files(
     seed: int,
 ) -> None:
     """The comparison of files of texts, or of generative runs, with the first."""
-    from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
-    from fairlora_cls.evaluation.text_comparison_files import (
-        describe_text_comparison,
-        write_text_comparison,
-    )
+    from fairlora_cls.evaluation.alignment import align
+    from fairlora_cls.evaluation.comparison import compare_texts
+    from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
     from fairlora_cls.evaluation.text_scores import score_texts
     from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
     from fairlora_cls.runs.compared import load_compared_texts
 
     tables, covered = load_compared_texts(paths)
-    tables = align_generations(tables)
+    tables = align(tables)
     own = needed_metrics(metrics or usual_metrics(next(iter(tables.values()))))
     found = compare_texts(
         tables,
@@ -81,8 +79,8 @@ def compare_text_files(
         bootstrap=bootstrap,
         seed=seed,
     )
-    write_text_comparison(found, folder)
-    for text in describe_text_comparison(found):
+    write_comparison(found, folder)
+    for text in describe_comparison(found):
         terminal.print(text)
     terminal.print(f"Comparison: {folder / 'comparison.html'}")
 

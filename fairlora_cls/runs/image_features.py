@@ -10,12 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.missing_groups import mean_visual_tokens
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.models.backbones import DTYPES, load_backbone
 from fairlora_cls.runs.engine import prepare_features, start_accelerator
 from fairlora_cls.runs.folder import recipe_of
+from fairlora_cls.runs.missing_groups import mean_visual_tokens
 from fairlora_cls.runs.run_data import require_same_data
 from fairlora_cls.training.loop import Display
 

@@ -9,11 +9,11 @@ from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import Splits, fingerprint, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
-from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import RunGroups
 from fairlora_cls.runs.folder import read_state
+from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
 
 

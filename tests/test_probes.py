@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
-from fairlora_cls.evaluation.probe import probe_attribute
+from fairlora_cls.evaluation.probes import judge_probe, probe_attribute
 from fairlora_cls.objectives.mutual_information import ATTRIBUTE_CLASSIFIERS, AttributeDependence
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 
@@ -69,6 +70,23 @@ def test_one_value_cannot_be_probed(codes):
     )
     assert found.auroc is None
     assert found.interval is None
+
+
+def auroc(chances, labels):
+    units = np.arange(len(labels))
+    return judge_probe(chances, labels, units, 0, np.random.default_rng(0)).auroc
+
+
+def test_auroc_against_scikit_learn():
+    random = np.random.default_rng(3)
+    chances = random.random((50, 3)).round(1)  # with ties
+    labels = random.integers(0, 3, 50)
+    by_hand = np.mean([roc_auc_score(labels == k, chances[:, k]) for k in range(3)])
+    assert auroc(chances, labels) == pytest.approx(by_hand)
+    two = random.random((30, 2))
+    binary = np.arange(30) % 2
+    assert auroc(two, binary) == pytest.approx(roc_auc_score(binary, two[:, 1]))
+    assert auroc(two, np.ones(30, int)) is None
 
 
 @pytest.mark.parametrize("classifier", list(ATTRIBUTE_CLASSIFIERS))

@@ -5,7 +5,6 @@ N training examples, D size of a feature, C groups of an attribute.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +13,14 @@ import numpy as np
 
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import UNKNOWN
+from fairlora_cls.evaluation.probes import (
+    FOLDS,
+    cross_fit,
+    judge_probe,
+    logistic_regression,
+    predict_held_out,
+)
 
-FOLDS = 5
 FEWEST = 2 * FOLDS  # patients that a group needs before a probe may predict it
 MOST = 20_000  # labelled rows that a probe is trained on; more would only take longer
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)  # of the regression, inverse penalty; cross-validation chooses
@@ -102,52 +107,39 @@ def _train_probe(
     threshold: float,
     seed: int,
 ) -> Probe:
-    from sklearn.metrics import log_loss, roc_auc_score
-    from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
-
     values = [e.attributes[name] for e in examples]
     labelled = np.array([i for i, value in enumerate(values) if value in groups])
     if len(labelled) > MOST:
         labelled = np.sort(np.random.default_rng(seed).choice(labelled, MOST, replace=False))
-    missing = [i for i, value in enumerate(values) if value == UNKNOWN]
-    codes = np.array([groups.index(values[i]) for i in labelled])
+    missing = np.array([i for i, value in enumerate(values) if value == UNKNOWN])
+    codes = np.zeros(len(values), dtype=int)
+    codes[labelled] = [groups.index(values[i]) for i in labelled]
     patients = np.array([examples[i].unit for i in labelled])
-    folds = StratifiedGroupKFold(FOLDS, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a fold without a rare group; 1,000 steps reached
-        held_out = {
-            strength: cross_val_predict(
-                _model(strength),
-                features[labelled],
-                codes,
-                groups=patients,
-                cv=folds,
-                method="predict_proba",
-            )
-            for strength in STRENGTHS
-        }
-        # Log loss, because a threshold on probabilities needs them calibrated, not only ranked.
-        best = min(STRENGTHS, key=lambda strength: log_loss(codes, held_out[strength]))
-        model = _model(best).fit(features[labelled], codes)
+    models = {strength: logistic_regression(C=strength) for strength in STRENGTHS}
+    held_out = {
+        strength: cross_fit(model, features[labelled], codes[labelled], patients, seed)
+        for strength, model in models.items()
+    }
+    guessed = ~np.isnan(held_out[STRENGTHS[0]][:, 0])
+    truth = codes[labelled][guessed]
+    held_out = {strength: chances[guessed] for strength, chances in held_out.items()}
+    # Log loss, because a threshold on probabilities needs them calibrated, not only ranked.
+    best = min(STRENGTHS, key=lambda strength: _log_loss(held_out[strength], truth))
     chances = held_out[best]
-    scores = chances[:, 1] if len(groups) == 2 else chances
     sure = chances.max(axis=1) >= threshold
-    right = chances.argmax(axis=1) == codes
+    right = chances.argmax(axis=1) == truth
     return Probe(
         groups,
-        model.predict_proba(features[missing]),
-        float(roc_auc_score(codes, scores, multi_class="ovr")),
+        predict_held_out(models[best], features, codes, labelled, missing),
+        judge_probe(chances, truth, patients[guessed], 0, np.random.default_rng(seed)).auroc,
         float(right[sure].mean()) if sure.any() else None,
         float(sure.mean()),
     )
 
 
-def _model(strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=1000))
+def _log_loss(chances: np.ndarray, truth: np.ndarray) -> float:
+    own = chances[np.arange(len(truth)), truth]
+    return -float(np.log(np.maximum(own, np.finfo(own.dtype).tiny)).mean())
 
 
 def _sentence(name: str, probe: Probe, filled: int, missing: int, threshold: float) -> str:
