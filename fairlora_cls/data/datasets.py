@@ -11,7 +11,6 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from fairlora_cls.data.examples import LARGEST_SEED, Splits
-from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.simulated.sources import (
     load_simulated_chest,
     load_simulated_dermoscopy,
@@ -118,12 +117,11 @@ DATASETS: dict[str, Dataset] = {
 
 
 def dataset_options(source: str) -> dict[str, Any]:
-    """Names and types of the options that a source's loader takes, by keyword or in TableOptions."""
+    """Names and types of the options that a source's loader takes, by keyword or in a record."""
     load = DATASETS[source].load
     types = get_type_hints(load)
-    own = inspect.getfullargspec(load).kwonlyargs
-    shared = get_type_hints(TableOptions) if types.get("options") is TableOptions else {}
-    return shared | {name: types[name] for name in own}
+    record = get_type_hints(types["options"]) if "options" in types else {}
+    return record | {name: types[name] for name in inspect.getfullargspec(load).kwonlyargs}
 
 
 def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
@@ -178,9 +176,9 @@ def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> S
         raise InputError(problems)
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
-    place = None if path is None else user_path(path)
-    own = inspect.getfullargspec(DATASETS[source].load).kwonlyargs
+    load = DATASETS[source].load
+    own = inspect.getfullargspec(load).kwonlyargs
     given = {name: values.pop(name) for name in own if name in values}
     if values:
-        given["options"] = TableOptions(**values)
-    return DATASETS[source].load(place, **given)
+        given["options"] = get_type_hints(load)["options"](**values)
+    return load(None if path is None else user_path(path), **given)
