@@ -59,8 +59,11 @@ def several(what: str, problems: Sequence[str]) -> InputError:
 def nearest(name: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt name: `; did you mean 'x'?`, or the list of what there is."""
     choices = [str(choice) for choice in choices]
-    close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.6)
+    plain = {choice.lower(): choice for choice in reversed(choices)}
+    wanted = str(name).lower()
+    close = difflib.get_close_matches(wanted, plain, n=1, cutoff=0.6)
+    close = close or [other for other in plain if wanted in other.split("_")]  # image_id for id
     if close:
-        return f"; did you mean '{close[0]}'?"
+        return f"; did you mean '{plain[close[0]]}'?"
     shown = ", ".join(choices[:20]) + (", …" if len(choices) > 20 else "")
     return f"; there is: {shown}" if choices else ""

@@ -18,6 +18,7 @@ ORDER = [
     ["objectives"],
     ["training"],
     ["texts"],
+    ["statistics"],
     ["evaluation"],
     ["recipe"],
     ["runs.quick"],

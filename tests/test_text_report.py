@@ -6,6 +6,8 @@ from html import unescape
 
 import numpy as np
 import pytest
+from fairlora_cls.evaluation.text_report import text_report
+from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from typer.testing import CliRunner
 
 from fairlora_cls.cli.app import app
@@ -17,9 +19,7 @@ from fairlora_cls.evaluation.matching_section import counterfactual_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
-from fairlora_cls.evaluation.text_report import text_report
 from fairlora_cls.evaluation.text_scores import TextScores, score_texts
-from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
 from fairlora_cls.texts.finding_f1 import FindingLabels
 

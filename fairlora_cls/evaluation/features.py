@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.answers import require_unique
 from fairlora_cls.data.archives import open_archive, read_member
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.errors import InputError
@@ -31,10 +32,7 @@ class Features:
             raise InputError(
                 f"{self.source}: {len(self.ids)} ids need features of shape (N, D), not {values.shape}"
             )
-        if len(set(self.ids)) < len(self.ids):
-            seen: set[str] = set()
-            repeated = next(i for i in self.ids if i in seen or seen.add(i))
-            raise InputError(f"{self.source}: the id '{repeated}' appears more than once")
+        require_unique(self.ids, f"{self.source}: ")
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise InputError(

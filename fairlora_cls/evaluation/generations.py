@@ -6,7 +6,6 @@ N texts.
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from fairlora_cls.data.answers import group_names, require_columns_of, require_unique
 from fairlora_cls.data.cells import recorded
-from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.data.text_files import encoding_of, parse_json
-from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.evaluation.prediction_table import MISSING
+from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_text
 from fairlora_cls.plain_yaml import is_whole
 
@@ -47,15 +45,9 @@ class Generations:
     attributes: Mapping[str, np.ndarray]  # (N,) object, names; "" where not recorded
 
     def __post_init__(self) -> None:
-        if not self.ids:
-            raise InputError("There are no generated texts.")
         columns = {name: value for name, value in vars(self).items() if name != "attributes"}
-        for name, values in (columns | dict(self.attributes)).items():
-            if len(values) != len(self.ids):
-                raise InputError(f"There are {len(self.ids)} texts, but {len(values)} of '{name}'.")
-        for name in self.attributes:
-            if INTERSECTION in name:
-                raise InputError(f"An attribute cannot be called '{name}' (×); rename it.")
+        require_columns_of(self.ids, columns, self.attributes)
+        require_unique(self.ids)
         units = (
             recorded(unit) or identity for unit, identity in zip(self.units, self.ids, strict=True)
         )
@@ -63,28 +55,24 @@ class Generations:
         object.__setattr__(self, "units", tuple(units))
         object.__setattr__(self, "references", tuple(references))
         object.__setattr__(self, "labels", tuple(map(recorded, self.labels)))
-        doubled = [i for i, n in Counter(self.ids).items() if n > 1]
-        if doubled:
-            raise InputError(
-                f"Ids of texts must be unique: '{doubled[0]}' occurs more than once ({len(doubled)} such ids)."
-            )
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def rows(self, rows: np.ndarray) -> Generations:
+        """The texts at `rows`, an int array, with all that is known of them."""
+        columns = {name: value for name, value in vars(self).items() if name != "attributes"}
+        return Generations(
+            **{name: tuple(values[row] for row in rows) for name, values in columns.items()},
+            attributes={name: np.asarray(v)[rows] for name, v in self.attributes.items()},
+        )
 
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
 
         Raises InputError for an attribute that the texts do not have.
         """
-        parts = []
-        for name in attribute.split(INTERSECTION):
-            if name not in self.attributes:
-                raise InputError(
-                    f"The texts have no attribute '{name}'{nearest(name, self.attributes)}"
-                )
-            parts.append([recorded(value) or MISSING for value in self.attributes[name]])
-        return np.array([INTERSECTION.join(cell) for cell in zip(*parts, strict=True)], dtype=str)
+        return group_names(self.attributes, attribute)
 
 
 def generation_row(generations: Generations, place: int) -> dict[str, Any]:
@@ -162,7 +150,10 @@ def read_generations(path: Path) -> Generations:
             rows.append(_read_row(line, f"Line {number} of '{path}'"))
     if not rows:
         raise InputError(f"'{path}' holds no texts.")
-    return generations_of(rows)
+    try:
+        return generations_of(rows)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _read_row(line: str, where: str) -> dict[str, Any]:

@@ -17,10 +17,8 @@ from sklearn.neighbors import NearestNeighbors
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
-from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.paired import swap_p_value
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.uncertainty import interval
+from fairlora_cls.statistics.intervals import holm, interval, swap_p_value
 
 MOST_MATCHED_GROUPS = 12  # each is matched with each other one
 FEWEST_PAIRS = 20  # that a pair of groups needs to be called the worst

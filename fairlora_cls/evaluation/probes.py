@@ -12,9 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from fairlora_cls.evaluation.resampling import chunks
-from fairlora_cls.evaluation.uncertainty import interval
-from fairlora_cls.evaluation.vectorised import ScoredRows, rank_scores, ranking_metrics
+from fairlora_cls.evaluation.vectorised import (
+    ScoredRows,
+    mean_over_classes,
+    rank_scores,
+    ranking_by_class,
+)
+from fairlora_cls.statistics.intervals import interval
+from fairlora_cls.statistics.resampling import chunks
 
 FOLDS = 5
 STRENGTHS = (1e-3, 1e-1)  # C of the penalised regression; the better one in an inner validation
@@ -90,7 +95,7 @@ def judge_probe(
     scored = ScoredRows(rankings, np.zeros((len(labels), 0)))
 
     def auroc(weights: np.ndarray) -> np.ndarray:
-        return ranking_metrics(weights, scored)["auroc"]
+        return mean_over_classes(ranking_by_class(weights, scored)["auroc"])
 
     names, members = np.unique(units, return_inverse=True)
     shares = np.full(len(names), 1 / len(names))

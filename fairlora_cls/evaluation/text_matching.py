@@ -12,10 +12,9 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.matching import CounterfactualGaps, Judged, matched_gaps
-from fairlora_cls.evaluation.text_draws import scored_texts
+from fairlora_cls.evaluation.results import TextReport
 from fairlora_cls.evaluation.text_examples import ranking_metrics
-from fairlora_cls.evaluation.text_report import example_ids
-from fairlora_cls.evaluation.text_results import TextReport
+from fairlora_cls.evaluation.text_sample import image_ids, text_sample
 from fairlora_cls.evaluation.text_scores import TextScores
 
 
@@ -36,14 +35,14 @@ def counterfactual_text_gaps(
     features: of all images, by the id of the image (a text's id without its question)
     Raises InputError for images without features, and texts with neither findings nor labels.
     """
-    scored = scored_texts(scores)
+    scored = text_sample(generations, scores)
     metric = ranking_metrics(scored, report.headline)[0]
     values = scored.scores(metric)
     rows = np.flatnonzero(~np.isnan(values))
     alike, kinds = _kinds(generations, scores)
     asked = np.unique(np.array(generations.questions, dtype=str), return_inverse=True)[1]
     both = np.column_stack([kinds, asked])[rows]
-    images = example_ids(generations)
+    images = image_ids(generations)
     facts = report.metrics[metric]
     judged = Judged(
         metric=facts.title,

@@ -6,7 +6,7 @@ import numpy as np
 
 from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.evaluation.generations import Generations
-from fairlora_cls.evaluation.text_draws import POOLED
+from fairlora_cls.evaluation.text_sample import POOLED
 from fairlora_cls.evaluation.text_scores import TEXT_METRICS
 from fairlora_cls.texts.report_labels import NO_FINDING, label_reports
 

@@ -270,7 +270,7 @@ def _write(generations: Generations, stem: Path) -> None:
 def _report(
     recipe: Recipe, predicted: Mapping[str, Generations], split: str, notes: Sequence[str]
 ) -> FairnessReport:
-    from fairlora_cls.evaluation.text_report import text_report
+    from fairlora_cls.evaluation.report import text_report
     from fairlora_cls.evaluation.text_scores import score_texts
 
     generations = predicted[split]

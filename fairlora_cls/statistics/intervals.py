@@ -1,21 +1,36 @@
-"""Which interval, bias and corrected p-value follow from a set of draws?
+"""Which interval, bias and p-value follow from a set of draws, or from a few seeds?
 
-R draws. The percentile interval and the plain p-value stand in `uncertainty.py`.
+R draws, S seeds.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
 import numpy as np
+from scipy import stats
 from scipy.stats import norm
 
-from fairlora_cls.evaluation.uncertainty import CONFIDENCE, p_value
+Asked = TypeVar("Asked", bound=Hashable)
 
+CONFIDENCE = 0.95
+ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
 FEW_EXAMPLES = 100  # below these a rate's interval is Wilson's, not the bootstrap's
 FEW_OF_A_KIND = 10
 BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
 FEW_DRAWS = 10  # as many draws beyond the observed gap measure its p-value well enough
 TAIL_DRAWS = 50  # draws from which a tail is continued
+
+
+def interval(draws: np.ndarray) -> tuple[float, float] | None:
+    """The middle 95 % of the draws that are defined; None where fewer than half are."""
+    defined = _defined(draws)
+    if defined is None:
+        return None
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, float] | None:
@@ -25,8 +40,8 @@ def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, flo
     the draws are defined, and where 97.5 % of them lie on one side of the value: no choice of
     percentiles corrects such a bias.
     """
-    defined = draws[~np.isnan(draws)]
-    if len(defined) == 0 or 2 * len(defined) < len(draws):
+    defined = _defined(draws)
+    if defined is None:
         return None
     rounding = 1e-12
     below = (defined < value - rounding).mean() + (np.abs(defined - value) <= rounding).mean() / 2
@@ -65,6 +80,12 @@ def is_small(value: float, count: float) -> bool:
     return count < FEW_EXAMPLES or fewer < FEW_OF_A_KIND - 1e-9
 
 
+def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
+    """(1 + #{null at least as bad as observed}) / (1 + R), so never 0 (Phipson and Smyth 2010)."""
+    as_bad = null <= observed + ROUNDING if smaller_is_worse else null >= observed - ROUNDING
+    return float((1 + as_bad.sum()) / (1 + len(null)))
+
+
 def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
     """`p_value`, continued beyond the draws where fewer than FEW_DRAWS are as bad.
 
@@ -84,10 +105,38 @@ def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = Fal
     return min(plain, max(tail, 1e-12))
 
 
-def holm(p_values: Mapping[Any, float]) -> dict[Any, float]:
+def swap_p_value(observed: float, chance: np.ndarray) -> float | None:
+    """Two-sided: (1 + #{|chance| >= |observed|}) / (1 + R), over the draws that are defined; None
+    where fewer than half are."""
+    defined = _defined(chance)
+    return None if defined is None else p_value(abs(observed), np.abs(defined))
+
+
+def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """The 95 % t-interval of the mean of (S,) values; None of fewer than two.
+
+    It says how far training anew would move the number on this test set, not how far another test
+    set would.
+    """
+    if len(values) < 2:
+        return None
+    error = float(stats.sem(values))
+    if error == 0:
+        return float(values[0]), float(values[0])
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, values.mean(), error)
+    return float(low), float(high)
+
+
+def holm(p_values: Mapping[Asked, float]) -> dict[Asked, float]:
     """Holm's step-down correction: p_(i) * (m - i + 1), made monotone and cut off at 1."""
     corrected, largest = {}, 0.0
     for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
         corrected[name] = largest
     return corrected
+
+
+def _defined(draws: np.ndarray) -> np.ndarray | None:
+    """The draws that are defined; None where fewer than half are."""
+    defined = draws[~np.isnan(draws)]
+    return None if len(defined) == 0 or 2 * len(defined) < len(draws) else defined

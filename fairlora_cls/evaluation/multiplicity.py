@@ -1,11 +1,13 @@
 """How surprising is each gap once all the gaps that a report tests are counted?"""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import replace
 
-from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.metrics import SAME_TEST
 from fairlora_cls.evaluation.results import AttributeResult, ClassGaps, ControlledGap, GapResult
+from fairlora_cls.statistics.intervals import holm
 
 Place = tuple[str, ...]  # attribute, view, …, the gap's name
 

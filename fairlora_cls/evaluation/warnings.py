@@ -1,18 +1,30 @@
 """What must a reader know before trusting a report's numbers? Warnings in words, the worst first."""
 
+from __future__ import annotations
+
 import shlex
 from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from fairlora_cls.data.answers import MISSING
 from fairlora_cls.data.groups import INTERSECTION
+from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.prediction_table import MISSING, Predictions
-from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.results import (
+    AttributeResult,
+    FairnessReport,
+    FindingShifts,
+    Report,
+    TextReport,
+)
+from fairlora_cls.evaluation.text_sample import image_ids
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
     SIGNIFICANCE,
     enumerate_names,
+    headline_of,
     judge,
 )
 from fairlora_cls.presentation.numbers import show_p
@@ -25,18 +37,41 @@ def describe_warnings(
 
     seen: ids and units of other splits, by the split's name
     """
-    warnings = _model_warnings(report, predictions)
-    warnings += _overlap_warnings(report, predictions, seen)
-    for attribute, result in report.attributes.items():
-        warnings += _group_warnings(report, attribute, result)
-    for attribute, result in report.attributes.items():
-        warnings += _prevalence_warnings(report, attribute, result)
-    for attribute, result in report.attributes.items():
-        warnings += _gap_warnings(attribute, result)
-    return warnings + _computing_warnings(report)
+    return [
+        *_classifier_warnings(report, predictions),
+        *_overlap_warnings(report, set(predictions.ids), set(predictions.units or ()), seen),
+        *_of_attributes(report, _group_warnings),
+        *_of_attributes(report, _prevalence_warnings),
+        *_of_attributes(report, _gap_warnings),
+        *_computing_warnings(report),
+    ]
 
 
-def _model_warnings(report: FairnessReport, predictions: Predictions) -> list[str]:
+def describe_text_warnings(
+    report: TextReport, generations: Generations, seen: Mapping[str, Collection[str]]
+) -> list[str]:
+    """`describe_warnings` of texts; their ids are also those of their images."""
+    ids = {*generations.ids, *image_ids(generations)}
+    shifts = report.shifts.items()
+    return [
+        *_writer_warnings(report),
+        *_overlap_warnings(report, ids, set(generations.units) - set(generations.ids), seen),
+        *_score_warnings(report),
+        *_of_attributes(report, _group_warnings),
+        *(text for attribute, each in shifts for text in _shift_warnings(attribute, each)),
+        *_of_attributes(report, _gap_warnings),
+    ]
+
+
+def _of_attributes(report: Report, describe) -> list[str]:
+    return [
+        text
+        for attribute, result in report.attributes.items()
+        for text in describe(report, attribute, result)
+    ]
+
+
+def _classifier_warnings(report: FairnessReport, predictions: Predictions) -> list[str]:
     warnings = []
     count = len(predictions.ids)
     if count > 1 and len(np.unique(predictions.predictions)) == 1:
@@ -75,11 +110,72 @@ def _model_warnings(report: FairnessReport, predictions: Predictions) -> list[st
     return warnings
 
 
+def _writer_warnings(report: TextReport) -> list[str]:
+    counts, warnings = report.counts, []
+    if counts["different_texts"] == counts["questions"] < counts["different_references"]:
+        warnings.append(
+            f"The model has collapsed: its {report.n:,} texts are the same for every image. Gaps "
+            "reflect the groups' references, not what the model sees."
+        )
+    blank, truncated = counts.get("blank_texts", 0), counts["truncated_texts"]
+    if blank:
+        warnings.append(f"{blank:,} of {report.n:,} texts are empty; they count as wrong.")
+    if truncated:
+        warnings.append(
+            f"{truncated:,} of {report.n:,} texts were cut off at the largest number of new tokens; "
+            "they are scored as they stand."
+        )
+    if counts.get("blank_references"):
+        warnings.append(
+            f"{counts['blank_references']:,} of {report.n:,} references are empty: there is nothing "
+            "to compare their texts with."
+        )
+    unparsed = counts.get("diagnosis_unparsed", 0)
+    if unparsed:
+        warnings.append(
+            f"No diagnosis could be read from {unparsed:,} of {counts['diagnosis_read']:,} texts "
+            "that should name one; they count as wrong."
+        )
+    return warnings + _constant_warnings(report)
+
+
+def _constant_warnings(report: TextReport) -> list[str]:
+    """In which metrics one text for every image does as well, or better."""
+    judged: dict[str, list[str]] = {"worse": [], "not shown to be better": []}
+    for name, score in report.constant.scores.items():
+        metric, limits = report.metrics[name], score.difference.interval
+        if limits is None:
+            continue
+        low, high = limits if metric.better == "higher" else (-limits[1], -limits[0])
+        if low <= 0:
+            judged["worse" if high < 0 else "not shown to be better"].append(
+                f"{metric.title} {metric.show(report.overall[name].value)} (constant "
+                f"{metric.show(score.value)})"
+            )
+    return [
+        f"The texts are {verdict} than one text for every image would be: {'; '.join(metrics)}."
+        for verdict, metrics in judged.items()
+        if metrics
+    ]
+
+
+def _score_warnings(report: TextReport) -> list[str]:
+    warnings = []
+    for name, metric in report.metrics.items():
+        lacking = report.counts.get(f"{name}_without_score", 0)
+        if lacking:
+            warnings.append(f"{lacking:,} of {report.n:,} texts have no {metric.title} score.")
+        if not metric.is_fraction:
+            warnings.append(
+                f"{metric.title} has values outside 0 to 1: it has no equity-scaled score, which is "
+                "defined for fractions. Divide scores in percent by 100."
+            )
+    return warnings
+
+
 def _overlap_warnings(
-    report: FairnessReport, predictions: Predictions, seen: Mapping[str, Collection[str]]
+    report: Report, ids: set[str], units: set[str], seen: Mapping[str, Collection[str]]
 ) -> list[str]:
-    ids = set(predictions.ids)
-    units = set(predictions.units or ())
     warnings = []
     for split, names in seen.items():
         names = set(names)
@@ -89,16 +185,16 @@ def _overlap_warnings(
             if shared:
                 many = _count(report, len(shared))
                 warnings.append(
-                    f"{many} {what} of these examples are also in the {split} split: what was "
-                    "learned or chosen there makes these numbers too good."
+                    f"{many} {what} of these {headline_of(report).counted} are also in the {split} "
+                    "split: what was learned or chosen there makes these numbers too good."
                 )
                 break
     return warnings
 
 
-def _group_warnings(report: FairnessReport, attribute: str, result: AttributeResult) -> list[str]:
+def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> list[str]:
     warnings = []
-    hidden = result.suppressed_groups
+    headline, hidden = headline_of(report), result.suppressed_groups
     if hidden:
         warnings.append(
             f"{attribute}: the numbers of {enumerate_names(hidden)} are not published, because a "
@@ -110,19 +206,23 @@ def _group_warnings(report: FairnessReport, attribute: str, result: AttributeRes
         number = "some" if None in missing else f"{sum(missing):,} of {report.n:,}"
         whole = "" if INTERSECTION not in attribute else " in at least one of its columns"
         warnings.append(
-            f"{attribute}: {number} examples have no value{whole}; they stand in the group "
+            f"{attribute}: {number} {headline.counted} have no value{whole}; they stand in the group "
             f"'{MISSING}'."
         )
     if len(result.groups) == 1:
         warnings.append(
-            f"{attribute}: all examples are in one group, '{next(iter(result.groups))}', so there "
-            "is nothing to compare."
+            f"{attribute}: all {headline.counted} are in one group, "
+            f"'{next(iter(result.groups))}', so there is nothing to compare."
         )
     known = {name: group for name, group in result.groups.items() if group.n is not None}
-    small = [f"{n} ({g.n})" for n, g in known.items() if g.n < report.minimum_group_size]
+    sizes = {
+        name: group.examples if isinstance(report, TextReport) else group.n
+        for name, group in known.items()
+    }
+    small = [f"{n} ({size})" for n, size in sizes.items() if size < report.minimum_group_size]
     if small:
         warnings.append(
-            f"{attribute}: fewer than {report.minimum_group_size} examples in "
+            f"{attribute}: fewer than {report.minimum_group_size} {headline.grouped} in "
             f"{enumerate_names(small)}. Their numbers say little."
         )
     one_sided = [
@@ -162,15 +262,30 @@ def _prevalence_warnings(
     ]
 
 
-def _gap_warnings(attribute: str, result: AttributeResult) -> list[str]:
+def _shift_warnings(attribute: str, shifts: FindingShifts) -> list[str]:
+    unequal = [
+        f"{finding} (shift {100 * shifts.groups[gap.best][finding].shift:+.1f} points for {gap.best}, "
+        f"{100 * shifts.groups[gap.worst][finding].shift:+.1f} for {gap.worst})"
+        for finding, gap in shifts.gaps.items()
+        if gap.p_value_holm is not None and gap.p_value_holm <= SIGNIFICANCE
+    ]
+    if not unequal:
+        return []
+    return [
+        f"{attribute}: findings are over- or understated unequally, more than chance explains even "
+        f"when all findings are counted: {enumerate_names(unequal, 'more findings')}."
+    ]
+
+
+def _gap_warnings(report: Report, attribute: str, result: AttributeResult) -> list[str]:
     judged: dict[str, list[str]] = {"chance": [], "lead": []}
-    for name in LEADING_GAPS:
-        gap = result.gaps[name]
+    for name in result.gaps if isinstance(report, TextReport) else LEADING_GAPS:
+        gap, quantity = result.gaps[name], report.gaps[name]
         verdict = judge(gap)
         if verdict in judged:
             judged[verdict].append(
-                f"{GAPS[name].title} {GAPS[name].show(gap.value)} (by chance "
-                f"{GAPS[name].show(gap.null_mean)} on average)"
+                f"{quantity.title} {quantity.show(gap.value)} (by chance "
+                f"{quantity.show(gap.null_mean)} on average)"
             )
     warnings = []
     if judged["lead"]:
@@ -205,6 +320,6 @@ def _is_missing(group: str) -> bool:
     return MISSING in group.split(INTERSECTION)
 
 
-def _count(report: FairnessReport, count: int) -> str:
+def _count(report: Report, count: int) -> str:
     below = report.suppressed_below
     return "Some" if below is not None and count < below else f"{count:,}"

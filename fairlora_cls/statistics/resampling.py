@@ -9,10 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.evaluation.prediction_table import Predictions
-
-CHUNK = 1 << 18  # numbers held at once: small enough to stay in cache
-
 
 @dataclass(frozen=True)
 class Blocks:
@@ -35,13 +31,6 @@ def bootstrap_blocks(units: Sequence[str] | None, codes: np.ndarray, groups: int
         return Blocks(None, rows, len(codes))
     numbers = _numbered(units)
     return Blocks(numbers, _strata_by_contents(numbers, codes), int(numbers.max()) + 1)
-
-
-def exchangeable_kinds(predictions: Predictions, scheme: str) -> np.ndarray:
-    """(N,) the kind of each example for `null_blocks`: its label, its prediction, or (scheme "all")
-    the same for everyone."""
-    kinds = {"label": predictions.labels, "prediction": predictions.predictions}
-    return kinds.get(scheme, np.zeros(len(predictions.ids), dtype=int))
 
 
 def null_blocks(
@@ -110,16 +99,11 @@ def permuted_tables(table: np.ndarray, draws: int, generator: np.random.Generato
     return drawn
 
 
-def chunks(total: int, width: int, held: int = CHUNK) -> Iterator[int]:
+def chunks(total: int, width: int, held: int) -> Iterator[int]:
     """Sizes that sum to `total`, each of about `held` numbers at `width` numbers a draw."""
     size = max(1, held // width)
     for start in range(0, total, size):
         yield min(size, total - start)
-
-
-def joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Chunks of draws, one after the other."""
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _numbered(units: Sequence[str]) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Which groups must a published report leave out, so that no small cell can be recovered?
 
-G groups, C cells of a group: its size, its labels, or its K × K table of labels and predictions.
+G groups, C cells of a group: its size, its labels, or its table of labels and answers.
 A cell of 1 to `below` - 1 examples is small. A group with a small cell is hidden; and because what
 is hidden could be had back as a total minus the groups shown, further groups are hidden until, in
 every total that is shown, the hidden ones are two or more and none of their summed cells is small.
@@ -21,25 +21,31 @@ class Hidden:
     tables: np.ndarray  # every metric
 
 
+def nothing_hidden(groups: int) -> Hidden:
+    """Of a report that publishes everything."""
+    mask = np.zeros(groups, dtype=bool)
+    return Hidden(mask, mask, mask)
+
+
 def hide_small_cells(
-    codes: Sequence[np.ndarray], confusions: Sequence[np.ndarray], below: int | None
+    codes: Sequence[np.ndarray],
+    sizes: Sequence[np.ndarray],
+    labels: Sequence[np.ndarray],
+    tables: Sequence[np.ndarray],
+    *,
+    below: int | None,
 ) -> list[Hidden]:
     """What to hide in each grouping, all of which are published together.
 
     codes: (N,) groups of each example, per grouping; the first grouping should be one group of all
-    confusions: (G, K, K) per grouping; below: None hides nothing
+    sizes: (G,) per grouping; labels, tables: (G, cells) per grouping; below: None hides nothing
     """
-    masks = [np.zeros(len(confusion), dtype=bool) for confusion in confusions]
+    masks = [np.zeros(len(size), dtype=bool) for size in sizes]
     if below is None:
-        return [Hidden(mask, mask, mask) for mask in masks]
+        return [nothing_hidden(len(size)) for size in sizes]
     parents = _nesting(codes)
-    sizes = [confusion.sum(axis=(1, 2)) for confusion in confusions]
     levels = []
-    for cells in (
-        [size[:, None] for size in sizes],
-        [confusion.sum(axis=2) for confusion in confusions],
-        [confusion.reshape(len(confusion), -1) for confusion in confusions],
-    ):
+    for cells in ([size[:, None] for size in sizes], labels, tables):
         masks = [
             mask | _is_small(own, below).any(axis=1) for mask, own in zip(masks, cells, strict=True)
         ]

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from fairlora_cls.evaluation.metrics import Gap
+from fairlora_cls.statistics.gaps import Gap
 
 MOST_STUDIES = 20_000
 MOST_NUMBERS = 2_000_000  # simulated at once
