@@ -71,7 +71,9 @@ def _verdict(report: Report, attribute: str) -> Verdict:
     """The worst verdict of an attribute, and a sentence on each endpoint."""
     kind = attribute_verdict(report, attribute)
     own = [v for v in report.verdicts if v.attribute == attribute]
-    return Verdict(attribute, kind, WORDS[kind], " ".join(describe_verdict(report, v) for v in own))
+    return Verdict(
+        attribute, kind, WORDS[kind], points=tuple(describe_verdict(report, v) for v in own)
+    )
 
 
 def _facts_of_classes(report: FairnessReport) -> tuple[Fact, ...]:

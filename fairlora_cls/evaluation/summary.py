@@ -73,11 +73,11 @@ def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
     rates, quantity = _both_rates(report, verdict), _quantity(report, verdict)
     if verdict.verdict == "evidence":
         return (
-            f"{rates} Chance does not explain it ({show_p(verdict.p_value_family)}, all tests "
+            f"{title}: {rates} Chance does not explain it ({show_p(verdict.p_value_family)}, all tests "
             "counted)."
         )
     if verdict.hidden_up_to is None:
-        return f"{rates} How large a difference could hide is not known without resamples."
+        return f"{title}: {rates} How large a difference could hide is not known without resamples."
     if verdict.verdict == "equal":
         return (
             f"{title}: the groups differ by no more than "
@@ -88,6 +88,12 @@ def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
         f"{title}: no difference is shown, and one of up to "
         f"{quantity.show_gap(verdict.hidden_up_to)} could hide."
     )
+    mixed = verdict.endpoint == "accuracy" and verdict.null_mean is not None
+    if mixed and verdict.null_mean > report.endpoints.margin:
+        text += (
+            f" Equally good answers to these groups' labels would differ by "
+            f"{quantity.show_gap(verdict.null_mean)} on average."
+        )
     if verdict.needed_per_group:
         margin = quantity.show_gap(0.05)
         text += (
@@ -99,7 +105,7 @@ def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
 
 def _tell_evidence(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
     first = sorted(verdicts, key=lambda v: (v.p_value_family, -v.gap))
-    told = [f"{v.attribute}: {describe_verdict(report, v)}" for v in first[:MOST_SENTENCES]]
+    told = [f"By {v.attribute}: {describe_verdict(report, v)}" for v in first[:MOST_SENTENCES]]
     if first[MOST_SENTENCES:]:
         others = [
             f"{v.attribute} ({endpoint_title(report, v.endpoint)})" for v in first[MOST_SENTENCES:]
@@ -109,20 +115,26 @@ def _tell_evidence(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[
 
 
 def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
+    """What the data cannot decide, with the widest difference that could hide by each attribute."""
     if not verdicts:
         return []
-    names = list(dict.fromkeys(v.attribute for v in verdicts))
+    widest: dict[str, EndpointVerdict] = {}
+    for verdict in verdicts:
+        before = widest.get(verdict.attribute)
+        if before is None or (verdict.hidden_up_to or 0) > (before.hidden_up_to or 0):
+            widest[verdict.attribute] = verdict
     proven = {v.attribute for v in report.verdicts if v.verdict == "evidence"}
-    rest = " the rest of" if set(names) & proven else ""
-    text = f"These data cannot decide{rest} what was asked by {enumerate_names(names)}"
-    known = [v for v in verdicts if v.hidden_up_to is not None]
-    if not known:
-        return [f"{text}."]
-    widest = max(known, key=lambda v: v.hidden_up_to)
-    hidden = _quantity(report, widest).show_gap(widest.hidden_up_to)
+    rest = " the rest of" if set(widest) & proven else ""
+    if any(verdict.hidden_up_to is None for verdict in widest.values()):
+        return [f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."]
+    hidden = [
+        f"{name} up to {_quantity(report, v).show_gap(v.hidden_up_to)} "
+        f"({endpoint_title(report, v.endpoint)})"
+        for name, v in widest.items()
+    ]
     return [
-        f"{text}: a difference of up to {hidden} could hide ({widest.attribute}, "
-        f"{endpoint_title(report, widest.endpoint).lower()})."
+        f"These data cannot decide{rest} what was asked. Differences that could hide: "
+        f"{enumerate_names(hidden, 'more attributes')}."
     ]
 
 
@@ -148,22 +160,22 @@ def _tell_suppressed(report: Report) -> list[str]:
 
 
 def _both_rates(report: Report, verdict: EndpointVerdict) -> str:
-    """'Of 100 cases of the group Hispanic 40 (27 to 55) are missed, of 100 of … 13 (11 to 15).'"""
+    """'of 100 cases in the group Hispanic, 40 (27 to 55) are missed; of 100 in … 13 (11 to 15).'"""
     worse, better = (
         estimate_of(report, verdict.attribute, verdict.endpoint, group)
         for group in (verdict.worse, verdict.better)
     )
     harm = HARMS.get(verdict.endpoint) if isinstance(report, FairnessReport) else None
     if harm is None or (len(report.classes) > 2 and verdict.endpoint != "accuracy"):
-        quantity, title = _quantity(report, verdict), endpoint_title(report, verdict.endpoint)
+        quantity = _quantity(report, verdict)
         return (
-            f"{title} is {quantity.show(verdict.worse_value)}{_of(quantity, worse)} in the group "
+            f"{quantity.show(verdict.worse_value)}{_of(quantity, worse)} in the group "
             f"{verdict.worse} and {quantity.show(verdict.better_value)}{_of(quantity, better)} in "
             f"{verdict.better}."
         )
     people = harm.people.format(cases=f"cases ('{report.positive}')")
     return (
-        f"Of 100 {people} in the group {verdict.worse}, {_of_hundred(worse)} {harm.happens}; of 100 "
+        f"of 100 {people} in the group {verdict.worse}, {_of_hundred(worse)} {harm.happens}; of 100 "
         f"in the group {verdict.better}, {_of_hundred(better)}{_sizes(worse, better)}."
     )
 

@@ -130,7 +130,8 @@ class Verdict:
     title: str
     kind: str  # how it is marked: evidence | equal | undecided | undefined | chance | untested
     badge: str  # the same in words
-    text: str
+    text: str = ""
+    points: tuple[str, ...] = ()  # of a list
 
 
 @dataclass(frozen=True)

@@ -52,19 +52,23 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 .badge { font-size: .875rem; font-weight: 600; color: var(--accent); margin-left: .5rem; }
 .evidence .badge { color: var(--alert); }
 .untested .badge { color: var(--muted); }
-.overview { width: 100%; min-width: 46rem; }
+.overview { width: 100%; table-layout: fixed; margin: 0 0 1.5rem; }
 .overview th, .overview td { padding-right: 1rem; vertical-align: top; }
-.overview svg { display: block; width: 100%; max-width: 13rem; height: auto; }
-.overview tbody th { font-weight: 600; white-space: nowrap; }
-.overview .group { display: block; height: 22px; line-height: 22px; font-weight: 400; font-size: .85rem; }
-.overview .group i { color: var(--muted); font-style: normal; font-size: .75rem; }
-.overview td { white-space: normal; padding-top: 2rem; color: var(--muted); }
+.overview thead th { white-space: normal; vertical-align: bottom; }
+.overview tbody th { font-weight: 600; overflow-wrap: anywhere; }
+.overview .group { display: block; height: 22px; line-height: 22px; font-weight: 400; font-size: .85rem;
+  white-space: nowrap; overflow: hidden; text-overflow: ellipsis; color: var(--ink); }
+.overview i { color: var(--muted); font-style: normal; font-size: .75rem; }
+.overview td { white-space: normal; padding-top: 1.95rem; color: var(--muted); }
 .overview td b { display: block; font-size: .85rem; }
+.overview svg { display: block; width: 100%; max-width: 13rem; overflow: visible; }
 .overview line { stroke: currentColor; stroke-width: 3; opacity: .45; }
 .overview circle { fill: currentColor; }
 .overview .evidence { color: var(--alert); }
 .overview .equal { color: var(--good); }
-.axis { display: flex; justify-content: space-between; max-width: 13rem; font-weight: 400; font-size: .75rem; color: var(--muted); }
+.overview .column, .overview .names, .overview td .axis { display: none; }
+.axis { display: flex; justify-content: space-between; max-width: 13rem; font-weight: 400;
+  font-size: .75rem; color: var(--muted); margin: 0; padding: 0 4%; }
 .verdict.equal { border-color: var(--good); }
 .equal .badge { color: var(--good); }
 .verdict.undecided, .verdict.undefined { border-color: var(--band); }
@@ -105,7 +109,23 @@ small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400;
 .pictures img { display: block; max-width: 100%; border-radius: 3px; }
 .facts b { color: var(--ink); font-weight: 600; }
 .method p { color: var(--muted); font-size: .95rem; }
+@media (max-width: 48rem) {
+  .overview, .overview tbody, .overview tr, .overview td { display: block; }
+  .overview thead, .overview tbody th .group { display: none; }
+  .overview tbody th { display: block; font-size: 1.1rem; padding-bottom: 0; }
+  .overview td { padding: .5rem 0 .75rem; border-top: 0 !important; }
+  .overview .column { display: block; margin: 0; color: var(--ink); font-weight: 600; font-size: .9rem; }
+  .overview .groups { display: grid; grid-template-columns: minmax(0, 8.5rem) 1fr; gap: .5rem; }
+  .overview .names { display: block; }
+  .overview svg { max-width: none; }
+  .overview td .axis { display: flex; max-width: none; padding-left: 9rem; }
+}
+nav ol { margin: 0; padding-left: 1.4rem; columns: 2; }
+nav a { color: var(--accent); }
+.verdict ul { margin: 0; padding-left: 1.1rem; max-width: 50rem; }
+.verdict li { margin: 0 0 .3rem; }
 @media (max-width: 30rem) {
+  nav ol { columns: 1; }
   main { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.6rem; }
   .summary { font-size: 1.08rem; }
