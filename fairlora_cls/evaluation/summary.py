@@ -32,7 +32,7 @@ class Harm:
 
 HARMS = {
     "sensitivity": Harm("Disease missed", "{cases}", "are missed"),
-    "specificity": Harm("False alarms", "people without it", "get a false alarm"),
+    "specificity": Harm("False alarms", "others", "get a false alarm"),
     "accuracy": Harm("Wrong answers", "examples", "get a wrong answer"),
 }
 
