@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.intervals import (
+from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
     holm,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.power import (
+from fairlora_cls.statistics.power import (
     Spread,
     examples_to_detect,
     lagging_group,

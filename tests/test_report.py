@@ -267,7 +267,7 @@ def test_prevalence_overlap_and_rule_are_warned_of():
 
 
 def test_large_tables_say_that_scores_got_fewer_draws(monkeypatch):
-    monkeypatch.setattr("fairlora_cls.evaluation.uncertainty.SCORE_WORK", 100)
+    monkeypatch.setattr("fairlora_cls.statistics.draws.SCORE_WORK", 100)
     report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=300)
     assert report.score_draws == 200
     assert any("200 resamples instead of 300" in warning for warning in report.warnings)

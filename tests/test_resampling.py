@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.resampling import (
+from fairlora_cls.statistics.resampling import (
     bootstrap_blocks,
     dealt_codes,
     drawn_weights,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.resampling import bootstrap_blocks, drawn_weights
+from fairlora_cls.statistics.resampling import bootstrap_blocks, drawn_weights
 from fairlora_cls.evaluation.text_draws import (
     bootstrap_texts,
     median_of,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fairlora_cls.evaluation.attribute_results import metric_estimate
 from fairlora_cls.evaluation.counted_draws import drawn_tables
-from fairlora_cls.evaluation.resampling import permuted_tables
+from fairlora_cls.statistics.resampling import permuted_tables
 from fairlora_cls.evaluation.uncertainty import (
     bootstrap_metrics,
     interval,
