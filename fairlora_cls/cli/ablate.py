@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fairlora_cls.cli.terminal import Debug, exit_codes, terminal, write_data
-from fairlora_cls.errors import InputError
+from fairlora_cls.cli import options
+from fairlora_cls.cli.terminal import exit_codes, terminal, write_data
 
 if TYPE_CHECKING:
     from fairlora_cls.ablations.plan import Plan
-
-Quick = Annotated[
-    bool,
-    typer.Option(
-        "--quick",
-        help="A trial on a CPU: the miniature, 256 images (a simulated cohort where no path is given), one epoch.",
-    ),
-]
 
 
 def ablate(
@@ -29,16 +21,8 @@ def ablate(
             metavar="ABLATION.yaml", help="An ablation file, or a shipped one by its name."
         ),
     ],
-    data: Annotated[
-        str | None,
-        typer.Option(
-            "--data", metavar="SOURCE[:PATH]", help="Short for data.source and data.path."
-        ),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
-    ] = None,
+    data: options.Data = None,
+    model: options.Model = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -47,9 +31,7 @@ def ablate(
             help="A recipe key for all runs, or an axis: grid.seed=[42,43].",
         ),
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
-    ] = None,
+    output: Annotated[Path | None, options.output("Folder", "runs/<name>")] = None,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Processes (default: one per GPU, or one); they share the cores."),
@@ -68,7 +50,7 @@ def ablate(
             help="Another ablation's folder, or any with finished runs: those that train alike are copied.",
         ),
     ] = None,
-    quick: Quick = False,
+    quick: options.Quick = False,
     print_commands: Annotated[
         bool,
         typer.Option(
@@ -78,10 +60,8 @@ def ablate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace runs of another recipe in the folder.")
     ] = False,
-    skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
-    ] = False,
-    debug: Debug = False,
+    skip_unreadable: options.SkipUnreadable = False,
+    debug: options.Debug = False,
 ) -> None:
     """A grid of runs: finished ones are kept, a killed ablation goes on, one report over all."""
     with exit_codes(debug, "The same command goes on where it stood."):
@@ -91,7 +71,9 @@ def ablate(
         from fairlora_cls.ablations.plan import make_plan
         from fairlora_cls.files import require_writable
 
-        plan = make_plan(ablation, output, _shortcuts(data, model), settings or (), quick=quick)
+        plan = make_plan(
+            ablation, output, options.shortcut_values(data, model), settings or (), quick=quick
+        )
         require_writable(plan.folder)
         copied = []
         if reuse:
@@ -143,15 +125,3 @@ def _execution(plan: Plan, jobs: int | None, ray: str | None, skip_unreadable: b
             )
 
     return execute
-
-
-def _shortcuts(data: str | None, model: str | None) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if data is not None:
-        source, _, path = data.partition(":")
-        if not source:
-            raise InputError(f"--data '{data}' names no source; write SOURCE or SOURCE:PATH.")
-        values["data"] = {"source": source, **({"path": path} if path else {})}
-    if model is not None:
-        values["model"] = {"backbone": model}
-    return values

@@ -6,7 +6,7 @@ import csv
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,11 +14,10 @@ import typer
 from rich.table import Table
 
 from fairlora_cls import __version__
-from fairlora_cls.cli.ablate import Quick, ablate
+from fairlora_cls.cli import options
+from fairlora_cls.cli.ablate import ablate
 from fairlora_cls.cli.reports import compare, postprocess, report
 from fairlora_cls.cli.terminal import (
-    Debug,
-    Threshold,
     exit_codes,
     open_display,
     show_check,
@@ -46,94 +45,38 @@ app.add_typer(recipes_app, name="recipes")
 
 RESUMES = "The same command with --resume goes on from the last checkpoint."
 
-RecipeArgument = Annotated[
-    Path | None, typer.Argument(help="Recipe file; none: the embedded default.")
-]
-MethodOption = Annotated[
-    str | None,
-    typer.Option(
-        help="vanilla, fr, gr, hybrid, zero-shot or another of the README's Methods; short for objective.method."
-    ),
-]
-MutualInformation = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ATTRIBUTE=λ,…",
-        help="Join FairLLaVA's regularizer, e.g. race=0.2,age=0.6; short for objective.mutual_information.weights.",
-    ),
-]
-ModelOption = Annotated[
-    str | None,
-    typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone."),
-]
-MovedModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        metavar="NAME-OR-FOLDER",
-        help="Where the run's backbone lies now, if it was moved.",
-    ),
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", help="Folder to write (default runs/<name>).")
-]
-SetOptions = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key, e.g. training.epochs=1."),
-]
-DataOption = Annotated[
-    str | None,
-    typer.Option("--data", metavar="SOURCE[:PATH]", help="Short for data.source and data.path."),
-]
-NoCache = Annotated[
-    bool, typer.Option("--no-vision-cache", help="Run the vision tower on every image every time.")
-]
-SkipUnreadable = Annotated[
-    bool,
-    typer.Option(
-        "--skip-unreadable", help="Leave out images that cannot be read; the report counts them."
-    ),
-]
-AllowUrls = Annotated[
-    bool,
-    typer.Option(
-        "--allow-urls", help="Fetch images that a table names by URL; a recipe alone may not."
-    ),
-]
-
 
 @app.command()
 def train(
-    recipe: RecipeArgument = None,
-    method: MethodOption = None,
-    mutual_information: MutualInformation = None,
-    data: DataOption = None,
-    model: ModelOption = None,
-    settings: SetOptions = None,
-    output: Output = None,
+    recipe: options.RecipeFile = None,
+    method: options.Method = None,
+    mutual_information: options.MutualInformation = None,
+    data: options.Data = None,
+    model: options.Model = None,
+    settings: options.Settings = None,
+    output: Annotated[Path | None, options.output("Folder", "runs/<name>")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder.")
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the run in the output folder.")
     ] = False,
-    no_vision_cache: NoCache = False,
-    skip_unreadable: SkipUnreadable = False,
-    allow_urls: AllowUrls = False,
-    quick: Quick = False,
-    debug: Debug = False,
+    no_vision_cache: options.NoCache = False,
+    skip_unreadable: options.SkipUnreadable = False,
+    allow_urls: options.AllowUrls = False,
+    quick: options.Quick = False,
+    debug: options.Debug = False,
 ) -> None:
     """Train, predict validation and test, report. Without a recipe: the embedded default, no download."""
     with exit_codes(debug):
-        from fairlora_cls.recipe import build_recipe
+        from fairlora_cls.recipe import build_recipe, merge
 
-        values = _recipe_values(recipe, data, model, method, mutual_information)
+        shortcuts = options.shortcut_values(data, model, method, mutual_information)
+        values = _recipe_values(recipe, shortcuts)
         if quick:
-            from fairlora_cls.recipe import merge
             from fairlora_cls.runs.quick import quick_values
 
-            named = _recipe_values(None, data, model, method, mutual_information)
-            values = merge(quick_values(values), named)
+            values = merge(quick_values(values), shortcuts)
         chosen = build_recipe(values, settings or ())
         folder = output or Path("runs") / chosen.name
         if resume and overwrite:
@@ -164,20 +107,18 @@ def train(
 
 @app.command()
 def check(
-    recipe: RecipeArgument = None,
-    method: MethodOption = None,
-    mutual_information: MutualInformation = None,
-    data: DataOption = None,
-    model: ModelOption = None,
-    settings: SetOptions = None,
+    recipe: options.RecipeFile = None,
+    method: options.Method = None,
+    mutual_information: options.MutualInformation = None,
+    data: options.Data = None,
+    model: options.Model = None,
+    settings: options.Settings = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of findings and tables.")
     ] = False,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="Folder to write (default runs/<name>-check).")
-    ] = None,
-    allow_urls: AllowUrls = False,
-    debug: Debug = False,
+    output: Annotated[Path | None, options.output("Folder", "runs/<name>-check")] = None,
+    allow_urls: options.AllowUrls = False,
+    debug: options.Debug = False,
 ) -> None:
     """Everything that can go wrong, before any GPU hour: recipe, data, images, leakage, memory. Exit 2 on errors."""
     with exit_codes(debug):
@@ -185,7 +126,8 @@ def check(
         from fairlora_cls.files import require_writable
 
         require_writable(output or Path("runs"))
-        values = _recipe_values(recipe, data, model, method, mutual_information)
+        shortcuts = options.shortcut_values(data, model, method, mutual_information)
+        values = _recipe_values(recipe, shortcuts)
         with open_display() as display:
             checked = run_check(values, settings or (), display, allow_urls=allow_urls)
         folder = output or Path("runs") / f"{checked.name}-check"
@@ -202,20 +144,17 @@ def check(
 
 @app.command()
 def evaluate(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_folder: options.Run,
     split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
-    data: DataOption = None,
-    settings: SetOptions = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="Folder to write (default RUN/evaluations/<split>)."),
-    ] = None,
-    threshold: Threshold = None,
-    model: MovedModel = None,
-    no_vision_cache: NoCache = False,
-    skip_unreadable: SkipUnreadable = False,
-    allow_urls: AllowUrls = False,
-    debug: Debug = False,
+    data: options.Data = None,
+    settings: options.Settings = None,
+    output: Annotated[Path | None, options.output("Folder", "RUN/evaluations/<split>")] = None,
+    threshold: options.Threshold = None,
+    model: options.MovedModel = None,
+    no_vision_cache: options.NoCache = False,
+    skip_unreadable: options.SkipUnreadable = False,
+    allow_urls: options.AllowUrls = False,
+    debug: options.Debug = False,
 ) -> None:
     """Predict and report again, on another split or other data (--set data.… changes the source)."""
     with exit_codes(debug):
@@ -223,7 +162,7 @@ def evaluate(
         from fairlora_cls.runs import saved as saved_run
         from fairlora_cls.runs.folder import recipe_of
 
-        section = data_section(recipe_of(run_folder), _data_values(data), settings or ())
+        section = data_section(recipe_of(run_folder), options.shortcut_values(data), settings or ())
         with open_display() as display:
             outcome = saved_run.evaluate(
                 run_folder,
@@ -242,7 +181,7 @@ def evaluate(
 
 @app.command()
 def predict(
-    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    run_folder: options.Run,
     images: Annotated[
         list[Path] | None, typer.Argument(metavar="IMAGE...", help="Image files.")
     ] = None,
@@ -253,12 +192,10 @@ def predict(
     question: Annotated[
         str | None, typer.Option(help="What a generative run is asked (default: its own prompt).")
     ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", help="CSV file to write (default: the terminal).")
-    ] = None,
-    model: MovedModel = None,
-    allow_urls: AllowUrls = False,
-    debug: Debug = False,
+    output: Annotated[Path | None, options.output("CSV file", "the terminal")] = None,
+    model: options.MovedModel = None,
+    allow_urls: options.AllowUrls = False,
+    debug: options.Debug = False,
 ) -> None:
     """Class probabilities of images, or what a generative run writes of them, as CSV; needs no labels."""
     with exit_codes(debug):
@@ -315,7 +252,7 @@ for verb in (ablate, report, compare, postprocess):
 
 
 @app.command()
-def doctor(debug: Debug = False) -> None:
+def doctor(debug: options.Debug = False) -> None:
     """Versions, devices, and what a run would use."""
     with exit_codes(debug):
         import platform
@@ -350,7 +287,7 @@ def doctor(debug: Debug = False) -> None:
 
 
 @recipes_app.command("list")
-def recipes_list(debug: Debug = False) -> None:
+def recipes_list(debug: options.Debug = False) -> None:
     """Names and first lines of the shipped recipes."""
     with exit_codes(debug):
         from fairlora_cls.recipe import shipped_recipes
@@ -365,11 +302,8 @@ def recipes_list(debug: Debug = False) -> None:
 @recipes_app.command("copy")
 def recipes_copy(
     name: Annotated[str, typer.Argument(help="As `recipes list` shows it.")],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", help="File to write (default: the recipe's own name here)."),
-    ] = None,
-    debug: Debug = False,
+    output: Annotated[Path | None, options.output("File", "the recipe's own name here")] = None,
+    debug: options.Debug = False,
 ) -> None:
     """Copy a shipped recipe, to change it."""
     with exit_codes(debug):
@@ -407,50 +341,11 @@ def main() -> None:
     app()
 
 
-def _recipe_values(
-    recipe: Path | None,
-    data: str | None,
-    model: str | None,
-    method: str | None,
-    mutual_information: str | None,
-) -> dict[str, Any]:
+def _recipe_values(recipe: Path | None, shortcuts: Mapping[str, Any]) -> dict[str, Any]:
     """The recipe file's values under those of the short options."""
     from fairlora_cls.recipe import merge, recipe_values
 
-    values = recipe_values(recipe) if recipe else {}
-    for shortcut in (
-        _data_values(data),
-        {"model": {"backbone": model}} if model is not None else {},
-        {"objective": {"method": method}} if method is not None else {},
-        _mutual_information_values(mutual_information),
-    ):
-        values = merge(values, shortcut)
-    return values
-
-
-def _mutual_information_values(text: str | None) -> dict[str, Any]:
-    """`race=0.2,age=0.6` as recipe values."""
-    if text is None:
-        return {}
-    weights = {}
-    for pair in text.split(","):
-        name, separator, value = (part.strip() for part in pair.partition("="))
-        try:
-            weights[name] = float(value)
-        except ValueError:
-            separator = ""
-        if not (name and separator):
-            raise InputError(
-                f"--mutual-information '{text}' is not ATTRIBUTE=λ,…, such as race=0.2,age=0.6."
-            )
-    return {"objective": {"mutual_information": {"weights": weights}}}
-
-
-def _data_values(data: str | None) -> dict[str, Any]:
-    if data is None:
-        return {}
-    source, _, path = data.partition(":")
-    return {"data": {"source": source, **({"path": path} if path else {})}}
+    return merge(recipe_values(recipe) if recipe else {}, shortcuts)
 
 
 def _headline(recipe: Recipe, folder: Path) -> str:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console
@@ -30,17 +30,6 @@ def plain_console(**options: Any) -> Console:
 
 errors = plain_console(stderr=True, soft_wrap=True)
 terminal = plain_console()
-
-# Options that verbs of both files have.
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Threshold = Annotated[
-    str | None,
-    typer.Option(
-        metavar="RULE",
-        help="When an image is called positive: argmax, 0.3, youden or sensitivity=0.9; the last two "
-        "are chosen on validation predictions.",
-    ),
-]
 
 
 @contextmanager
