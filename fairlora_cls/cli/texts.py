@@ -90,7 +90,7 @@ def compare_text_files(
 def load_features(path: Path, ids: tuple[str, ...]) -> Features:
     """Features of a file, or of a run's vision tower for the images with these ids."""
     if path.is_dir():
-        from fairlora_cls.runs.image_features import visual_features
+        from fairlora_cls.runs.saved import visual_features
 
         with open_display() as display:
             return visual_features(path, ids, display)
