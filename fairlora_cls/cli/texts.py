@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlora_cls.cli.terminal import open_display, show_report, terminal
+from fairlora_cls.cli.display import open_display
+from fairlora_cls.cli.terminal import show_report, terminal
 
 if TYPE_CHECKING:
     from fairlora_cls.evaluation.features import Features
