@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
 from fairlora_cls.data.examples import Example, Splits, validate_splits
@@ -39,9 +38,8 @@ from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import build_classifier
 from fairlora_cls.runs.compared import report_attributes
 from fairlora_cls.runs.context import RunContext
-from fairlora_cls.runs.engine import BatchMaker, Engine, Model, predict_split, require_finite
+from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.folder import split_predictions
-from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.runs.task import Task
 
 FIRST_POOLING = (
@@ -54,6 +52,10 @@ class Classify(Task[ClassifierSettings, Predictions]):
     """Every image of a run is asked one question; the head's logits are the answer."""
 
     predicted = ("validation", "test")
+    build = staticmethod(build_classifier)
+    save = staticmethod(save_classifier)
+    read_settings = staticmethod(read_classifier_settings)
+    load = staticmethod(load_classifier)
 
     def check(self, recipe: Recipe, splits: Splits) -> tuple[str, ...]:
         validate_splits(splits)
@@ -67,20 +69,6 @@ class Classify(Task[ClassifierSettings, Predictions]):
         require_storable(table)
         for name in report_attributes(recipe):
             grouping_of(table, name)
-
-    def build(
-        self, recipe: Recipe, splits: Splits, shared: SharedParts
-    ) -> tuple[Model, ClassifierSettings]:
-        return build_classifier(recipe, splits, shared)
-
-    def save(self, model: Model, settings: ClassifierSettings, folder: Path) -> None:
-        save_classifier(model, settings, folder)
-
-    def read_settings(self, folder: Path) -> ClassifierSettings:
-        return read_classifier_settings(folder)
-
-    def load(self, settings: ClassifierSettings, folder: Path, dtype: torch.dtype) -> Model:
-        return load_classifier(settings, folder, dtype)
 
     def fit(self, recipe: Recipe, settings: ClassifierSettings, splits: Splits) -> Recipe:
         """The model's own question; the classes must be those that it was trained on."""

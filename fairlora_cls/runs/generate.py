@@ -51,6 +51,9 @@ class Generate(Task[GeneratorSettings, Generations]):
     """The model is taught answers to questions about its images, and writes them greedily."""
 
     predicted = ("test",)
+    save = staticmethod(save_generator)
+    read_settings = staticmethod(read_generator_settings)
+    load = staticmethod(load_generator)
 
     def check(self, recipe: Recipe, splits: Splits) -> tuple[str, ...]:
         validate_structure(splits)
@@ -75,15 +78,6 @@ class Generate(Task[GeneratorSettings, Generations]):
         conversations = [turns for name in SPLIT_NAMES for turns in _teach(recipe, splits, name)]
         render_conversation(generator.backbone.processor, max(conversations, key=len))
         return generator, settings
-
-    def save(self, model: Generator, settings: GeneratorSettings, folder: Path) -> None:
-        save_generator(model, settings, folder)
-
-    def read_settings(self, folder: Path) -> GeneratorSettings:
-        return read_generator_settings(folder)
-
-    def load(self, settings: GeneratorSettings, folder: Path, dtype: torch.dtype) -> Generator:
-        return load_generator(settings, folder, dtype)
 
     def fit(self, recipe: Recipe, settings: GeneratorSettings, splits: Splits) -> Recipe:
         return recipe
