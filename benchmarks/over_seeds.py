@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fairlora_cls.evaluation.intervals import holm
 from fairlora_cls.evaluation.seeds import CONFIDENCE, seed_interval
+from fairlora_cls.statistics.intervals import holm
 
 Row = Mapping[str, object]
 

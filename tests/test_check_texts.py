@@ -6,6 +6,7 @@ import pytest
 from fairlora_cls.checking.check import run_check
 from fairlora_cls.checking.texts import TextFacts, find_long_answers
 from fairlora_cls.errors import InputError
+from fairlora_cls.presentation.rendering import render_page
 from fairlora_cls.recipe import build_recipe
 from fairlora_cls.runs.train import train
 from tests.test_backbones import copy_of_miniature
@@ -35,13 +36,13 @@ def values(chests, **generation):  # noqa: F811
 def test_conversations_are_counted_and_shown(chests, display):  # noqa: F811
     checked = run_check(values(chests), (), display)
     assert not checked.report.failed
-    tables = {table.title: table.rows for table in checked.report.tables}
+    tables = {table.caption: table.texts() for table in checked.report.tables}
     answers = {row[0]: row[1:] for row in tables["Tokens of texts"]}["answers"]
     assert answers[0] == "17"  # three short sentences of four, seven and five tokens, and the end
     ((name, question, answer),) = tables["Questions, as evaluation asks them"]
     assert (name, question) == ("report", "Describe the findings.")
     assert answer.startswith("The heart")
-    assert "The heart" in checked.page
+    assert "The heart" in render_page(checked.document)
     assert not any(f.code == "long-answers" for f in checked.report.findings)
 
 

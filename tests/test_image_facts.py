@@ -8,6 +8,7 @@ from PIL import Image
 
 from fairlora_cls.checking import image_facts
 from fairlora_cls.checking.image_facts import difference_hash, gather_image_facts
+from fairlora_cls.data import file_facts
 from tests.small_images import write_png16
 
 
@@ -33,7 +34,7 @@ def reads(monkeypatch):
 
 
 def test_facts_by_hand(files):
-    facts = gather_image_facts(files, "by hand", lambda n: None)
+    facts = gather_image_facts(files, lambda n: None)
     assert facts.readable.tolist() == [True, True, False, False]
     assert "cannot identify" in facts.error[2]
     assert "No such file" in facts.error[3]
@@ -56,19 +57,20 @@ def test_difference_hash_by_hand():
     assert difference_hash(Image.fromarray(np.full((8, 9), 7, np.uint8))) == 0
 
 
-def test_only_new_and_changed_files_are_read(files, reads):
+def test_only_new_and_changed_files_are_read(files, reads, monkeypatch):
+    monkeypatch.setattr(file_facts, "SETTLED", -(10**18))  # every file counts as settled
     done = []
-    first = gather_image_facts(files[:2], "renewed", done.append)
+    first = gather_image_facts(files[:2], done.append)
     assert sorted(reads) == ["halves.png", "plain.png"]
     reads.clear()
-    again = gather_image_facts(files[:2], "renewed", done.append)
+    again = gather_image_facts(files[:2], done.append)
     assert reads == []
     assert sum(done) == 4
     for name, column in vars(first).items():
         assert np.array_equal(column, getattr(again, name)), name
     Image.new("RGB", (10, 12), (90, 50, 50)).save(files[1])
     os.utime(files[1], ns=(1, 1))
-    changed = gather_image_facts(files[:2], "renewed", done.append)
+    changed = gather_image_facts(files[:2], done.append)
     assert reads == ["plain.png"]
     assert changed.digest[0] == first.digest[0]
     assert changed.digest[1] != first.digest[1]
@@ -86,22 +88,5 @@ def test_modes_of_what_pillow_does_not_open_or_cuts(tmp_path):
         tmp_path / "x.npz",
     ]
     np.savez(tmp_path / "x.npz", image=np.zeros((2, 2), np.uint8))
-    facts = gather_image_facts(files, "modes", lambda n: None)
+    facts = gather_image_facts(files, lambda n: None)
     assert facts.mode.tolist() == ["dicom", "RGB", "RGB;16", "npz"]
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(files, tmp_path, monkeypatch):
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "file"))
-    facts = gather_image_facts(files, "nowhere", lambda n: None)
-    assert facts.readable.tolist() == [True, True, False, False]
-
-
-def test_a_damaged_cache_is_read_anew(files, reads, tmp_path, monkeypatch):
-    monkeypatch.setenv("FAIRLORA_CACHE", str(tmp_path / "own"))
-    gather_image_facts(files[:1], "damaged", lambda n: None)
-    (kept,) = (tmp_path / "own" / "image_facts").iterdir()
-    kept.write_bytes(kept.read_bytes()[:100])
-    reads.clear()
-    assert gather_image_facts(files[:1], "damaged", lambda n: None).readable.all()
-    assert reads == ["halves.png"]

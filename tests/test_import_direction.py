@@ -17,6 +17,7 @@ ORDER = [
     ["objectives"],
     ["training"],
     ["texts"],
+    ["statistics"],
     ["evaluation"],
     ["recipe"],
     ["checking"],

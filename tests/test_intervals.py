@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest, norm
-
 from fairlora_cls.evaluation.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
@@ -13,6 +11,7 @@ from fairlora_cls.evaluation.intervals import (
     wilson_interval,
 )
 from fairlora_cls.evaluation.uncertainty import p_value
+from scipy.stats import binomtest, norm
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 12), (41, 76), (57, 108), (9, 10)])

@@ -160,7 +160,7 @@ def test_bad_input():
         counterfactual_gaps(predictions, features, ["g"], minimum_similarity=2)
     with pytest.raises(InputError, match="no attribute 'h'"):
         counterfactual_gaps(predictions, features, ["h"])
-    with pytest.raises(InputError, match="'1' appears more than once"):
+    with pytest.raises(InputError, match=r"file: 1 ids .* '1'"):
         Features(("1", "1"), np.ones((2, 3)), "file")
     with pytest.raises(InputError, match=r"not \(2, 3\)"):
         Features(("1",), np.ones((2, 3)), "file")
@@ -198,8 +198,8 @@ def test_bad_files(tmp_path):
         (written("short.csv", "id,a,b\n1,2\n"), "2 cells"),
         (written("torn.npz", "PK\x03\x04"), "cannot read"),
         (written("no-id.csv", "a,b\n1,2\n"), "no column 'id'"),
-        (written("words.csv", "id,a\n1,x\n"), "the column 'a' holds words"),
-        (written("blanks.csv", "id,a\n1,\n"), "the column 'a' holds words or blanks"),
+        (written("words.csv", "id,a\n1,x\n"), "column 'a' has 'x' for id '1'"),
+        (written("blanks.csv", "id,a\n1,\n"), "column 'a' has '' for id '1'"),
         (written("empty.csv", "id\n1\n"), "shape"),
         (written("not.npz", "hello"), "cannot read"),
     ):

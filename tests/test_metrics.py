@@ -11,8 +11,8 @@ from fairlearn.metrics import (
     equalized_odds_difference,
     equalized_odds_ratio,
 )
-
 from fairlora_cls.evaluation.counted_draws import confusion_by_group
+
 from fairlora_cls.evaluation.metrics import (
     BETTER,
     CALIBRATION_BINS,

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
+from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from tests.test_examples import example
 
 

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kstest, rankdata
-
-from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.paired import (
     measure_rows,
     paired_bootstrap,
@@ -13,6 +10,9 @@ from fairlora_cls.evaluation.paired import (
     swap_p_value,
     swapped,
 )
+from scipy.stats import kstest, rankdata
+
+from fairlora_cls.evaluation.metrics import METRICS
 from tests.test_comparison import model
 
 RANKED = ("auroc", "average_precision")

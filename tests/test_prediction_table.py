@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.other_splits import other_splits
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
-    PredictionTableError,
-    other_splits,
     read_predictions,
     write_predictions,
 )
@@ -170,7 +170,7 @@ def test_names_that_look_like_formulas_come_back_as_they_were(tmp_path):
     ],
 )
 def test_what_is_no_table_of_numbers_is_refused(change):
-    with pytest.raises(PredictionTableError):
+    with pytest.raises(InputError):
         replace(three_classes(), **change)
 
 
@@ -184,7 +184,7 @@ def test_what_is_no_table_of_numbers_is_refused(change):
     ],
 )
 def test_what_a_table_cannot_hold_is_not_written(tmp_path, change):
-    with pytest.raises(PredictionTableError, match="control character"):
+    with pytest.raises(InputError, match="control character"):
         write_predictions(replace(three_classes(), **change), tmp_path / "x.csv")
     assert not list(tmp_path.iterdir())
 
@@ -210,7 +210,7 @@ def test_probabilities_may_be_off_by_their_rounding_alone(tmp_path, row, total):
     names = ",".join(f"prob_{code}" for code in range(len(row)))
     path = table(tmp_path, f"id,{names}\n1,{','.join(row)}\n")
     if total is None:
-        with pytest.raises(PredictionTableError, match="sum to"):
+        with pytest.raises(InputError, match="sum to"):
             read_predictions(path)
     else:
         read = read_predictions(path).probabilities
@@ -266,7 +266,7 @@ GOOD = "id,label,prob_no,prob_yes,sex\n1,no,.5,.5,F\n"
     ],
 )
 def test_a_bad_table_is_refused_with_one_clear_sentence(tmp_path, text, arguments, named):
-    with pytest.raises(PredictionTableError) as error:
+    with pytest.raises(InputError) as error:
         read_predictions(table(tmp_path, text), **arguments)
     for part in named:
         assert part in str(error.value)
@@ -287,12 +287,12 @@ def test_a_bad_table_is_refused_with_one_clear_sentence(tmp_path, text, argument
 )
 def test_what_is_no_table_is_refused(tmp_path, content):
     (tmp_path / "x.csv").write_bytes(content)
-    with pytest.raises(PredictionTableError, match=r"x\.csv"):
+    with pytest.raises(InputError, match=r"x\.csv"):
         read_predictions(tmp_path / "x.csv")
 
 
 def test_a_file_that_is_not_there(tmp_path):
-    with pytest.raises(PredictionTableError, match=r"nowhere\.csv"):
+    with pytest.raises(InputError, match=r"nowhere\.csv"):
         read_predictions(tmp_path / "nowhere.csv")
 
 
@@ -326,7 +326,7 @@ def test_predictions_are_checked_when_built(change, named):
         "classes": ("a", "b"),
     }
     Predictions(**good)
-    with pytest.raises(PredictionTableError, match=named):
+    with pytest.raises(InputError, match=named):
         Predictions(**(good | change))
 
 
@@ -369,7 +369,7 @@ def test_units_come_from_their_column_and_go_back_to_it(tmp_path):
     back = read_predictions(tmp_path / "out.csv")
     assert back.units == found.units
     assert list(back.attributes) == ["sex"]
-    with pytest.raises(PredictionTableError, match="did you mean 'patient'"):
+    with pytest.raises(InputError, match="did you mean 'patient'"):
         read_predictions(table(tmp_path, text), unit="patients")
 
 
@@ -400,7 +400,17 @@ def test_a_broken_table_beside_stops_nothing_and_is_named(tmp_path):
 
 
 def test_a_score_without_labels_and_a_folder_are_named(tmp_path):
-    with pytest.raises(PredictionTableError, match="column 'label'; the table has: id, y_true"):
+    with pytest.raises(InputError, match="column 'label'; the table has: id, y_true"):
         read_predictions(table(tmp_path, "id,y_true,score\n1,no,0.2\n2,yes,0.7\n"))
-    with pytest.raises(PredictionTableError, match="is a folder"):
+    with pytest.raises(InputError, match="is a folder"):
         read_predictions(tmp_path)
+
+
+def test_texts_of_other_splits_lie_beside_too(tmp_path):
+    for split, ids in (("test", "a"), ("validation", "bc")):
+        lines = [
+            f'{{"id": "{one}#report", "question": "report", "unit": "p", "text": "", "reference": ""}}'
+            for one in ids
+        ]
+        (tmp_path / f"{split}.jsonl").write_text("\n".join(lines))
+    assert other_splits(tmp_path / "test.jsonl") == ({"validation": {"b", "c", "p"}}, ())

@@ -9,10 +9,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
-    PredictionTableError,
     read_predictions,
     write_predictions,
 )
@@ -407,16 +407,16 @@ def test_one_group_one_example_and_many_groups(tmp_path):
 
 
 def test_an_identifier_is_not_an_attribute():
-    with pytest.raises(PredictionTableError, match=r"'patient' has 600 different values"):
+    with pytest.raises(InputError, match=r"'patient' has 600 different values"):
         fairness_report(simulated(count=600, patient=range(600)), bootstrap=20)
 
 
 def test_no_labels_no_report(tmp_path):
     path = tmp_path / "unlabelled.csv"
     path.write_text("id,label,prob_a,prob_b\n1,,.5,.5\n2,a,.6,.4\n")
-    with pytest.raises(PredictionTableError, match="1 of 2 examples have no label"):
+    with pytest.raises(InputError, match="1 of 2 examples have no label"):
         fairness_report(read_predictions(path))
-    with pytest.raises(PredictionTableError, match="did you mean 'sex'"):
+    with pytest.raises(InputError, match="did you mean 'sex'"):
         fairness_report(simulated(sex=cycled(["F", "M"])), ["sx"])
 
 

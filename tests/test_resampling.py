@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-from fairlora_cls.evaluation.metrics import METRICS
-from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.resampling import (
     bootstrap_blocks,
     dealt_codes,
@@ -13,6 +10,9 @@ from fairlora_cls.evaluation.resampling import (
     null_blocks,
 )
 from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, interval, p_value
+
+from fairlora_cls.evaluation.metrics import METRICS
+from fairlora_cls.evaluation.prediction_table import Predictions
 from tests.test_uncertainty import null_gaps
 
 

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from fairlora_cls.evaluation.suppression import hide_small_cells
 
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report, write_report
-from fairlora_cls.evaluation.suppression import hide_small_cells
 
 BELOW = 10
 

@@ -4,18 +4,17 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
-
-from fairlora_cls.cli.app import app
-from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import generations_of, write_generations
-from fairlora_cls.evaluation.text_comparison import align_generations, compare_texts
+from fairlora_cls.evaluation.text_comparison import compare_texts
 from fairlora_cls.evaluation.text_comparison_files import (
     describe_text_comparison,
     write_text_comparison,
 )
-from fairlora_cls.evaluation.text_scores import TextScores
+from typer.testing import CliRunner
+
+from fairlora_cls.cli.app import app
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of, write_generations
+from fairlora_cls.texts.scores import TextScores
 
 COUNT = 200
 SEX = np.array(["F", "M"])[np.arange(COUNT) % 2]
@@ -100,18 +99,6 @@ def test_micro_f1_is_swapped_by_counts():
     difference = found.pairs[0].overall["findings_f1_micro"]
     assert (difference.reference, difference.other) == (1, 2 / 5)
     assert difference.p_value == pytest.approx(0.5, abs=0.08)
-
-
-def test_texts_are_matched_by_id_and_mix_ups_are_named():
-    aligned = align_generations({"a": table(), "b": table(reversed(range(COUNT)), "other")})
-    assert aligned["b"].ids == aligned["a"].ids
-    assert aligned["b"].texts[0] == "other"
-    with pytest.raises(InputError, match="2 ids are in only one"):
-        align_generations({"a": table(range(4)), "b": table((0, 1, 2, 7))})
-    with pytest.raises(InputError, match="200 references differ"):
-        align_generations({"a": table(), "b": table(reference="another")})
-    with pytest.raises(InputError, match="two or more"):
-        align_generations({"a": table()})
 
 
 def test_files_say_what_the_comparison_holds(tmp_path):

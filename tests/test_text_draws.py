@@ -2,8 +2,6 @@
 
 import numpy as np
 import pytest
-
-from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.resampling import bootstrap_blocks, drawn_weights
 from fairlora_cls.evaluation.text_draws import (
     bootstrap_texts,
@@ -11,8 +9,10 @@ from fairlora_cls.evaluation.text_draws import (
     null_texts,
     scored_texts,
 )
-from fairlora_cls.evaluation.text_scores import TextScores
+
+from fairlora_cls.errors import InputError
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.scores import TextScores
 
 
 def scores(count=40, seed=0, units=None):

@@ -4,11 +4,8 @@ import time
 
 import numpy as np
 import pytest
-
 from fairlora_cls.evaluation.attribute_results import metric_estimate
 from fairlora_cls.evaluation.counted_draws import drawn_tables
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.resampling import permuted_tables
 from fairlora_cls.evaluation.uncertainty import (
     bootstrap_metrics,
@@ -16,6 +13,9 @@ from fairlora_cls.evaluation.uncertainty import (
     null_draws,
     p_value,
 )
+
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
     SCORED,

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from fairlora_cls.evaluation.views import controlled_gaps, describe_decision
 from sklearn.metrics import auc
 
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report
-from fairlora_cls.evaluation.views import controlled_gaps, describe_decision
 
 
 def table(labels, score, threshold=0.5, **attributes) -> Predictions:

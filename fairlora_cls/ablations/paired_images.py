@@ -16,12 +16,13 @@ import numpy as np
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.runs import Quantity, RunResult
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import align_predictions, require_same_groups
+from fairlora_cls.evaluation.alignment import align, require_same_groups
+from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
-from fairlora_cls.evaluation.paired import PairedDraws, swapped
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
 from fairlora_cls.runs.folder import split_predictions
+from fairlora_cls.statistics.draws import Draws, swap
 
 # (setting, quantity) → (R,) mean difference over the seeds, answers exchanged
 ImageDraws = Mapping[tuple[str, Quantity], np.ndarray]
@@ -57,8 +58,7 @@ def draw_exchanged_images(
         seeds = [seed for seed in jobs[setting] if seed in first]
         try:
             pairs = [
-                align_predictions({reference: table(reference, s), setting: table(setting, s)})
-                for s in seeds
+                align({reference: table(reference, s), setting: table(setting, s)}) for s in seeds
             ]
             each = [_exchange(pair, known, draws) for pair in pairs]
         except InputError as error:
@@ -97,7 +97,7 @@ def _exchange(
             require_same_groups(pair, attribute)
             names, codes = np.unique(first.group_names(attribute), return_inverse=True)
         coins = np.random.default_rng(0)
-        both = swapped(first, second, codes, len(names), draws, coins)
+        both = swap(class_sample(first), class_sample(second), codes, len(names), draws, coins)
         for quantity in quantities:
             if quantity.attribute == attribute:
                 values = [_of_draws(side, quantity) for side in both]
@@ -105,7 +105,7 @@ def _exchange(
     return found
 
 
-def _of_draws(draws: PairedDraws, quantity: Quantity) -> np.ndarray:
+def _of_draws(draws: Draws, quantity: Quantity) -> np.ndarray:
     if quantity.attribute:
         return GAPS[quantity.name].values(draws.by_group)
     return draws.overall[quantity.name]

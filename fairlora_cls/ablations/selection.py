@@ -13,7 +13,8 @@ import numpy as np
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import RunResult
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.metrics import GAPS, measure
+from fairlora_cls.evaluation.class_sample import measure
+from fairlora_cls.evaluation.metrics import GAPS
 from fairlora_cls.evaluation.prediction_table import read_predictions
 from fairlora_cls.evaluation.selection import selection_score
 from fairlora_cls.evaluation.thresholds import judge_by_rule

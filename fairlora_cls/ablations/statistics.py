@@ -18,9 +18,7 @@ from scipy import stats
 from fairlora_cls.ablations.paired_images import ImageDraws
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import Measured, Quantity, RunResult
-from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.paired import swap_p_value
-from fairlora_cls.evaluation.seeds import seed_interval
+from fairlora_cls.statistics.intervals import holm, seed_interval, swap_p_value
 
 SIGNIFICANCE = 0.05
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fairlora_cls.checking.findings import CheckTable, Finding, list_some
+from fairlora_cls.checking.findings import Finding, list_some
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.groups import encode_groups
+from fairlora_cls.presentation.document import Table, text_table
 
 Cells = dict[str, Counter[tuple[str, str]]]  # split → (group, class) → examples
 
@@ -26,13 +27,13 @@ def count_cells(splits: Splits, attribute: str) -> Cells:
     return cells
 
 
-def tabulate_cells(attribute: str, cells: Cells) -> CheckTable:
+def tabulate_cells(attribute: str, cells: Cells) -> Table:
     """One row per group and class, one column per split."""
     rows = tuple(
         (group, label, *(f"{cells[split][group, label]:,}" for split in SPLIT_NAMES))
         for group, label in cells["train"]
     )
-    return CheckTable(
+    return text_table(
         f"Examples by {attribute} and label", (attribute, "label", *SPLIT_NAMES), rows
     )
 

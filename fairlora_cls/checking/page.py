@@ -1,65 +1,34 @@
-"""check.html: findings, tables, the first example as the model reads it, a contact sheet.
-
-One file that needs nothing else: no script, font or image from outside.
-"""
+"""A check as a document: findings, the first example as the model reads it, a contact sheet, tables."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from fairlora_cls.checking.findings import CheckReport, CheckTable, Finding, counted
-from fairlora_cls.checking.model import FirstExample
+from fairlora_cls.checking.findings import SEVERITIES, CheckReport, counted
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
-from fairlora_cls.presentation.style import STYLE
+from fairlora_cls.presentation.document import Document, Excerpt, Fact, Part, Picture
+
+if TYPE_CHECKING:  # torch, of which a check of a bad recipe needs nothing
+    from fairlora_cls.models.backbones import Backbone
 
 STRIP = 6  # images of a group and label on the contact sheet
-THUMBNAIL = 96  # pixels a side, at most
-
-OWN_STYLE = """
-.finding { border-left: 4px solid var(--line); background: var(--panel); padding: .7rem 1.1rem;
-  border-radius: 0 8px 8px 0; margin: 0 0 .7rem; max-width: 54rem; }
-.finding.error { border-color: var(--alert); background: var(--alert-panel); }
-.finding.warning { border-color: var(--accent); }
-.finding b { margin-right: .5rem; }
-.finding code { color: var(--muted); font-size: .8rem; margin-left: .4rem; }
-.sheet { margin: 0 0 1rem; }
-.sheet h3 { font-weight: 500; margin: .8rem 0 .3rem; }
-.sheet div { display: flex; flex-wrap: wrap; gap: 6px; }
-.sheet img { display: block; height: 84px; width: auto; border-radius: 3px; }
-.first { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; }
-.first img { max-width: 100%; border: 1px solid var(--line); image-rendering: auto; }
-pre { white-space: pre-wrap; background: var(--panel); border-radius: 8px; padding: .9rem 1.1rem;
-  font-size: .85rem; margin: 0 0 1rem; max-width: 54rem; }
-.tokens span { display: inline-block; background: var(--panel); border: 1px solid var(--line);
-  border-radius: 4px; padding: 0 .3rem; margin: 0 3px 3px 0; font: .8rem ui-monospace, monospace;
-  white-space: pre; }
-.tokens small { display: inline; }
-"""
+THUMBNAIL = 144  # pixels a side, at most
 
 
-@dataclass(frozen=True)
-class Strip:
-    """Some images of one group and label."""
-
-    title: str
-    images: tuple[Path, ...]
-
-
-def choose_strips(
+def draw_contact_sheet(
     examples: Sequence[Example],
     readable: Sequence[bool],
     attributes: Sequence[str],
     classes: Sequence[str],
-) -> list[Strip]:
+) -> tuple[Excerpt, ...]:
     """Evenly chosen readable images of every group and label; of every label without attributes."""
     cells: dict[tuple[str, ...], list[Path]] = {}
     for example, usable in zip(examples, readable, strict=True):
@@ -71,42 +40,26 @@ def choose_strips(
     for key, images in sorted(cells.items()):
         places = np.linspace(0, len(images) - 1, min(STRIP, len(images)), dtype=int)
         title = " · ".join((*key, f"{len(images):,}"))
-        strips.append(Strip(title, tuple(images[i] for i in places)))
-    return strips
+        strips.append(Excerpt(title, pictures=_thumbnails([images[i] for i in places])))
+    return tuple(strips)
 
 
-def render_check_page(
-    title: str, report: CheckReport, first: FirstExample | None, sheet: Sequence[Strip]
-) -> str:
-    """The whole page."""
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Check: {escape(title)}</title>
-<style>{STYLE}{OWN_STYLE}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>Check before training</h1>
-<p class="facts"><b>{escape(title)}</b></p>
-</header>
-<section aria-label="Findings">
-<p class="lead">{escape(_verdict(report))}</p>
-{"".join(_finding(f) for f in report.findings)}
-</section>
-{_first_example(first) if first else ""}
-{_contact_sheet(sheet)}
-<section>
-<h2>Numbers</h2>
-{"".join(_table(t) for t in report.tables)}
-</section>
-</main>
-</body>
-</html>
-"""
+def check_document(
+    title: str, report: CheckReport, first: Part | None, sheet: tuple[Excerpt, ...]
+) -> Document:
+    """The check as a document: first what is wrong."""
+    return Document(
+        title="Check before training",
+        facts=(Fact(title),),
+        summary=(_verdict(report),),
+        verdicts=(),
+        parts=(
+            *_findings(report),
+            *([first] if first else []),
+            *([Part("Contact sheet", excerpts=sheet)] if sheet else []),
+            Part("Numbers", tables=tuple(report.tables)),
+        ),
+    )
 
 
 def _verdict(report: CheckReport) -> str:
@@ -118,85 +71,76 @@ def _verdict(report: CheckReport) -> str:
     return "Nothing stops a training."
 
 
-def _finding(finding: Finding) -> str:
-    return (
-        f'<p class="finding {finding.severity}"><b>{finding.severity.capitalize()}</b>'
-        f"{escape(finding.message)}<code>{escape(finding.code)}</code></p>\n"
+def _findings(report: CheckReport) -> list[Part]:
+    """A part for each severity that there is, most severe first."""
+    listed = {
+        severity: tuple(
+            f"{f.message} ({f.code})" for f in report.findings if f.severity == severity
+        )
+        for severity in SEVERITIES
+    }
+    return [
+        Part(f"{severity.capitalize()}s", points=points)
+        for severity, points in listed.items()
+        if points
+    ]
+
+
+def show_first_example(example: Example, text: str, backbone: Backbone) -> Part:
+    """One example exactly as the model will read it: read, resized and tokenised by the functions
+    that training uses; `text` is the chat template's."""
+    stored = read_image(example.image, backbone.rescaling)
+    fitted = backbone.fit_image(stored)
+    grid = backbone.grid_of_size(stored.size)
+    tokens = backbone.encode_text(text, grid).tolist()
+    count = backbone.visual_tokens(grid)
+    placeholder = backbone.image_placeholder
+    sizes = [f"{image.width} × {image.height} px" for image in (stored, fitted)]
+    sentence = (
+        f"Example {example.id}: stored with {sizes[0]}, resized to {sizes[1]}, {count} visual "
+        f"tokens; {len(tokens)} tokens in all."
+    )
+    texts = (
+        ("Text", text.replace(placeholder, f"{placeholder} × {count}", 1)),
+        ("Tokens, each with its number", _spell(tokens, count, backbone)),
+    )
+    picture = _picture("The resized image", fitted, "PNG")
+    return Part(
+        "The first example, as the model reads it",
+        sentences=(sentence,),
+        excerpts=(Excerpt("Image, text of the chat template and tokens", texts, (picture,)),),
     )
 
 
-def _first_example(first: FirstExample) -> str:
-    shown = escape(
-        first.text.replace(first.placeholder, f"{first.placeholder} × {first.visual_tokens}", 1)
-    )
-    width, height = first.image.size
-    return f"""<section>
-<h2>The first example, as the model reads it</h2>
-<p>Example <b>{escape(first.id)}</b>: stored with {first.stored[0]} × {first.stored[1]} px, resized to
-{width} × {height} px, {first.visual_tokens} visual tokens; {len(first.token_ids)} tokens in all.</p>
-<div class="first"><img alt="The resized image" src="{_data_uri(first.image, "PNG")}"
-width="{width}" height="{height}"></div>
-<h3>The text of the chat template</h3>
-<pre>{shown}</pre>
-<h3>Tokens</h3>
-<p class="tokens">{_tokens(first)}</p>
-</section>"""
+def _spell(tokens: Sequence[int], count: int, backbone: Backbone) -> str:
+    """'a' 12 · 'b' 7; of the visual tokens the first, with their count."""
+    image = backbone.image_token
+    first = tokens.index(image)
+    spelled = []
+    for place, token in enumerate(tokens):
+        if token == image and place > first:
+            continue
+        times = f" × {count}" if token == image else ""
+        word = backbone.processor.tokenizer.decode([token]).replace("\n", "⏎")
+        spelled.append(f"'{word}'{times} {token}")
+    return " · ".join(spelled)
 
 
-def _tokens(first: FirstExample) -> str:
-    shown, repeated = [], 0
-    for number, token in zip(first.token_ids, first.tokens, strict=True):
-        if number == first.image_token:
-            repeated += 1
-            if repeated > 1:
-                continue
-            token = f"{token} × {first.visual_tokens}"
-        spelled = token.replace("\n", "⏎")
-        shown.append(f"<span>{escape(spelled)} <small>{number}</small></span>")
-    return "".join(shown)
+def _thumbnails(paths: Sequence[Path]) -> tuple[Picture, ...]:
+    """Small pictures of the files that can still be read."""
+    pictures = []
+    for path in paths:
+        try:
+            image = read_image(path)
+        except UnreadableImageError:
+            continue
+        image.thumbnail((THUMBNAIL, THUMBNAIL))
+        pictures.append(_picture(path.name, image, "JPEG"))
+    return tuple(pictures)
 
 
-def _contact_sheet(sheet: Sequence[Strip]) -> str:
-    if not sheet:
-        return ""
-    strips = "".join(
-        f"<h3>{escape(strip.title)}</h3>\n<div>{''.join(_thumbnail(p) for p in strip.images)}</div>\n"
-        for strip in sheet
-    )
-    return f'<section class="sheet">\n<h2>Contact sheet</h2>\n{strips}</section>'
-
-
-def _thumbnail(path: Path) -> str:
-    try:
-        image = read_image(path)
-    except UnreadableImageError:
-        return ""
-    image.thumbnail((2 * THUMBNAIL, 2 * THUMBNAIL))
-    name = escape(path.name)
-    return f'<img alt="{name}" title="{name}" src="{_data_uri(image, "JPEG")}">'
-
-
-def _data_uri(image: Image.Image, kind: str) -> str:
+def _picture(name: str, image: Image.Image, kind: str) -> Picture:
     file = io.BytesIO()
     image.save(file, kind, **({"quality": 80} if kind == "JPEG" else {}))
-    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-def _table(table: CheckTable) -> str:
-    header = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.header)
-    rows = "\n".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
-        + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in table.rows
-    )
-    return f"""<div class="scroll" tabindex="0" role="region" aria-label="{escape(table.title)}">
-<table>
-<caption>{escape(table.title)}</caption>
-<thead><tr>{header}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</div>
-"""
+    content = base64.b64encode(file.getvalue()).decode()
+    return Picture(name, f"data:image/{kind.lower()};base64,{content}")

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import CheckTable, Finding, counted
+from fairlora_cls.checking.findings import Finding, counted, tabulate_spread
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.presentation.document import Table, text_table
 from fairlora_cls.recipe import Recipe
 
 MOST_READ = 2000  # conversations that are tokenised; more tell nothing new
@@ -39,7 +40,7 @@ def ask_everyone(
     try:
         ask_all(tuple(splits.everything()), data.questions, splits.classes, data.prompt)
     except InputError as error:
-        return {}, [Finding("error", "questions", str(error))]
+        return {}, [Finding("error", "questions", problem) for problem in error.problems]
     seeds = {name: recipe.seed if name == "train" else None for name in SPLIT_NAMES}
     return {
         name: ask_all(splits.split(name), data.questions, splits.classes, data.prompt, seed)
@@ -78,15 +79,14 @@ def find_long_answers(facts: TextFacts, max_new_tokens: int) -> list[Finding]:
     ]
 
 
-def tabulate_texts(facts: TextFacts, asked: dict[str, list[tuple[Turn, ...]]]) -> list[CheckTable]:
+def tabulate_texts(facts: TextFacts, asked: dict[str, list[tuple[Turn, ...]]]) -> list[Table]:
     """Tokens of conversations, and an example of each question."""
-    rows = []
-    for title, values in (("conversation, without image", facts.words), ("answers", facts.answers)):
-        low, middle, high = np.percentile(values, (0, 50, 100), method="lower").astype(int).tolist()
-        rows.append((title, f"{low:,}", f"{middle:,}", f"{high:,}"))
-    tokens = CheckTable("Tokens of texts", ("", "least", "median", "most"), tuple(rows))
+    tokens = tabulate_spread(
+        "Tokens of texts",
+        (("conversation, without image", facts.words, 0), ("answers", facts.answers, 0)),
+    )
     first = _first_of_each(asked["test"] or asked["train"])
-    questions = CheckTable(
+    questions = text_table(
         "Questions, as evaluation asks them",
         ("name", "question", "an answer"),
         tuple((turn.name, turn.question, turn.answer) for turn in first),

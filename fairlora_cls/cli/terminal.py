@@ -129,8 +129,8 @@ def show_check(report: CheckReport, folder: Path) -> None:
         terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
         terminal.print(f"{finding.message} ({finding.code})", soft_wrap=True)
     for numbers in report.tables:
-        table = _table(numbers.header, title=numbers.title)
-        for row in numbers.rows:
+        table = _table(numbers.header, title=numbers.caption)
+        for row in numbers.texts():
             table.add_row(*row)
         terminal.print(table)
     terminal.print(f"Page: {folder / 'check.html'}")

@@ -1,271 +1,308 @@
 """Are two models really different on the same examples, or do a few images decide?
 
-N examples, G groups, R resamples. `compare_predictions` computes; `write_comparison` (in
-`comparison_files.py`) writes.
+N examples, G groups, R resamples. `compare_predictions` and `compare_texts` compute;
+`write_comparison` (in `comparison_files.py`) writes.
 """
 
-import os
+from __future__ import annotations
+
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import align_predictions, require_same_groups
+from fairlora_cls.evaluation.alignment import align, require_same_groups
+from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.comparison_results import (
     AttributeDifferences,
+    ClassComparison,
     ComparedRun,
-    Comparison,
     Difference,
     GapDifference,
     Pair,
+    TextComparison,
 )
-from fairlora_cls.evaluation.flips import DECIDABLE_GAPS, fewest_deciding
-from fairlora_cls.evaluation.groupings import MOST_GROUPS
-from fairlora_cls.evaluation.intervals import holm
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, measure
-from fairlora_cls.evaluation.paired import (
-    PairedDraws,
-    paired_bootstrap,
-    swap_p_value,
-    swapped,
-)
+from fairlora_cls.evaluation.flips import fewest_deciding
+from fairlora_cls.evaluation.groupings import Grouping, grouping_of
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.report import headline_metric
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
-from fairlora_cls.evaluation.uncertainty import affordable_draws, confusion_by_group, interval
+from fairlora_cls.evaluation.side_by_side import side_by_side
+from fairlora_cls.evaluation.text_sample import text_sample
+from fairlora_cls.statistics import draws as drawing
+from fairlora_cls.statistics.intervals import (
+    bias_corrected_interval,
+    holm,
+    interval,
+    swap_p_value,
+)
+from fairlora_cls.statistics.sample import Measures, Sample
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import TextScores
 
-Quantities = dict[str, np.ndarray]  # name -> () of the data, (R,) of draws
-
-
-@dataclass(frozen=True)
-class View:
-    """All examples, or one attribute: its groups, and what is to be compared."""
-
-    attribute: str  # OVERALL: all examples
-    names: tuple[str, ...]
-    codes: np.ndarray  # (N,)
+Values = dict[str, np.ndarray]  # quantity → () of the data, (R,) of draws
+Recipes = Mapping[str, tuple[str, int]]  # run → (method, seed)
 
 
 @dataclass(frozen=True)
 class ViewDraws:
     """The quantities of one view: of the data, of paired resamples, and with answers swapped."""
 
-    observed: dict[str, Quantities]  # run -> quantities
-    bootstrap: dict[str, Quantities]
-    chance: dict[tuple[str, str], Quantities]  # pair -> other minus reference, both swapped
+    observed: dict[str, Values]  # by run
+    bootstrap: dict[str, Values]
+    chance: dict[tuple[str, str], Values]  # pair → other minus reference, both swapped
 
 
 def compare_predictions(
     tables: Mapping[str, Predictions],
     attributes: str | Iterable[str] | None = None,
     *,
-    recipes: Mapping[str, tuple[str, int]] | None = None,
+    recipes: Recipes | None = None,
     bootstrap: int = 1000,
     seed: int = 42,
     notes: str | Iterable[str] = (),
-) -> Comparison:
+) -> ClassComparison:
     """Compares models on the same examples: each with the first, paired.
 
-    tables: run name -> predictions; matched by id
+    tables: run name → predictions; matched by id
     attributes: columns of the first table, or intersections such as "sex×race"; None takes all
-    recipes: run name -> (method, seed) of runs that belong to a method trained with several seeds;
+    recipes: run name → (method, seed) of runs that belong to a method trained with several seeds;
         a run that is not named is a method of its own
     bootstrap: resamples per interval and swaps per p-value; 0 leaves both out
     Raises InputError where ids, labels, classes or groups differ between the tables.
     """
-    if bootstrap < 0:
-        raise InputError(f"bootstrap is {bootstrap}; it must be 0 or more resamples.")
-    tables = align_predictions(tables)
-    recipes = recipes or {}
-    runs = tuple(ComparedRun(name, *recipes.get(name, (name, None))) for name in tables)
-    reference = next(iter(tables.values()))
-    names = listed_names(reference.attributes if attributes is None else attributes)
-    views = [View(OVERALL, ("all",), np.zeros(len(reference.ids), dtype=int))]
-    views += [_view(tables, name) for name in names]
-    pairs, pairing_notes = pair_runs(runs)
-    draws = _draw_all(tables, views, pairs, affordable_draws(bootstrap, len(reference.ids)), seed)
-    values = {
-        name: {
-            view.attribute: {quantity: float(v) for quantity, v in found.observed[name].items()}
-            for view, found in zip(views, draws, strict=True)
-        }
-        for name in tables
-    }
-    return Comparison(
-        n=len(reference.ids),
-        units=None if reference.units is None else len(set(reference.units)),
-        classes=reference.classes,
-        positive=reference.classes[reference.positive],
-        runs=runs,
-        pairs=_pairs(tables, views, draws, pairs),
-        methods=summarise_methods(runs, values),
-        contests=contest_methods(runs, values),
-        notes=(*pairing_notes, *map(str, listed_names(notes))),
-        bootstrap=bootstrap,
-        seed=seed,
+    tables = align(tables)
+    samples = {name: class_sample(table) for name, table in tables.items()}
+    first = next(iter(tables.values()))
+    draws = drawing.affordable_draws(bootstrap, len(first.ids))
+    return ClassComparison(
+        classes=first.classes,
+        positive=first.classes[first.positive],
+        **_compare(samples, tables, attributes, recipes, bootstrap, draws, seed, notes),
     )
 
 
-def _view(tables: Mapping[str, Predictions], attribute: str) -> View:
-    reference = next(iter(tables.values()))
-    names, codes = np.unique(reference.group_names(attribute), return_inverse=True)
-    if len(names) > MOST_GROUPS:
-        raise InputError(
-            f"attribute '{attribute}' has {len(names)} different values; it looks like a number or "
-            "an identifier: put it into bins, or name other attributes"
-        )
-    require_same_groups(tables, attribute)
-    return View(attribute, tuple(map(str, names)), codes)
+def compare_texts(
+    tables: Mapping[str, Generations],
+    scores: Mapping[str, TextScores],
+    attributes: str | Iterable[str] | None = None,
+    *,
+    headline: str | None = None,
+    recipes: Recipes | None = None,
+    bootstrap: int = 1000,
+    seed: int = 42,
+    notes: str | Iterable[str] = (),
+) -> TextComparison:
+    """Compares the texts of each run with those of the first, paired.
+
+    tables: run name → texts, aligned; scores: of those texts
+    headline: the metric that is judged; the others are as of `compare_predictions`
+    Raises InputError for an unknown attribute or headline, and where groups differ.
+    """
+    shared = [
+        name
+        for name in scores[next(iter(tables))].per_text
+        if not any(np.isnan(scores[run].per_text[name]).all() for run in tables)
+    ]
+    every = [scores[run] for run in tables]
+    samples = {run: text_sample(table, scores[run], shared, every) for run, table in tables.items()}
+    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
+        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    first = next(iter(samples.values()))
+    return TextComparison(
+        metrics=first.metrics,
+        headline=headline_metric(first, headline),
+        **_compare(samples, tables, attributes, recipes, bootstrap, bootstrap, seed, notes),
+    )
 
 
-def _draw_all(
-    tables: Mapping[str, Predictions],
-    views: list[View],
-    pairs: list[tuple[str, str]],
+def _compare(
+    samples: Mapping[str, Sample],
+    tables: Mapping[str, Predictions | Generations],
+    attributes: str | Iterable[str] | None,
+    recipes: Recipes | None,
+    bootstrap: int,
     draws: int,
     seed: int,
-) -> list[ViewDraws]:
-    """Every view's draws, side by side on all cores. The draws of a view depend on its groups and
-    the seed only, so a pair's numbers do not change with the other runs, nor with its order."""
-    from threadpoolctl import threadpool_limits
+    notes: str | Iterable[str],
+) -> dict[str, Any]:
+    """What comparisons of classes and of texts have in common, by field of `Comparison`."""
+    if bootstrap < 0:
+        raise InputError(f"bootstrap is {bootstrap}; it must be 0 or more resamples.")
+    recipes = recipes or {}
+    runs = tuple(ComparedRun(name, *recipes.get(name, (name, None))) for name in samples)
+    reference, sample = next(iter(tables.values())), next(iter(samples.values()))
+    views = {OVERALL: Grouping(("all",), np.zeros(len(sample), dtype=int))}
+    for name in listed_names(reference.attributes if attributes is None else attributes):
+        views[name] = grouping_of(reference, name)
+        require_same_groups(tables, name)
+    pairs, pairing_notes = pair_runs(runs)
+    everyone = {run: _observed(each, views[OVERALL]) for run, each in samples.items()}
 
-    def resample(view: View, number: int) -> dict[str, Quantities]:
-        generator = np.random.default_rng([seed, number, 0])
-        models = list(tables.values())
-        found = paired_bootstrap(models, view.codes, len(view.names), draws, generator)
-        return {name: _of_draws(view, part) for name, part in zip(tables, found, strict=True)}
+    def draw(place: int) -> ViewDraws:
+        attribute, grouping = list(views.items())[place]
+        return _draw_view(samples, everyone, attribute, grouping, pairs, draws, (seed, place))
 
-    def swap(view: View, number: int, pair: tuple[str, str]) -> Quantities:
-        generator = np.random.default_rng([seed, number, 1])
-        both = (tables[name] for name in pair)
-        first, second = swapped(*both, view.codes, len(view.names), draws, generator)
-        first, second = _of_draws(view, first), _of_draws(view, second)
-        return {name: second[name] - first[name] for name in first}
-
-    with threadpool_limits(1), ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting = []
-        for number, view in enumerate(views):
-            resampled = pool.submit(resample, view, number) if draws else None
-            swaps = {pair: pool.submit(swap, view, number, pair) for pair in pairs if draws}
-            waiting.append((view, resampled, swaps))
-        return [
-            ViewDraws(
-                {name: _observed(view, table) for name, table in tables.items()},
-                resampled.result() if resampled else {},
-                {pair: found.result() for pair, found in swaps.items()},
-            )
-            for view, resampled, swaps in waiting
-        ]
-
-
-def _observed(view: View, table: Predictions) -> Quantities:
-    overall, by_code = measure(table, view.codes)
-    by_group = {
-        metric: np.array([by_code[code][metric] for code in range(len(view.names))])
-        for metric in METRICS
+    drawn = dict(zip(views, side_by_side(draw, range(len(views))), strict=True))
+    values = {
+        run: {
+            attribute: {name: float(value) for name, value in each.observed[run].items()}
+            for attribute, each in drawn.items()
+        }
+        for run in samples
     }
-    return _quantities(view, {name: np.asarray(v) for name, v in overall.items()}, by_group)
+    quantities = {**sample.metrics, **sample.gaps, **sample.equity_scaled}
+    return {
+        "n": len(sample),
+        "units": None if sample.units is None else len(set(sample.units)),
+        "runs": runs,
+        "pairs": _pairs(samples, views, drawn, pairs),
+        "methods": summarise_methods(runs, values),
+        "contests": contest_methods(runs, values, quantities),
+        "notes": (*pairing_notes, *map(str, listed_names(notes))),
+        "bootstrap": bootstrap,
+        "seed": seed,
+    }
 
 
-def _of_draws(view: View, draws: PairedDraws) -> Quantities:
-    return _quantities(view, draws.overall, draws.by_group)
+def _observed(sample: Sample, grouping: Grouping) -> Measures:
+    return sample.observed(grouping.codes, len(grouping.names))
 
 
-def _quantities(view: View, overall: Quantities, by_group: Quantities) -> Quantities:
+def _draw_view(
+    samples: Mapping[str, Sample],
+    everyone: Mapping[str, Measures],
+    attribute: str,
+    grouping: Grouping,
+    pairs: list[tuple[str, str]],
+    draws: int,
+    stream: tuple[int, int],
+) -> ViewDraws:
+    """The draws depend on the view's groups and the seed only, so a pair's numbers do not change
+    with the other runs, nor with its order."""
+    codes, groups = grouping.codes, len(grouping.names)
+    observed = {}
+    for run, sample in samples.items():
+        by_group = _observed(sample, grouping) if attribute else everyone[run]
+        overall = {name: values[0] for name, values in everyone[run].items()}
+        observed[run] = _quantities(sample, attribute, overall, by_group)
+    if not draws:
+        return ViewDraws(observed, {}, {})
+    bootstrap = drawing.paired_bootstrap(
+        list(samples.values()), codes, groups, draws, np.random.default_rng([*stream, 0])
+    )
+    chance = {}
+    for pair in pairs:
+        first, second = (samples[run] for run in pair)
+        coins = np.random.default_rng([*stream, 1])
+        swapped = drawing.swap(first, second, codes, groups, draws, coins)
+        sides = [_of_draws(first, attribute, side) for side in swapped]
+        chance[pair] = {name: sides[1][name] - sides[0][name] for name in sides[0]}
+    return ViewDraws(
+        observed,
+        {
+            run: _of_draws(sample, attribute, own)
+            for (run, sample), own in zip(samples.items(), bootstrap, strict=True)
+        },
+        chance,
+    )
+
+
+def _of_draws(sample: Sample, attribute: str, draws: drawing.Draws) -> Values:
+    return _quantities(sample, attribute, draws.overall, draws.by_group)
+
+
+def _quantities(sample: Sample, attribute: str, overall: Measures, by_group: Measures) -> Values:
     """Metrics of all examples; gaps and equity-scaled scores of an attribute."""
-    if view.attribute == OVERALL:
-        return dict(overall)
-    gaps = {name: gap.values(by_group) for name, gap in GAPS.items()}
+    if attribute == OVERALL:
+        return {name: overall[name] for name in sample.metrics}
+    gaps = {name: gap.values(by_group) for name, gap in sample.gaps.items()}
     scaled = {
         name: score.function(overall[score.metric], by_group[score.metric])
-        for name, score in EQUITY_SCALED.items()
+        for name, score in sample.equity_scaled.items()
     }
     return gaps | scaled
 
 
 def _pairs(
-    tables: Mapping[str, Predictions],
-    views: list[View],
-    draws: list[ViewDraws],
+    samples: Mapping[str, Sample],
+    views: Mapping[str, Grouping],
+    drawn: Mapping[str, ViewDraws],
     pairs: list[tuple[str, str]],
 ) -> tuple[Pair, ...]:
-    plain = [[_differences(found, pair) for found in draws] for pair in pairs]
-    plain = _correct(plain)
+    differences = _corrected(
+        {
+            (pair, attribute): _differences(draws, pair)
+            for pair in pairs
+            for attribute, draws in drawn.items()
+        }
+    )
     return tuple(
         Pair(
             *pair,
-            overall=differences[0],
+            overall=differences[pair, OVERALL],
             attributes={
-                view.attribute: _attribute(tables, view, pair, found)
-                for view, found in zip(views[1:], differences[1:], strict=True)
+                attribute: _attribute(
+                    {run: samples[run] for run in pair}, grouping, differences[pair, attribute]
+                )
+                for attribute, grouping in views.items()
+                if attribute
             },
         )
-        for pair, differences in zip(pairs, plain, strict=True)
+        for pair in pairs
     )
 
 
 def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[str, Difference]:
-    reference, other = (draws.observed[name] for name in pair)
+    reference, other = (draws.observed[run] for run in pair)
     found = {}
     for name in reference:
         values = float(reference[name]), float(other[name])
         difference = values[1] - values[0]
         if np.isnan(difference):
-            found[name] = Difference(*map(_or_none, values), None, None, None, None)
+            known = (None if np.isnan(value) else value for value in values)
+            found[name] = Difference(*known, None, None, None, None)
             continue
-        limits = p_value = None
+        limits = corrected = p_value = None
         if draws.bootstrap:
             resampled = [draws.bootstrap[run][name] for run in pair]
             limits = interval(resampled[1] - resampled[0])
+            corrected = bias_corrected_interval(difference, resampled[1] - resampled[0])
             p_value = swap_p_value(difference, draws.chance[pair][name])
-        found[name] = Difference(*values, difference, limits, p_value, None)
+        found[name] = Difference(*values, difference, limits, p_value, None, corrected)
     return found
 
 
-def _correct(
-    pairs: list[list[dict[str, Difference]]],
-) -> list[list[dict[str, Difference]]]:
+def _corrected(
+    views: Mapping[tuple, dict[str, Difference]],
+) -> dict[tuple, dict[str, Difference]]:
     """Fills in p_holm: for each quantity, over all pairs and all attributes."""
-    corrected = [[{} for _ in views] for views in pairs]
-    places: dict[str, list[tuple[int, int]]] = {}
-    for row, views in enumerate(pairs):
-        for column, found in enumerate(views):
-            for name in found:
-                places.setdefault(name, []).append((row, column))
-    for name, cells in places.items():
-        found = {cell: pairs[cell[0]][cell[1]][name] for cell in cells}
-        p_values = holm({cell: d.p_value for cell, d in found.items() if d.p_value is not None})
-        for (row, column), difference in found.items():
-            p_holm = p_values.get((row, column))
-            corrected[row][column][name] = replace(difference, p_holm=p_holm)
+    corrected: dict[tuple, dict[str, Difference]] = {view: {} for view in views}
+    for name in dict.fromkeys(name for of_view in views.values() for name in of_view):
+        asked = {view: of_view[name] for view, of_view in views.items() if name in of_view}
+        p_values = holm({v: d.p_value for v, d in asked.items() if d.p_value is not None})
+        for view, difference in asked.items():
+            corrected[view][name] = replace(difference, p_holm=p_values.get(view))
     return corrected
 
 
 def _attribute(
-    tables: Mapping[str, Predictions],
-    view: View,
-    pair: tuple[str, str],
-    found: dict[str, Difference],
+    pair: Mapping[str, Sample], grouping: Grouping, differences: Mapping[str, Difference]
 ) -> AttributeDifferences:
-    confusions = {
-        name: confusion_by_group(tables[name], view.codes, len(view.names)) for name in pair
-    }
-    positive = tables[pair[0]].positive
-
-    def decided(name: str):
-        if name not in DECIDABLE_GAPS:
-            return None
-        return fewest_deciding(GAPS[name], confusions, view.names, positive)
-
-    counts = np.bincount(view.codes, minlength=len(view.names))
+    codes, groups = grouping.codes, len(grouping.names)
+    hits = {run: sample.hits(codes, groups) for run, sample in pair.items()}
+    sample = next(iter(pair.values()))
+    counts = np.bincount(codes, minlength=groups)
     return AttributeDifferences(
-        groups={name: int(count) for name, count in zip(view.names, counts, strict=True)},
-        gaps={name: GapDifference(**vars(found[name]), deciding=decided(name)) for name in GAPS},
-        equity_scaled={name: found[name] for name in EQUITY_SCALED},
+        groups={name: int(count) for name, count in zip(grouping.names, counts, strict=True)},
+        gaps={
+            name: GapDifference(
+                **vars(differences[name]), deciding=fewest_deciding(gap, hits, grouping.names)
+            )
+            for name, gap in sample.gaps.items()
+        },
+        equity_scaled={name: differences[name] for name in sample.equity_scaled},
     )
-
-
-def _or_none(value: float) -> float | None:
-    return None if np.isnan(value) else value

@@ -1,16 +1,19 @@
 """A comparison on disk: comparison.json, comparison.md, comparison.html and figures/."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from pathlib import Path
 
 from fairlora_cls.evaluation.comparison_figures import draw_comparison_figures
-from fairlora_cls.evaluation.comparison_results import Comparison
+from fairlora_cls.evaluation.comparison_results import ClassComparison, Comparison
 from fairlora_cls.evaluation.comparison_tables import contest_tables, methods_table, pair_tables
 from fairlora_cls.evaluation.comparison_wording import (
-    describe_accuracy,
+    Judged,
     describe_comparison_method,
     describe_contest,
     describe_gap_difference,
+    describe_overall,
     verdict_of,
 )
 from fairlora_cls.presentation.document import (
@@ -41,19 +44,15 @@ def describe_comparison(comparison: Comparison) -> list[str]:
 def comparison_document(comparison: Comparison, figures: Sequence[ReportFigure]) -> Document:
     """The comparison as a document: first what methods show over their seeds, then pair by pair."""
     over_seeds = _over_seeds(comparison)
+    of_classes = isinstance(comparison, ClassComparison)
     return Document(
-        title="Comparison of runs",
-        facts=(
-            Fact(f"{comparison.n:,} test images, the same for all"),
-            Fact("positive class", (comparison.positive,)),
-            Fact("runs", tuple(run.name for run in comparison.runs)),
-            Fact("reference", (comparison.runs[0].method,)),
-        ),
+        title="Comparison of runs" if of_classes else "Comparison of generated texts",
+        facts=_facts(comparison),
         summary=tuple(over_seeds),
         verdicts_title="Pair by pair" if over_seeds else "",
         verdicts=tuple(_verdicts(comparison)),
         parts=(
-            Part("", tuple(_accuracy(comparison))),
+            Part("", tuple(_overall(comparison))),
             *([list_notes(comparison.notes)] if comparison.notes else []),
             Part("Paired differences", figures=tuple(figures)),
             *(Part(title, tables=tuple(tables)) for title, tables in _tables(comparison)),
@@ -62,18 +61,34 @@ def comparison_document(comparison: Comparison, figures: Sequence[ReportFigure])
     )
 
 
+def _facts(comparison: Comparison) -> tuple[Fact, ...]:
+    units = [] if comparison.units is None else [Fact(f"{comparison.units:,} units drawn whole")]
+    runs = [
+        Fact("runs", tuple(run.name for run in comparison.runs)),
+        Fact("reference", (comparison.runs[0].method,)),
+    ]
+    if isinstance(comparison, ClassComparison):
+        same = Fact(f"{comparison.n:,} test images, the same for all")
+        return (same, *units, Fact("positive class", (comparison.positive,)), *runs)
+    same = Fact(f"{comparison.n:,} texts, the same references for all")
+    judged = Fact("judged by", (comparison.metrics[comparison.headline].title,))
+    return (same, *units, *runs, judged)
+
+
 def _sentences(comparison: Comparison) -> list[str]:
-    """What methods show over their seeds, then each pair's gaps, then its accuracy."""
+    """What methods show over their seeds, then each pair's gaps, then all examples together."""
     verdicts = [verdict.text for verdict in _verdicts(comparison)]
-    return [*_over_seeds(comparison), *verdicts, *_accuracy(comparison)]
+    return [*_over_seeds(comparison), *verdicts, *_overall(comparison)]
 
 
 def _over_seeds(comparison: Comparison) -> list[str]:
-    return [text for contest in comparison.contests for text in describe_contest(contest)]
+    return [
+        text for contest in comparison.contests for text in describe_contest(comparison, contest)
+    ]
 
 
-def _accuracy(comparison: Comparison) -> list[str]:
-    return [describe_accuracy(comparison, pair) for pair in comparison.pairs]
+def _overall(comparison: Comparison) -> list[str]:
+    return [describe_overall(comparison, pair) for pair in comparison.pairs]
 
 
 def _verdicts(comparison: Comparison) -> list[Verdict]:
@@ -81,8 +96,8 @@ def _verdicts(comparison: Comparison) -> list[Verdict]:
     return [
         Verdict(
             f"{pair.other} – {pair.reference}: {attribute}",
-            *verdict_of(result.gaps["max_acc_gap"]),
-            describe_gap_difference(pair, attribute, result),
+            *verdict_of(result.gaps[Judged.of(comparison).gap]),
+            describe_gap_difference(comparison, pair, attribute, result),
         )
         for pair in comparison.pairs
         for attribute, result in pair.attributes.items()
@@ -98,5 +113,7 @@ def _tables(comparison: Comparison) -> list[tuple[str, list[Table]]]:
             over_seeds += contest_tables(comparison, contest)
         sections.append(("Over seeds: all numbers", over_seeds))
     for pair in comparison.pairs:
-        sections.append((f"{pair.other} – {pair.reference}: all numbers", pair_tables(pair)))
+        sections.append(
+            (f"{pair.other} – {pair.reference}: all numbers", pair_tables(comparison, pair))
+        )
     return sections

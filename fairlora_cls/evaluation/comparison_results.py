@@ -1,8 +1,16 @@
 """What a comparison of runs holds: every number, and its form in comparison.json."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from fairlora_cls.evaluation.flips import Decision
+from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.results import Estimate
+from fairlora_cls.evaluation.text_sample import TextMetric, text_equity, text_gaps
+from fairlora_cls.presentation.numbers import Quantity
 
 SCHEMA = 1
 
@@ -30,13 +38,14 @@ class Difference:
     interval: tuple[float, float] | None
     p_value: float | None
     p_holm: float | None
+    interval_bias_corrected: tuple[float, float] | None = None  # Efron's BC
 
 
 @dataclass(frozen=True)
 class GapDifference(Difference):
     """The difference of two gaps, and how few images decide it (None where not defined)."""
 
-    deciding: Decision | None
+    deciding: Decision | None = None
 
 
 @dataclass(frozen=True)
@@ -97,14 +106,12 @@ class SeedContest:
     attributes: dict[str, dict[str, SeedDifference]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """Everything that the files of a comparison say. Rates are fractions in [0, 1]."""
 
     n: int
     units: int | None  # patients or lesions that were drawn whole; None: examples were
-    classes: tuple[str, ...]
-    positive: str
     runs: tuple[ComparedRun, ...]
     pairs: tuple[Pair, ...]
     methods: tuple[MethodSeeds, ...]  # of two seeds or more
@@ -113,6 +120,70 @@ class Comparison:
     bootstrap: int
     seed: int
 
-    def to_dict(self) -> dict:
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Every metric, gap and equity-scaled score by name."""
+        return QUANTITIES
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassComparison(Comparison):
+    """Of predictions of classes."""
+
+    classes: tuple[str, ...]
+    positive: str
+
+    def to_dict(self) -> dict[str, Any]:
         """The contents of comparison.json: schema 1, null where a value is undefined."""
-        return {"schema": SCHEMA, **asdict(self)}
+        first = {"n": self.n, "units": self.units, "classes": None, "positive": None}
+        return {"schema": SCHEMA, **first, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextComparison(Comparison):
+    """Of generated texts."""
+
+    metrics: Mapping[str, TextMetric]
+    headline: str  # the metric that is judged
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        return {**self.metrics, **text_gaps(self.metrics), **text_equity(self.metrics)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contents of comparison.json: schema 1, null where a value is undefined."""
+        return {
+            "schema": SCHEMA,
+            "task": "generate",
+            **asdict(self),
+            "runs": [run.name for run in self.runs],
+            "pairs": [_text_pair(pair) for pair in self.pairs],
+        }
+
+
+def _text_pair(pair: Pair) -> dict[str, Any]:
+    """Gaps stand under their metric's name, each difference with its intervals."""
+    attributes = pair.attributes.items()
+    return {
+        "reference": pair.reference,
+        "other": pair.other,
+        "overall": {name: _text_difference(each) for name, each in pair.overall.items()},
+        "gaps": {
+            attribute: {
+                name.removesuffix("_gap"): _text_difference(each) for name, each in of.gaps.items()
+            }
+            for attribute, of in attributes
+        },
+        "equity_scaled": {
+            attribute: {name: _text_difference(each) for name, each in of.equity_scaled.items()}
+            for attribute, of in attributes
+        },
+        "groups": {attribute: of.groups for attribute, of in attributes},
+    }
+
+
+def _text_difference(found: Difference) -> dict[str, Any]:
+    values = asdict(found)
+    limits, corrected = values.pop("interval"), values.pop("interval_bias_corrected")
+    method = "percentile" if limits else None
+    return values | {"difference": asdict(Estimate(found.difference, limits, method, corrected))}

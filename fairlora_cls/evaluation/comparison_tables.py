@@ -1,54 +1,58 @@
 """Every number of a comparison as tables of text, for comparison.md and comparison.html alike."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
 from fairlora_cls.evaluation.comparison_results import (
-    AttributeDifferences,
     Comparison,
     Difference,
+    GapDifference,
     Pair,
     SeedContest,
     SeedDifference,
     SeedValues,
 )
-from fairlora_cls.evaluation.comparison_wording import (
-    describe_deciding,
-)
-from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.comparison_wording import Judged, describe_deciding
+from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.presentation.document import Cell, Table
-from fairlora_cls.presentation.numbers import UNDEFINED, show_p_value
+from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p_value
 
 
-def overall_differences_table(pair: Pair) -> Table:
-    """All examples: one row per metric."""
-    rows = tuple(_difference_row(name, found) for name, found in pair.overall.items())
-    return Table(f"{_title(pair)}: all images", _header(pair, "Metric"), rows)
-
-
-def gap_differences_table(pair: Pair, attribute: str, result: AttributeDifferences) -> Table:
-    """One row per gap, with the images that decide."""
-    rows = tuple(
-        (*_difference_row(name, found), Cell(describe_deciding(found)))
-        for name, found in result.gaps.items()
-    )
-    header = (*_header(pair, "Gap"), "Images that decide")
-    return Table(f"{_title(pair)}: gaps of {attribute}", header, rows)
-
-
-def equity_differences_table(pair: Pair, attribute: str, result: AttributeDifferences) -> Table:
-    """One row per equity-scaled score."""
-    rows = tuple(_difference_row(name, found) for name, found in result.equity_scaled.items())
-    caption = f"{_title(pair)}: equity-scaled scores for {attribute}"
-    return Table(caption, _header(pair, "Score"), rows)
-
-
-def pair_tables(pair: Pair) -> list[Table]:
+def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:
     """All tables of one pair of runs."""
-    tables = [overall_differences_table(pair)]
+    title, judged = f"{pair.other} – {pair.reference}", Judged.of(comparison)
+    tables = [
+        _differences_table(
+            f"{title}: all {judged.images}", "Metric", comparison, pair, pair.overall
+        )
+    ]
     for attribute, result in pair.attributes.items():
-        tables.append(gap_differences_table(pair, attribute, result))
-        tables.append(equity_differences_table(pair, attribute, result))
+        caption = f"{title}: gaps of {attribute}"
+        tables.append(_differences_table(caption, "Gap", comparison, pair, result.gaps))
+        caption = f"{title}: equity-scaled scores for {attribute}"
+        tables.append(_differences_table(caption, "Score", comparison, pair, result.equity_scaled))
     return tables
+
+
+def _differences_table(
+    caption: str,
+    first: str,
+    comparison: Comparison,
+    pair: Pair,
+    differences: Mapping[str, Difference],
+) -> Table:
+    """One row per quantity; of gaps with the images that decide, where such a number exists."""
+    header = (first, pair.reference, pair.other, "Difference", "p", "p (Holm)")
+    decidable = any(isinstance(d, GapDifference) and d.deciding for d in differences.values())
+    rows = tuple(
+        (
+            *_difference_row(comparison.quantities[name], found),
+            *([Cell(describe_deciding(found))] if decidable else []),
+        )
+        for name, found in differences.items()
+    )
+    return Table(caption, (*header, "Images that decide") if decidable else header, rows)
 
 
 def contest_tables(comparison: Comparison, contest: SeedContest) -> list[Table]:
@@ -59,7 +63,8 @@ def contest_tables(comparison: Comparison, contest: SeedContest) -> list[Table]:
     seeds = ", ".join(map(str, contest.seeds))
     tables = [
         _contest_table(
-            f"{title} {seeds}: all images",
+            f"{title} {seeds}: all {Judged.of(comparison).images}",
+            comparison,
             contest,
             (both[0].overall, both[1].overall),
             contest.overall,
@@ -67,20 +72,31 @@ def contest_tables(comparison: Comparison, contest: SeedContest) -> list[Table]:
     ]
     for attribute, found in contest.attributes.items():
         means = both[0].attributes[attribute], both[1].attributes[attribute]
-        tables.append(_contest_table(f"{title} {seeds}: {attribute}", contest, means, found))
+        caption = f"{title} {seeds}: {attribute}"
+        tables.append(_contest_table(caption, comparison, contest, means, found))
     return tables
 
 
 def methods_table(comparison: Comparison) -> Table:
-    """Accuracy, AUROC and the accuracy gaps of every method with several seeds: means."""
+    """The judged metrics and gaps of every method with several seeds: means."""
+    judged, quantities = Judged.of(comparison), comparison.quantities
     attributes = list(comparison.methods[0].attributes)
-    header = ("Method", "Seeds", "Accuracy", "AUROC", *(f"MaxAccGap of {a}" for a in attributes))
+    titles = (quantities[name].title for name in judged.metrics)
+    header = (
+        "Method",
+        "Seeds",
+        *titles,
+        *(f"{capitalised(judged.gap_title)} of {a}" for a in attributes),
+    )
     rows = tuple(
         (
             Cell(method.method),
             Cell(", ".join(map(str, method.seeds))),
-            *(_mean_cell(name, method.overall[name]) for name in ("accuracy", "auroc")),
-            *(_mean_cell("max_acc_gap", method.attributes[a]["max_acc_gap"]) for a in attributes),
+            *(_mean_cell(quantities[name], method.overall[name]) for name in judged.metrics),
+            *(
+                _mean_cell(quantities[judged.gap], method.attributes[a][judged.gap])
+                for a in attributes
+            ),
         )
         for method in comparison.methods
     )
@@ -89,6 +105,7 @@ def methods_table(comparison: Comparison) -> Table:
 
 def _contest_table(
     caption: str,
+    comparison: Comparison,
     contest: SeedContest,
     means: tuple[Mapping[str, SeedValues], Mapping[str, SeedValues]],
     differences: Mapping[str, SeedDifference],
@@ -96,16 +113,14 @@ def _contest_table(
     header = ("", contest.reference, contest.other, "Mean difference", f"{contest.other} wins")
     rows = tuple(
         (
-            Cell(QUANTITIES[name].title),
-            _mean_cell(name, means[0][name]),
-            _mean_cell(name, means[1][name]),
-            Cell(
-                QUANTITIES[name].show_signed(found.mean),
-                QUANTITIES[name].show_signed_range(found.interval),
-            ),
+            Cell(quantity.title),
+            _mean_cell(quantity, means[0][name]),
+            _mean_cell(quantity, means[1][name]),
+            Cell(quantity.show_signed(found.mean), quantity.show_signed_range(found.interval)),
             Cell(_wins(found, len(contest.seeds))),
         )
         for name, found in differences.items()
+        for quantity in (comparison.quantities[name],)
     )
     return Table(caption, header, rows)
 
@@ -117,27 +132,16 @@ def _wins(found: SeedDifference, seeds: int) -> str:
     return f"{found.wins} of {seeds}{ties} ({100 * found.share_won:.0f}%)"
 
 
-def _mean_cell(name: str, found: SeedValues) -> Cell:
-    return Cell(QUANTITIES[name].show(found.mean), QUANTITIES[name].show_range(found.interval))
+def _mean_cell(quantity: Quantity, found: SeedValues) -> Cell:
+    return Cell(quantity.show(found.mean), quantity.show_range(found.interval))
 
 
-def _title(pair: Pair) -> str:
-    return f"{pair.other} – {pair.reference}"
-
-
-def _header(pair: Pair, first: str) -> tuple[str, ...]:
-    return (first, pair.reference, pair.other, "Difference", "p", "p (Holm)")
-
-
-def _difference_row(name: str, found: Difference) -> tuple[Cell, ...]:
+def _difference_row(quantity: Quantity, found: Difference) -> tuple[Cell, ...]:
     return (
-        Cell(QUANTITIES[name].title),
-        Cell(QUANTITIES[name].show(found.reference)),
-        Cell(QUANTITIES[name].show(found.other)),
-        Cell(
-            QUANTITIES[name].show_signed(found.difference),
-            QUANTITIES[name].show_signed_range(found.interval),
-        ),
+        Cell(quantity.title),
+        Cell(quantity.show(found.reference)),
+        Cell(quantity.show(found.other)),
+        Cell(quantity.show_signed(found.difference), quantity.show_signed_range(found.interval)),
         Cell(show_p_value(found.p_value)),
         Cell(show_p_value(found.p_holm)),
     )

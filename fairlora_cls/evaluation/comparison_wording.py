@@ -3,6 +3,10 @@
 The same words go into comparison.md, comparison.html and the terminal.
 """
 
+from __future__ import annotations
+
+from dataclasses import dataclass
+
 from fairlora_cls.evaluation.comparison_results import (
     AttributeDifferences,
     Comparison,
@@ -11,15 +15,37 @@ from fairlora_cls.evaluation.comparison_results import (
     Pair,
     SeedContest,
     SeedDifference,
+    TextComparison,
 )
 from fairlora_cls.evaluation.flips import Decision
-from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
-from fairlora_cls.evaluation.wording import (
-    SIGNIFICANCE,
-)
-from fairlora_cls.presentation.numbers import UNDEFINED, show_p
+from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS
+from fairlora_cls.evaluation.summary import capitalised
+from fairlora_cls.evaluation.wording import SIGNIFICANCE
+from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
 
 MOST_GROUPS_TOLD = 3  # of the groups in which images decide
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a comparison judges, in words."""
+
+    metrics: tuple[str, ...]  # of all examples; the gap is that of the first
+    gap: str
+    gap_title: str
+    images: str  # what is compared
+    is_higher_better: bool
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Judged:
+        """Accuracy and AUROC of classes; the headline metric of texts."""
+        if not isinstance(comparison, TextComparison):
+            return cls(("accuracy", "auroc"), HEADLINE_GAP, "MaxAccGap", "images", True)
+        name = comparison.headline
+        metric = comparison.metrics[name]
+        return cls(
+            (name,), f"{name}_gap", f"gap in {metric.title}", "texts", metric.better == "higher"
+        )
 
 
 def is_evidence(difference: Difference) -> bool:
@@ -37,38 +63,48 @@ def verdict_of(difference: Difference) -> tuple[str, str]:
     return ("evidence", "evidence") if is_evidence(difference) else ("chance", "not evidence")
 
 
-def describe_accuracy(comparison: Comparison, pair: Pair) -> str:
-    """One or two sentences on accuracy and AUROC of a pair."""
+def describe_overall(comparison: Comparison, pair: Pair) -> str:
+    """One or two sentences on what is judged of all examples of a pair."""
+    if isinstance(comparison, TextComparison):
+        metric, found = comparison.metrics[comparison.headline], pair.overall[comparison.headline]
+        return f"{_both_values(metric, metric.title, pair, found)}."
     accuracy, auroc = pair.overall["accuracy"], pair.overall["auroc"]
     text = (
         f"{pair.other} is right for {METRICS['accuracy'].show(accuracy.other)} of "
         f"{comparison.n:,} test images and {pair.reference} for "
-        f"{METRICS['accuracy'].show(accuracy.reference)}: {_judged('accuracy', accuracy)}."
+        f"{METRICS['accuracy'].show(accuracy.reference)}: {_judged(METRICS['accuracy'], accuracy)}."
     )
     if auroc.difference is None:
         return text
     return text + (
         f" Their AUROCs are {METRICS['auroc'].show(auroc.other)} and "
-        f"{METRICS['auroc'].show(auroc.reference)}: {_judged('auroc', auroc)}."
+        f"{METRICS['auroc'].show(auroc.reference)}: {_judged(METRICS['auroc'], auroc)}."
     )
 
 
-def describe_gap_difference(pair: Pair, attribute: str, result: AttributeDifferences) -> str:
-    """What the difference in MaxAccGap rests on, and whether it is evidence."""
-    gap = result.gaps["max_acc_gap"]
+def describe_gap_difference(
+    comparison: Comparison, pair: Pair, attribute: str, result: AttributeDifferences
+) -> str:
+    """What the difference in the judged gap rests on, and whether it is evidence."""
+    judged = Judged.of(comparison)
+    gap, quantity = result.gaps[judged.gap], comparison.quantities[judged.gap]
     if gap.difference is None:
+        if isinstance(comparison, TextComparison):
+            return f"There is no {judged.gap_title} of {attribute} to compare: it is undefined."
         return f"There is no accuracy gap to compare for {attribute}: it has one group only."
+    if gap.deciding is None:
+        subject = f"the {judged.gap_title} between groups of {attribute}"
+        return f"{_both_values(quantity, subject, pair, gap)}."
     if gap.deciding.examples == 0:
         return (
-            f"{pair.other} and {pair.reference} have the same MaxAccGap of {attribute}, "
-            f"{GAPS['max_acc_gap'].show(gap.other)}."
+            f"{pair.other} and {pair.reference} have the same {judged.gap_title} of {attribute}, "
+            f"{quantity.show(gap.other)}."
         )
-    images = _images(gap.deciding.examples)
     text = (
-        f"The {pair.other}–{pair.reference} difference in MaxAccGap of {attribute} "
-        f"({GAPS['max_acc_gap'].show(gap.other)} against "
-        f"{GAPS['max_acc_gap'].show(gap.reference)}) is decided by {images}: "
-        f"with {_change(gap.deciding)} it would be gone."
+        f"The {pair.other}–{pair.reference} difference in {judged.gap_title} of {attribute} "
+        f"({quantity.show(gap.other)} against {quantity.show(gap.reference)}) is decided by "
+        f"{_images(gap.deciding.examples)}: with {_change(gap.deciding, judged.metrics[0])} it would "
+        "be gone."
     )
     if gap.p_holm is None:
         return text
@@ -85,19 +121,23 @@ def describe_gap_difference(pair: Pair, attribute: str, result: AttributeDiffere
     )
 
 
-def describe_contest(contest: SeedContest) -> list[str]:
-    """One sentence on accuracy over the seeds, then one on the MaxAccGap of each attribute."""
-    count = len(contest.seeds)
-    texts = [
-        f"{contest.other} is more accurate than {contest.reference} in "
-        f"{_won('accuracy', contest.overall['accuracy'], count)}."
-    ]
-    for attribute, quantities in contest.attributes.items():
-        gap = quantities["max_acc_gap"]
+def describe_contest(comparison: Comparison, contest: SeedContest) -> list[str]:
+    """One sentence on what is judged over the seeds, then one on its gap of each attribute."""
+    count, judged = len(contest.seeds), Judged.of(comparison)
+    metric, quantities = judged.metrics[0], comparison.quantities
+    better = f"{'higher' if judged.is_higher_better else 'lower'} in {quantities[metric].title}"
+    if not isinstance(comparison, TextComparison):
+        better = "more accurate"
+    texts = []
+    if contest.overall[metric].mean is not None:
+        won = _won(quantities[metric], contest.overall[metric], count)
+        texts.append(f"{contest.other} is {better} than {contest.reference} in {won}.")
+    for attribute, differences in contest.attributes.items():
+        gap = differences[judged.gap]
         if gap.mean is not None:
             texts.append(
-                f"{contest.other} has a smaller MaxAccGap of {attribute} than "
-                f"{contest.reference} in {_won('max_acc_gap', gap, count)}."
+                f"{contest.other} has a smaller {judged.gap_title} of {attribute} than "
+                f"{contest.reference} in {_won(quantities[judged.gap], gap, count)}."
             )
     return texts
 
@@ -109,6 +149,14 @@ def describe_deciding(gap: GapDifference) -> str:
 
 def describe_comparison_method(comparison: Comparison) -> list[str]:
     """How the numbers are made, one paragraph each."""
+    of_texts = isinstance(comparison, TextComparison)
+    images = Judged.of(comparison).images
+    ranks = (
+        ""
+        if of_texts
+        else " For AUROC and average precision the ranks of the images are exchanged, because two "
+        "models may use the scale of probabilities differently."
+    )
     several = (
         " Intervals over seeds are t-intervals of the mean: they say how far training anew moves a "
         "number on these test images, not how far other test images would. A tie counts as half a "
@@ -117,22 +165,22 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
         else ""
     )
     whole = (
-        f"Patients or lesions ({comparison.units:,}) are drawn, and exchanged, whole. "
+        f"{'Units' if of_texts else 'Patients or lesions'} ({comparison.units:,}) are drawn, and "
+        "exchanged, whole. "
         if comparison.units
         else ""
     )
     return [
-        "Every difference is the second run minus the reference, on the same images. Intervals hold "
+        f"Every difference is the second run minus the reference, on the same {images}. Intervals hold "
         f"the middle 95% of {comparison.bootstrap:,} bootstrap resamples (percentile method), drawn "
-        "within groups, the same images for both runs. A gap is a maximum minus a minimum, and "
+        f"within groups, the same {images} for both runs. A gap is a maximum minus a minimum, and "
         "resampling widens both gaps, so the interval of their difference is a rough guide: judge "
         "by p.",
-        "p is a swap test, two-sided: for each image, a coin decides whether the two runs exchange "
-        "their answers; p is the share of draws, the observed one counted, with a difference at "
-        "least as large. It asks whether the two runs could be one and the same model. For AUROC "
-        "and average precision the ranks of the images are exchanged, because two models may use "
-        "the scale of probabilities differently. Holm's correction is over all pairs and "
-        "attributes, for each quantity by itself; not over the different quantities.",
+        f"p is a swap test, two-sided: for each {images.removesuffix('s')}, a coin decides whether "
+        "the two runs exchange their answers; p is the share of draws, the observed one counted, "
+        "with a difference at least as large. It asks whether the two runs could be one and the same "
+        f"model.{ranks} Holm's correction is over all pairs and attributes, for each quantity by "
+        "itself; not over the different quantities.",
         "Images that decide: the least number of images on which one run's answer would have to "
         "flip (right to wrong, or back) for the two gaps to be equal or to change places, found by "
         "an exact search over the groups' counts. It is stated for gaps of rates that are shares of "
@@ -141,37 +189,47 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
     ]
 
 
-def _judged(quantity: str, difference: Difference) -> str:
-    if difference.difference == 0:
-        return "no difference"
-    text = f"a difference of {QUANTITIES[quantity].show_signed(difference.difference)}"
-    if difference.interval is not None:
-        text += f" (95% interval {QUANTITIES[quantity].show_signed_range(difference.interval)})"
-    if difference.p_holm is None:
-        return text
-    verb = "hardly explains" if is_evidence(difference) else "can explain"
-    return f"{text}, which chance alone {verb} ({show_p(difference.p_holm)})"
-
-
-def _won(quantity: str, difference: SeedDifference, count: int) -> str:
-    ties = f" and as much so in {difference.ties}" if difference.ties else ""
-    text = (
-        f"{difference.wins} of {count} seeds{ties}; the mean difference is "
-        f"{QUANTITIES[quantity].show_signed(difference.mean)}"
+def _both_values(quantity: Quantity, subject: str, pair: Pair, found: Difference) -> str:
+    """A sentence without its full stop: both models' values, and what their difference says."""
+    if found.difference is None:
+        return f"{capitalised(subject)} is undefined for {pair.other} or {pair.reference}"
+    return (
+        f"{capitalised(subject)} is {quantity.show(found.other)} for {pair.other} and "
+        f"{quantity.show(found.reference)} for {pair.reference}: {_judged(quantity, found)}"
     )
-    if difference.interval is None:
+
+
+def _judged(quantity: Quantity, found: Difference) -> str:
+    if found.difference == 0:
+        return "no difference"
+    text = f"a difference of {quantity.show_signed(found.difference)}"
+    if found.interval is not None:
+        text += f" (95% interval {quantity.show_signed_range(found.interval)})"
+    if found.p_holm is None:
         return text
-    low, high = difference.interval
+    verb = "hardly explains" if is_evidence(found) else "can explain"
+    return f"{text}, which chance alone {verb} ({show_p(found.p_holm)})"
+
+
+def _won(quantity: Quantity, found: SeedDifference, count: int) -> str:
+    ties = f" and as much so in {found.ties}" if found.ties else ""
+    text = (
+        f"{found.wins} of {count} seeds{ties}; the mean difference is "
+        f"{quantity.show_signed(found.mean)}"
+    )
+    if found.interval is None:
+        return text
+    low, high = found.interval
     sure = "all on one side of 0" if low > 0 or high < 0 else "which does not exclude 0"
-    return f"{text}, 95% t-interval {QUANTITIES[quantity].show_signed_range(difference.interval)}, {sure}"
+    return f"{text}, 95% t-interval {quantity.show_signed_range(found.interval)}, {sure}"
 
 
 def _images(count: int) -> str:
     return "1 image" if count == 1 else f"{count:,} images"
 
 
-def _change(decision: Decision) -> str:
-    changes = decision.changes["accuracy"]
+def _change(decision: Decision, metric: str) -> str:
+    changes = decision.changes[metric]
     if len(changes) > MOST_GROUPS_TOLD:
         return f"as many other answers of {decision.run} in {len(changes)} groups"
     parts = [

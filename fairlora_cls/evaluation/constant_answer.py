@@ -9,16 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairlora_cls.evaluation.attribute_results import plain_estimate
-from fairlora_cls.evaluation.generations import Generations
-from fairlora_cls.evaluation.text_draws import (
-    POOLED,
-    ScoredTexts,
-    bootstrap_texts,
-    scored_texts,
-)
-from fairlora_cls.evaluation.text_results import ConstantAnswer, ConstantScore
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, score_texts
+from fairlora_cls.evaluation.measuring import plain_estimate
+from fairlora_cls.evaluation.results import ConstantAnswer, ConstantScore
+from fairlora_cls.evaluation.text_sample import TextSample, text_sample
+from fairlora_cls.statistics.draws import bootstrap
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import POOLED, TEXT_METRICS, score_texts
 
 MOST_CANDIDATES = 100  # distinct references that are tried, the most frequent ones
 MOST_COMPARED = 400  # distinct references that each is compared with, the most frequent ones
@@ -44,11 +40,7 @@ def constant_answers(generations: Generations) -> dict[str, str]:
 
 
 def constant_answer(
-    generations: Generations,
-    scored: ScoredTexts,
-    resamples: int,
-    seed: int,
-    units: tuple[str, ...] | None,
+    generations: Generations, sample: TextSample, resamples: int, seed: int
 ) -> ConstantAnswer:
     """The constant answers, their scores, and how far the model's texts are above them.
 
@@ -61,18 +53,19 @@ def constant_answer(
         for question, text in zip(generations.questions, generations.texts, strict=True)
     )
     names = [
-        name for name in scored.names if name in TEXT_METRICS and TEXT_METRICS[name].needs is None
+        name for name in sample.names if name in TEXT_METRICS and TEXT_METRICS[name].needs is None
     ]
     if not names:
         return ConstantAnswer(answers, {})
-    constant = scored_texts(score_texts(replace(generations, texts=texts), names), names)
-    codes = np.zeros(len(texts), dtype=int)
+    texts_alike = replace(generations, texts=texts)
+    constant = text_sample(texts_alike, score_texts(texts_alike, names), names)
+    both, codes = (sample.quick(), constant), np.zeros(len(texts), dtype=int)
     draws = [
-        bootstrap_texts(each, units, codes, 1, resamples, np.random.default_rng([seed, 0])).overall
-        for each in (scored, constant)
+        bootstrap(each, codes, 1, resamples, np.random.default_rng([seed, 0])).overall
+        for each in both
     ]
-    own, other = scored.observed(), constant.observed()
-    labellers = {each.findings.labeller for each in (scored, constant) if each.findings}
+    own, other = (each.everyone() for each in both)
+    labellers = {each.findings.labeller for each in both if each.findings}
     if len(labellers) != 1:
         other = {name: value for name, value in other.items() if name not in POOLED}
     return ConstantAnswer(

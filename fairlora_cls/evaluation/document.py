@@ -1,18 +1,20 @@
-"""A report on predictions of classes as a document: sentences, figures and tables in order."""
+"""A report as a document: sentences, figures and tables in reading order."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-from fairlora_cls.evaluation.results import FairnessReport
+from collections.abc import Sequence
+
+from fairlora_cls.evaluation.method import describe_method
+from fairlora_cls.evaluation.results import FairnessReport, Report, TextExample, TextReport
 from fairlora_cls.evaluation.summary import describe_in_short
-from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
-from fairlora_cls.evaluation.wording import describe_gap, describe_method, judge_attribute
+from fairlora_cls.evaluation.tables import attribute_tables, overall_tables, question_tables
+from fairlora_cls.evaluation.wording import describe_gap, headline_of, judge_attribute
 from fairlora_cls.presentation.document import (
     Document,
+    Excerpt,
     Fact,
     Part,
     ReportFigure,
-    Section,
-    Table,
     Verdict,
     explain_method,
     list_notes,
@@ -25,26 +27,38 @@ BADGES = {
     "evidence": "evidence",
 }
 VERDICTS = "Attribute by attribute"
+LONGEST = 1500  # characters of a text that are shown
 
 
-def classification_document(report: FairnessReport, figures: Sequence[ReportFigure]) -> Document:
-    """The report on predictions of classes."""
+def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document:
+    """The report on predictions of classes, or on generated texts."""
+    of_texts, headline = isinstance(report, TextReport), headline_of(report)
+    drawn = {
+        name: tuple(figure for figure in figures if figure.attribute == name)
+        for name in report.attributes
+    }
     return Document(
-        title="Fairness report",
-        facts=_facts(report),
+        title="Fairness report: generated texts" if of_texts else "Fairness report",
+        facts=_facts_of_texts(report) if of_texts else _facts_of_classes(report),
         summary=(" ".join(describe_in_short(report)),),
         verdicts_title=VERDICTS if report.attributes else "",
         verdicts=tuple(
-            verdict(name, judge_attribute(result), describe_gap(name, result))
+            verdict(
+                name, judge_attribute(result, headline.gap), describe_gap(name, result, headline)
+            )
             for name, result in report.attributes.items()
         ),
-        parts=report_parts(
-            report.warnings,
-            figures,
-            report.sections,
-            ("All examples", overall_tables(report)),
-            {name: attribute_tables(report, name) for name in report.attributes},
-            describe_method(report),
+        parts=(
+            *([list_notes(tuple(report.warnings))] if report.warnings else []),
+            *(Part(name, figures=group) for name, group in drawn.items() if group),
+            *(_sections_of_texts(report) if of_texts else []),
+            *report.sections,
+            Part(f"All {headline.counted}: all numbers", tables=tuple(overall_tables(report))),
+            *(
+                Part(f"{name}: all numbers", tables=tuple(attribute_tables(report, name)))
+                for name in report.attributes
+            ),
+            explain_method(tuple(describe_method(report))),
         ),
     )
 
@@ -54,34 +68,7 @@ def verdict(title: str, kind: str, text: str) -> Verdict:
     return Verdict(title, kind, BADGES[kind], text)
 
 
-def report_parts(
-    warnings: Sequence[str],
-    figures: Sequence[ReportFigure],
-    sections: Sequence[Section],
-    overall: tuple[str, Sequence[Table]],
-    attributes: Mapping[str, Sequence[Table]],
-    method: Sequence[str],
-) -> tuple[Part, ...]:
-    """What stands below the verdicts of every report: warnings, figures by attribute, the parts
-    that joined, all numbers, how they are made."""
-    drawn = {
-        name: tuple(figure for figure in figures if figure.attribute == name) for name in attributes
-    }
-    title, tables = overall
-    return (
-        *([list_notes(tuple(warnings))] if warnings else []),
-        *(Part(name, figures=group) for name, group in drawn.items() if group),
-        *sections,
-        Part(f"{title}: all numbers", tables=tuple(tables)),
-        *(
-            Part(f"{name}: all numbers", tables=tuple(tables))
-            for name, tables in attributes.items()
-        ),
-        explain_method(tuple(method)),
-    )
-
-
-def _facts(report: FairnessReport) -> tuple[Fact, ...]:
+def _facts_of_classes(report: FairnessReport) -> tuple[Fact, ...]:
     facts = [] if report.n is None else [Fact(f"{report.n:,} test examples")]
     if report.units is not None:
         facts.append(Fact(f"{report.units:,} patients or lesions"))
@@ -98,3 +85,76 @@ def _rule(report: FairnessReport) -> str:
         return "most probable class" if decision.rule == "argmax" else "one threshold"
     low, high = (f"{limit:.3g}" for limit in decision.threshold)
     return f"threshold {low if low == high else f'{low} to {high}'}"
+
+
+def _facts_of_texts(report: TextReport) -> tuple[Fact, ...]:
+    facts = [] if report.n is None else [Fact(f"{report.n:,} generated texts")]
+    facts += [] if report.examples_n is None else [Fact(f"{report.examples_n:,} images")]
+    facts += [] if report.units is None else [Fact(f"{report.units:,} units drawn whole")]
+    facts.append(Fact("judged by", (report.metrics[report.headline].title,)))
+    if report.questions:
+        facts.append(Fact("questions", tuple(report.questions)))
+    return tuple(facts)
+
+
+def _sections_of_texts(report: TextReport) -> list[Part]:
+    """Shown like the sections that join a report; their values stand in report.json already."""
+    sections = []
+    if report.examples:
+        metric = report.metrics[report.examples[0].ranked_by].title
+        sections.append(
+            Part(
+                title="Texts to judge for yourself",
+                sentences=(
+                    f"From the best, the middle and the worst by {metric}; where that is equal, by "
+                    "word overlap. Scores reward likeness to the reference: read whether the texts "
+                    "are right.",
+                ),
+                excerpts=tuple(_excerpt(report, example) for example in report.examples),
+            )
+        )
+    if report.constant.answers:
+        sections.append(
+            Part(
+                title="The constant answer",
+                sentences=(
+                    "What a model would score that says this of every image stands beside the "
+                    "model's own scores below.",
+                ),
+                excerpts=tuple(
+                    Excerpt(
+                        question if report.questions else "Of every image",
+                        (("Constant answer", _shortened(answer)),),
+                    )
+                    for question, answer in report.constant.answers.items()
+                ),
+            )
+        )
+    if report.questions:
+        sections.append(
+            Part(
+                title="Question by question",
+                sentences=("Corrected p counts the gaps of all questions shown here.",),
+                tables=tuple(question_tables(report)),
+            )
+        )
+    return sections
+
+
+def _excerpt(report: TextReport, example: TextExample) -> Excerpt:
+    metric = report.metrics[example.ranked_by]
+    score = f"{metric.title} {metric.show(example.score)}"
+    if metric.kind == "rate":
+        score = f"{metric.title}, {'right' if example.score else 'wrong'}"
+    return Excerpt(
+        f"{example.place.capitalize()}: {score} · {example.id}",
+        (
+            ("Reference", _shortened(example.reference)),
+            ("Generated", _shortened(example.text) or "(empty)"),
+        ),
+    )
+
+
+def _shortened(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text):,} characters)"

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from fairlora_cls.data.answers import read_numbers, require_unique
 from fairlora_cls.data.archives import open_archive, read_member
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.errors import InputError
@@ -31,10 +31,7 @@ class Features:
             raise InputError(
                 f"{self.source}: {len(self.ids)} ids need features of shape (N, D), not {values.shape}"
             )
-        if len(set(self.ids)) < len(self.ids):
-            seen: set[str] = set()
-            repeated = next(i for i in self.ids if i in seen or seen.add(i))
-            raise InputError(f"{self.source}: the id '{repeated}' appears more than once")
+        require_unique(self.ids, f"{self.source}: ")
         bad = ~np.isfinite(values).all(axis=1)
         if bad.any():
             raise InputError(
@@ -60,18 +57,13 @@ def read_features(path: Path) -> Features:
     content is refused. Raises InputError."""
     if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    table = read_table(path)
+    table = read_table(path).fillna("")
     require_columns(table, ["id"], path)
-    numbers = table.drop(columns="id")
-    values = np.empty(numbers.shape)
-    for place, name in enumerate(numbers):
-        try:
-            values[:, place] = pd.to_numeric(numbers[name].fillna("blank"))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: the column '{name}' holds words or blanks; features are numbers"
-            ) from error
-    return Features(tuple(table["id"].fillna("")), values, str(path))
+    try:
+        values = read_numbers(table, [name for name in table if name != "id"], "a number")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Features(tuple(table["id"]), values, str(path))
 
 
 def _read_npz(path: Path) -> Features:

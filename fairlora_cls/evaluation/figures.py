@@ -1,6 +1,8 @@
 """The report's figures: each group with its interval, each gap beside what chance gives, and the
 curves of `curve_figures.py`."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -9,15 +11,11 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.curve_figures import draw_curves
-from fairlora_cls.evaluation.metrics import GAPS, METRICS, QUANTITIES
-from fairlora_cls.evaluation.plotting import COLOURS, finished, new_figure, shortened, style_axes
-from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
-from fairlora_cls.evaluation.wording import (
-    LEADING_GAPS,
-    judge,
-)
+from fairlora_cls.evaluation.results import Report, TextReport
+from fairlora_cls.evaluation.wording import LEADING_GAPS, judge
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {
@@ -28,71 +26,94 @@ VERDICTS = {
 }
 MOST_ROWS = 24  # of more groups, the highest and the lowest are drawn
 DRAWN_METRICS = ("accuracy", "auroc")
+DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
 
-def draw_figures(report: FairnessReport) -> list[ReportFigure]:
-    """For each attribute: accuracy by group, AUROC by group, the leading gaps, and the curves."""
+def draw_figures(report: Report) -> list[ReportFigure]:
+    """For each attribute: two metrics by group, the leading gaps, and of classes the curves."""
+    of_texts, metrics = isinstance(report, TextReport), DRAWN_METRICS
+    if of_texts:
+        beside = [n for n in DRAWN_BESIDE if n in report.metrics and n != report.headline]
+        metrics = (report.headline, *beside[:1])
     figures = []
     for position, (name, result) in enumerate(report.attributes.items(), start=1):
         stem = f"{position}-{file_stem(name)}"
-        for metric in DRAWN_METRICS:
+        for metric in metrics:
             if any(group.metrics[metric].value is not None for group in result.groups.values()):
-                figures.append(_groups_figure(report, name, metric, f"{stem}-{metric}.png"))
-        if any(result.gaps[gap].null_interval for gap in LEADING_GAPS):
-            figures.append(_gaps_figure(name, result, f"{stem}-gaps.png"))
-        figures += draw_curves(report, name, stem)
+                file = f"{stem}-{file_stem(metric)}.png"
+                figures.append(_groups_figure(report, name, metric, file))
+        leading = [
+            gap
+            for gap in (result.gaps if of_texts else LEADING_GAPS)
+            if result.gaps[gap].null_interval is not None and _is_drawn(report, gap)
+        ]
+        if leading:
+            figures.append(_gaps_figure(report, name, leading, f"{stem}-gaps.png"))
+        if not of_texts:
+            figures += draw_curves(report, name, stem)
     return figures
 
 
-def _groups_figure(
-    report: FairnessReport, attribute: str, metric: str, file_name: str
-) -> ReportFigure:
+def _is_drawn(report: Report, gap: str) -> bool:
+    """In hundredths, so that shares and scores stand on one axis: only fractions."""
+    return all(report.measures[name].is_fraction for name in report.gaps[gap].metrics)
+
+
+def _groups_figure(report: Report, attribute: str, name: str, file_name: str) -> ReportFigure:
+    metric, of_texts = report.measures[name], isinstance(report, TextReport)
     groups = {
-        name: group
-        for name, group in report.attributes[attribute].groups.items()
-        if group.metrics[metric].value is not None
+        group: result
+        for group, result in report.attributes[attribute].groups.items()
+        if result.metrics[name].value is not None
     }
-    title = f"{METRICS[metric].title} by {attribute}"
+    title = f"{metric.title[0].upper()}{metric.title[1:]} by {attribute}"
     spoken = "; ".join(
-        f"{name} {METRICS[metric].show(group.metrics[metric].value)}"
-        for name, group in list(groups.items())[:MOST_ROWS]
+        f"{group} {metric.show(result.metrics[name].value)}"
+        for group, result in list(groups.items())[:MOST_ROWS]
     )
-    groups, remark = drawn_groups(groups, metric)
+    groups, remark = drawn_groups(groups, name)
     title += remark
-    scale = 1 if "probabilities" in METRICS[metric].reads else 100
-    overall = report.overall[metric].value
+    scale, overall = 100 if metric.unit == "rate" else 1, report.overall[name].value
 
     def draw(axes: Axes) -> None:
-        draw_estimates(axes, [group.metrics[metric] for group in groups.values()], overall, scale)
-        axes.set_xlabel(
-            f"{METRICS[metric].title}{' (%)' if scale == 100 else ''}; dashed: all examples"
-        )
+        estimates = [result.metrics[name] for result in groups.values()]
+        draw_estimates(axes, estimates, overall, scale)
+        medians = [getattr(estimate, "median", None) for estimate in estimates]
+        for row, median in enumerate(medians):
+            if median is not None:
+                axes.plot(median.value * scale, row, "|", color=COLOURS["ink"], markersize=11)
+        tick = "; tick: median" if any(medians) else ""
+        percent = " (%)" if scale == 100 else ""
+        everyone = "all texts" if of_texts else "all examples"
+        axes.set_xlabel(f"{metric.title}{percent}{tick}; dashed: {everyone}")
 
-    labels = [(shortened(name), f"n = {group.n:,}") for name, group in groups.items()]
-    values = [METRICS[metric].show(group.metrics[metric].value) for group in groups.values()]
+    labels = [(shortened(group), f"n = {result.n:,}") for group, result in groups.items()]
+    values = [metric.show(result.metrics[name].value) for result in groups.values()]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)
 
 
-def _gaps_figure(attribute: str, result: AttributeResult, file_name: str) -> ReportFigure:
-    gaps = {
-        name: result.gaps[name]
-        for name in LEADING_GAPS
-        if result.gaps[name].null_interval is not None
-    }
+def _gaps_figure(
+    report: Report, attribute: str, names: Iterable[str], file_name: str
+) -> ReportFigure:
+    gaps = {name: report.attributes[attribute].gaps[name] for name in names}
     title = f"Gaps between groups of {attribute}, beside chance"
     spoken = "; ".join(
-        f"{GAPS[name].title} {GAPS[name].show(gap.value)}, by chance "
-        f"{QUANTITIES[name].show_range(gap.null_interval)}"
+        f"{report.gaps[name].title} {report.gaps[name].show(gap.value)}, by chance "
+        f"{report.gaps[name].show_range(gap.null_interval)}"
         for name, gap in gaps.items()
     )
+    hundredths = " (hundredths)" if isinstance(report, TextReport) else ""
 
     def draw(axes: Axes) -> None:
         draw_gaps(axes, gaps.values())
-        axes.set_xlabel("Points; band: 95% of chance, tick: its mean")
+        axes.set_xlabel(f"Points{hundredths}; band: 95% of chance, tick: its mean")
 
-    short = [re.sub(r" \(.*| gap.*| difference", "", GAPS[name].title) for name in gaps]
     labels = [
-        (label, VERDICTS[judge(gap)]) for label, gap in zip(short, gaps.values(), strict=True)
+        (
+            shortened(re.sub(r" \(.*| gap.*| difference", "", report.gaps[name].title), 20),
+            VERDICTS[judge(gap)],
+        )
+        for name, gap in gaps.items()
     ]
     values = [f"{100 * gap.value:.1f}" for gap in gaps.values()]
     return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)

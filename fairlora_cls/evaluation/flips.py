@@ -5,14 +5,16 @@ its positives, and so on. To flip an image is to turn one model's answer on it f
 or back.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.evaluation.metrics import GAPS, Gap
+from fairlora_cls.statistics.gaps import Gap
+from fairlora_cls.statistics.intervals import ROUNDING
 
-ROUNDING = 1e-9  # equal gaps reached by different fractions must count as equal
 HELD = 1 << 22  # numbers held at once
 
 Counts = tuple[np.ndarray, np.ndarray]  # hits (G,), sizes (G,)
@@ -31,65 +33,24 @@ class Decision:
         return tuple(dict.fromkeys(group for changes in self.changes.values() for group in changes))
 
 
-def _right(confusion: np.ndarray, positive: int) -> Counts:
-    return np.trace(confusion, axis1=1, axis2=2), confusion.sum(axis=(1, 2))
-
-
-def _found(confusion: np.ndarray, positive: int) -> Counts:
-    return confusion[:, positive, positive], confusion[:, positive].sum(axis=1)
-
-
-def _alarms(confusion: np.ndarray, positive: int) -> Counts:
-    hits, positives = _found(confusion, positive)
-    return confusion[:, :, positive].sum(axis=1) - hits, confusion.sum(axis=(1, 2)) - positives
-
-
-def _cleared(confusion: np.ndarray, positive: int) -> Counts:
-    alarms, negatives = _alarms(confusion, positive)
-    return negatives - alarms, negatives
-
-
-def _selected(confusion: np.ndarray, positive: int) -> Counts:
-    return confusion[:, :, positive].sum(axis=1), confusion.sum(axis=(1, 2))
-
-
-# The metrics whose value in a group is a share of its images; (G, K label, K prediction) -> counts.
-RATES: dict[str, Callable[[np.ndarray, int], Counts]] = {
-    "accuracy": _right,
-    "sensitivity": _found,
-    "specificity": _cleared,
-    "fpr": _alarms,
-    "selection_rate": _selected,
-}
-DECIDABLE_GAPS = tuple(
-    name
-    for name, gap in GAPS.items()
-    if gap.kind == "difference" and all(metric in RATES for metric in gap.metrics)
-)
-
-
 def fewest_deciding(
-    gap: Gap,
-    confusions: dict[str, np.ndarray],
-    names: tuple[str, ...],
-    positive: int,
+    gap: Gap, hits: Mapping[str, Mapping[str, Counts]], names: Sequence[str]
 ) -> Decision | None:
     """The least number of images on which one of two models' answers must flip for the difference
     between their gaps to vanish or change sign.
 
-    gap: one of DECIDABLE_GAPS
-    confusions: run -> (G, K label, K prediction) counts, of exactly two runs
+    hits: run → metric → its hits and sizes in each group, of exactly two runs
     names: of the groups
-    None where a gap is undefined. Of equally few, a change of the second run is told.
+    None where a gap is undefined, a ratio, or of a metric that is no share of a group's images. Of
+    equally few, a change of the second run is told.
     """
-    counts = {
-        run: [RATES[metric](confusion, positive) for metric in gap.metrics]
-        for run, confusion in confusions.items()
-    }
+    if gap.kind != "difference" or not all(set(gap.metrics) <= set(of) for of in hits.values()):
+        return None
+    counts = {run: [of[metric] for metric in gap.metrics] for run, of in hits.items()}
     if any((sizes > 0).sum() < 2 for pairs in counts.values() for _, sizes in pairs):
         return None
     widths = {run: max(_width(*pair) for pair in pairs) for run, pairs in counts.items()}
-    first, second = confusions
+    first, second = hits
     if abs(widths[first] - widths[second]) <= ROUNDING:
         return Decision(0, second, {})
     ways = []

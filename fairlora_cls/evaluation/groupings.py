@@ -10,8 +10,9 @@ from typing import Protocol
 
 import numpy as np
 
+from fairlora_cls.data.answers import MISSING
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.evaluation.prediction_table import MISSING, PredictionTableError
+from fairlora_cls.errors import InputError
 
 MOST_GROUPS = 500  # more groups than this are an identifier or a number by mistake
 
@@ -33,11 +34,11 @@ class Table(Protocol):
 def grouping_of(table: Table, attribute: str) -> Grouping:
     """Groups in the order of their names, 5-9 before 10-14, and the missing ones last.
 
-    Raises `PredictionTableError` for more than MOST_GROUPS groups.
+    Raises InputError for more than MOST_GROUPS groups.
     """
     names, codes = np.unique(table.group_names(attribute), return_inverse=True)
     if len(names) > MOST_GROUPS:
-        raise PredictionTableError(
+        raise InputError(
             f"attribute '{attribute}' has {len(names)} different values among {len(codes)} "
             "examples; it looks like a number or an identifier: put it into bins, or name other "
             "attributes"

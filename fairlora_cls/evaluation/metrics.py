@@ -5,13 +5,12 @@ A value that the data cannot give (no positives, one class only, 0/0) is NaN her
 report, never 0 or 1 by accident.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
-import pandas as pd
-from fairlearn.metrics import MetricFrame
 from sklearn.metrics import (
     accuracy_score,
     average_precision_score,
@@ -21,16 +20,15 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.presentation.numbers import Quantity
+from fairlora_cls.statistics.gaps import Gap, equity_scaled
+from fairlora_cls.statistics.sample import Measure
 
 CALIBRATION_BINS = 15  # equal width, as in Guo et al. 2017
 
-Values = Mapping[str, np.ndarray]  # metric name -> (..., G)
-
 
 @dataclass(frozen=True)
-class Metric(Quantity):
+class Metric(Measure):
     """One row of METRICS.
 
     The function takes labels (N,), predictions (N,), probabilities (N, K) and the positive code,
@@ -41,52 +39,14 @@ class Metric(Quantity):
     function: Callable[[np.ndarray, np.ndarray, np.ndarray, int], float]
     reads: tuple[str, ...]  # of labels, predictions, probabilities
     better: str  # higher | lower | neither
-    permuted_within: str  # which examples may swap groups under equality: all | label | prediction
+    exchangeable_within: str  # all | label | prediction
     rests_on: str = "examples"  # whose number is its count: a key of `vectorised.denominators`
+    is_share: bool = False  # of a counted number of examples
+    is_fraction = True
 
     @property
     def unit(self) -> str:
         return "score" if "probabilities" in self.reads else "rate"
-
-
-@dataclass(frozen=True)
-class Gap(Quantity):
-    """One row of GAPS: how far the groups lie apart in one or two metrics.
-
-    Of two metrics the larger difference, or the smaller ratio, is taken.
-    """
-
-    title: str
-    metrics: tuple[str, ...]
-    kind: str = "difference"  # difference: max - min over groups | ratio: min / max
-
-    @property
-    def unit(self) -> str:
-        if self.kind == "ratio":
-            return "ratio"
-        return "points" if METRICS[self.metrics[0]].is_in_points else "score"
-
-    @property
-    def permuted_within(self) -> str:
-        return METRICS[self.metrics[0]].permuted_within
-
-    def values(self, by_group: Values) -> np.ndarray:
-        """(..., G) values of each metric -> (...) gaps, over the groups where it is defined.
-
-        NaN where fewer than two groups remain, for one of the metrics, and for the ratio 0/0.
-        """
-        each = np.stack([_spread(by_group[name], self.kind) for name in self.metrics])
-        return each.min(axis=0) if self.kind == "ratio" else each.max(axis=0)  # NaN stays NaN
-
-
-@dataclass(frozen=True)
-class EquityScaled(Quantity):
-    """One row of EQUITY_SCALED: the overall value, made smaller by what separates the groups."""
-
-    title: str
-    metric: str
-    function: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (...), (..., G) -> (...)
-    unit = "score"
 
 
 def _balanced_accuracy(labels, predictions, probabilities, positive) -> float:
@@ -194,7 +154,12 @@ _BOTH, _PROBABILITIES = ("labels", "predictions"), ("labels", "probabilities")
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric(
-        "Accuracy", lambda y, p, _, __: accuracy_score(y, p), _BOTH, "higher", "all"
+        "Accuracy",
+        lambda y, p, _, __: accuracy_score(y, p),
+        _BOTH,
+        "higher",
+        "all",
+        is_share=True,
     ),
     "balanced_accuracy": Metric(
         "Balanced accuracy", _balanced_accuracy, _BOTH, "higher", "label", "rarer"
@@ -203,10 +168,10 @@ METRICS: dict[str, Metric] = {
     "average_precision": Metric(
         "Average precision", _average_precision, _PROBABILITIES, "higher", "label", "rarer"
     ),
-    "sensitivity": Metric("Sensitivity", _sensitivity, _BOTH, "higher", "label", "positives"),
-    "specificity": Metric("Specificity", _specificity, _BOTH, "higher", "label", "negatives"),
+    "sensitivity": Metric("Sensitivity", _sensitivity, _BOTH, "higher", "label", "positives", True),
+    "specificity": Metric("Specificity", _specificity, _BOTH, "higher", "label", "negatives", True),
     "fpr": Metric(
-        "False positive rate", _false_positive_rate, _BOTH, "lower", "label", "negatives"
+        "False positive rate", _false_positive_rate, _BOTH, "lower", "label", "negatives", True
     ),
     "ppv": Metric(
         "Positive predictive value",
@@ -215,6 +180,7 @@ METRICS: dict[str, Metric] = {
         "higher",
         "prediction",
         "selected",
+        True,
     ),
     "npv": Metric(
         "Negative predictive value",
@@ -223,18 +189,16 @@ METRICS: dict[str, Metric] = {
         "higher",
         "prediction",
         "rejected",
+        True,
     ),
     "f1": Metric("F1", _f1, _BOTH, "higher", "label", "positives"),
     "selection_rate": Metric(
-        "Predicted positive", _selection_rate, ("predictions",), "neither", "all"
+        "Predicted positive", _selection_rate, ("predictions",), "neither", "all", is_share=True
     ),
     "brier": Metric("Brier score", _brier, _PROBABILITIES, "lower", "all"),
     "ece": Metric("Calibration error", _expected_calibration_error, _PROBABILITIES, "lower", "all"),
 }
 
-BETTER = {name: metric.better for name, metric in METRICS.items()}
-# Shares of a counted number of examples: what Wilson's interval is made for.
-RATES = ("accuracy", "sensitivity", "specificity", "fpr", "ppv", "npv", "selection_rate")
 # Of K > 2 classes, these are also stated for each class against the rest, and as their macro mean.
 ONE_VS_REST = (
     "auroc",
@@ -247,18 +211,25 @@ ONE_VS_REST = (
     "selection_rate",
 )
 
+
+def _gap(title: str, *metrics: str, kind: str = "difference") -> Gap:
+    first = METRICS[metrics[0]]
+    unit = "ratio" if kind == "ratio" else "points" if first.is_in_points else "score"
+    return Gap(title, metrics, unit, first.exchangeable_within, kind)
+
+
 GAPS: dict[str, Gap] = {
-    "max_acc_gap": Gap("Accuracy gap (MaxAccGap)", ("accuracy",)),
-    "sensitivity_gap": Gap("Sensitivity gap (equal opportunity difference)", ("sensitivity",)),
-    "fpr_gap": Gap("False positive rate gap", ("fpr",)),
-    "equalized_odds_difference": Gap("Equalized odds difference", ("sensitivity", "fpr")),
-    "equalized_odds_ratio": Gap("Equalized odds ratio", ("sensitivity", "fpr"), "ratio"),
-    "demographic_parity_difference": Gap("Demographic parity difference", ("selection_rate",)),
-    "demographic_parity_ratio": Gap("Demographic parity ratio", ("selection_rate",), "ratio"),
-    "auroc_gap": Gap("AUROC gap", ("auroc",)),
+    "max_acc_gap": _gap("Accuracy gap (MaxAccGap)", "accuracy"),
+    "sensitivity_gap": _gap("Sensitivity gap (equal opportunity difference)", "sensitivity"),
+    "fpr_gap": _gap("False positive rate gap", "fpr"),
+    "equalized_odds_difference": _gap("Equalized odds difference", "sensitivity", "fpr"),
+    "equalized_odds_ratio": _gap("Equalized odds ratio", "sensitivity", "fpr", kind="ratio"),
+    "demographic_parity_difference": _gap("Demographic parity difference", "selection_rate"),
+    "demographic_parity_ratio": _gap("Demographic parity ratio", "selection_rate", kind="ratio"),
+    "auroc_gap": _gap("AUROC gap", "auroc"),
 }
 GAPS |= {
-    f"{name}_gap": Gap(f"{metric.title} gap", (name,))
+    f"{name}_gap": _gap(f"{metric.title} gap", name)
     for name, metric in METRICS.items()
     if name != "accuracy" and f"{name}_gap" not in GAPS
 }
@@ -270,95 +241,5 @@ SAME_TEST = {
 }
 
 
-def fairllava_score(overall: np.ndarray, by_group: np.ndarray) -> np.ndarray:
-    """overall / (1 + gap), the gap in percentage points: overall / (1 + 100 * (max - min)).
-
-    FairLLaVA states both in points; the ratio is the same. (...), (..., G) -> (...).
-    """
-    return overall / (1 + 100 * _spread(by_group, "difference"))
-
-
-def fairclip_score(overall: np.ndarray, by_group: np.ndarray) -> np.ndarray:
-    """overall / (1 + sum_g |group - overall|), all in fractions (FairCLIP's ES-AUC).
-
-    Groups where the metric is undefined are left out; NaN where fewer than two remain.
-    (...), (..., G) -> (...).
-    """
-    distances = np.abs(by_group - np.asarray(overall)[..., None])
-    total = np.where(_enough_groups(by_group), np.nansum(distances, axis=-1), np.nan)
-    return overall / (1 + total)
-
-
-EQUITY_VARIANTS = {"FairLLaVA": fairllava_score, "FairCLIP": fairclip_score}
-
-
-def equity_scaled(nouns: Mapping[str, str]) -> dict[str, EquityScaled]:
-    """Every variant of EQUITY_VARIANTS for each metric, by name and noun: `<metric>_fairllava` …"""
-    return {
-        f"{metric}_{variant.lower()}": EquityScaled(
-            f"Equity-scaled {noun} ({variant})", metric, function
-        )
-        for variant, function in EQUITY_VARIANTS.items()
-        for metric, noun in nouns.items()
-    }
-
-
 EQUITY_SCALED = equity_scaled({"accuracy": "accuracy", "auroc": "AUROC"})
 QUANTITIES: Mapping[str, Quantity] = METRICS | GAPS | EQUITY_SCALED  # every name is one of them
-
-
-def measure(
-    predictions: Predictions, codes: np.ndarray
-) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
-    """Every metric overall and per group, by fairlearn's MetricFrame: `overall[metric]` and
-    `by_group[code][metric]`, NaN where undefined.
-
-    codes: (N,) group of each example
-    """
-    # One function for all: MetricFrame copies its columns element by element for each function.
-    frame = MetricFrame(
-        metrics={"every": partial(_every_metric, predictions)},
-        y_true=np.arange(len(codes)),
-        y_pred=np.arange(len(codes)),  # rows, for a metric may need whole probabilities
-        sensitive_features=pd.Series(codes),  # squeezed to nothing otherwise, if N is 1
-    )
-    by_group = {int(code): values for code, values in frame.by_group["every"].items()}
-    return frame.overall["every"], by_group
-
-
-def _every_metric(predictions: Predictions, _: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-    data = predictions.labels[rows], predictions.predictions[rows], predictions.probabilities[rows]
-    return {
-        name: float(metric.function(*data, predictions.positive))
-        for name, metric in METRICS.items()
-    }
-
-
-def extreme_groups(gap: Gap, by_group: Values, better: Mapping[str, str]) -> tuple[int, int] | None:
-    """Codes of the best and worst group, of the metric that decides the gap, from (G,) values.
-
-    better: metric -> higher | lower | neither. Where neither way is better (selection rate), best is
-    the highest. None where the gap is NaN.
-    """
-    if np.isnan(gap.values(by_group)):
-        return None
-    spreads = [float(_spread(by_group[name], gap.kind)) for name in gap.metrics]
-    decisive = np.argmin(spreads) if gap.kind == "ratio" else np.argmax(spreads)
-    name = gap.metrics[decisive]
-    lowest, highest = int(np.nanargmin(by_group[name])), int(np.nanargmax(by_group[name]))
-    return (lowest, highest) if better[name] == "lower" else (highest, lowest)
-
-
-def _enough_groups(by_group: np.ndarray) -> np.ndarray:
-    return (~np.isnan(by_group)).sum(axis=-1) >= 2
-
-
-def _spread(by_group: np.ndarray, kind: str) -> np.ndarray:
-    """(..., G) -> (...): max - min, or min / max, over the groups that are not NaN."""
-    highest, lowest = np.fmax.reduce(by_group, axis=-1), np.fmin.reduce(by_group, axis=-1)
-    if kind == "ratio":
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = lowest / highest
-    else:
-        spread = highest - lowest
-    return np.where(_enough_groups(by_group), spread, np.nan)

@@ -7,7 +7,7 @@ import csv
 import difflib
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,37 +15,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from fairlora_cls.data.answers import (
+    group_names,
+    read_numbers,
+    require_table,
+    require_unique,
+)
 from fairlora_cls.data.cells import recorded
-from fairlora_cls.data.groups import INTERSECTION, single_attributes
-from fairlora_cls.data.tables import encoding_of, read_table
-from fairlora_cls.data.text_files import one_line
-from fairlora_cls.errors import InputError
-from fairlora_cls.files import write_atomically
+from fairlora_cls.data.groups import single_attributes
+from fairlora_cls.data.tables import read_table, require_columns
+from fairlora_cls.data.text_files import encoding_of, one_line, open_text
+from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.files import user_path, write_atomically
 from fairlora_cls.plain_yaml import is_whole
 
-MISSING = "missing"  # the group of the examples whose attribute is blank
 UNLABELLED = -1  # the label code of an example whose label is not known
 PROBABILITY_PREFIX = "prob_"
+PROBABILITY = "a probability between 0 and 1"  # what a cell must be
 SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1, whatever their digits
 MOST_ROUNDING = 0.05  # how far rounding to few digits may take the sum of many classes
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
 RESERVED = ("id", "label", "prediction", "score", UNIT)
 SEPARATORS = ",;\t"
-SPLITS = ("train", "validation", "test")
-
-
-class PredictionTableError(InputError):
-    """A prediction table that cannot be read or reported; its text is one sentence for the user."""
 
 
 @dataclass(frozen=True)
 class Predictions:
     """The predictions of one model for N examples.
 
-    Checked when built: raises `PredictionTableError` on an empty table, unequal lengths, duplicate
-    ids, codes that are no whole numbers or outside the classes, probabilities outside [0, 1] or not
-    summing to 1 but for rounding (`_sum_tolerance`). Class names, groups and units are read by one
-    rule (`data.cells`): 1.0 is 1, and nan, NA, null are not recorded. An example whose unit is not
+    Checked when built: raises InputError on an empty table, unequal lengths, duplicate ids, codes
+    that are no whole numbers or outside the classes, probabilities outside [0, 1] or not summing to
+    1 but for rounding (`_sum_tolerance`). Class names, groups and units are read by one rule
+    (`data.cells`): 1.0 is 1, and nan, NA, null are not recorded. An example whose unit is not
     recorded is a unit of its own; units that are all different say nothing and become None.
     """
 
@@ -59,56 +60,42 @@ class Predictions:
     units: tuple[str, ...] | None = None  # (N,) patient or lesion; None: each example its own
 
     def __post_init__(self):
-        try:
-            probabilities = np.asarray(self.probabilities, dtype=np.float64)
-        except (ValueError, TypeError) as error:
-            raise PredictionTableError(
-                f"probabilities must be one row of numbers an example, all of one length ({error})"
-            ) from error
-        object.__setattr__(self, "probabilities", probabilities)
-        object.__setattr__(self, "ids", tuple(map(str, self.ids)))
-        object.__setattr__(self, "classes", tuple(map(_class_name, self.classes)))
+        def settle(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        settle("ids", tuple(map(str, self.ids)))
+        settle("classes", tuple(map(_class_name, self.classes)))
         if self.positive == -1:
-            object.__setattr__(self, "positive", len(self.classes) - 1)
+            settle("positive", len(self.classes) - 1)
+        settle("probabilities", _as_numbers(self.probabilities))
         for name in ("labels", "predictions"):
-            codes = _whole_codes(getattr(self, name), name, self.classes, self.positive)
-            object.__setattr__(self, name, codes)
-        if self.units is not None:
-            units = _unit_names(self.units, self.ids)
-            object.__setattr__(self, "units", None if len(set(units)) == len(units) else units)
+            settle(name, _whole_codes(getattr(self, name), name, self.classes, self.positive))
         _check_shapes(self)
+        if self.units is not None:
+            named = zip(map(recorded, self.units), self.ids, strict=True)
+            units = tuple(unit or f"id {identity}" for unit, identity in named)
+            settle("units", None if len(set(units)) == len(units) else units)
+        _check_names(self)
         _check_values(self)
 
     def rows(self, rows: np.ndarray) -> "Predictions":
         """The examples at `rows`, an int array, without their attributes."""
-        return Predictions(
+        return replace(
+            self,
             ids=tuple(self.ids[row] for row in rows),
             labels=self.labels[rows],
             predictions=self.predictions[rows],
             probabilities=self.probabilities[rows],
-            classes=self.classes,
-            positive=self.positive,
+            attributes={},
             units=None if self.units is None else tuple(self.units[row] for row in rows),
         )
 
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
 
-        Raises `PredictionTableError` for an attribute that the table does not have.
+        Raises InputError for an attribute that the table does not have.
         """
-        parts = [self._single_attribute(name) for name in attribute.split(INTERSECTION)]
-        names = parts[0]
-        for part in parts[1:]:
-            names = np.char.add(np.char.add(names, INTERSECTION), part)
-        return names
-
-    def _single_attribute(self, name: str) -> np.ndarray:
-        if name not in self.attributes:
-            raise PredictionTableError(
-                f"no attribute '{name}' in the predictions{_nearest(name, self.attributes)}; "
-                f"they have: {', '.join(self.attributes) or 'none'}"
-            )
-        return np.array([recorded(value) or MISSING for value in self.attributes[name]], dtype=str)
+        return group_names(self.attributes, attribute)
 
 
 def write_predictions(predictions: Predictions, path: str | Path) -> None:
@@ -116,8 +103,8 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
     column `unit` where several examples are of one unit.
 
     An unknown label and a missing group value are left blank. Probabilities keep every digit, and
-    names stand as they are, also where a spreadsheet would take one for a formula. Raises
-    `PredictionTableError` for names that such a table cannot hold (`require_storable`).
+    names stand as they are, also where a spreadsheet would take one for a formula. Raises InputError
+    for names that such a table cannot hold (`require_storable`).
     """
     path = Path(path)
     require_storable(predictions)
@@ -137,14 +124,14 @@ def write_predictions(predictions: Predictions, path: str | Path) -> None:
 
 
 def require_storable(predictions: Predictions) -> None:
-    """Raises `PredictionTableError` for names that a written table would not give back: with a line
-    end or another control character. A run asks this before it begins, `write_predictions` again."""
+    """Raises InputError for names that a written table would not give back: with a line end or another
+    control character. A run asks this before it begins, `write_predictions` again."""
     columns = {"id": predictions.ids, UNIT: predictions.units or (), "class": predictions.classes}
     columns |= {"attribute": predictions.attributes} | predictions.attributes
     for column, names in columns.items():
         for name in names:
             if name is not None and one_line(str(name)) != str(name):
-                raise PredictionTableError(
+                raise InputError(
                     f"the {column} {str(name)!r} holds a line end or another control character, "
                     "which a table of predictions cannot hold; rename it"
                 )
@@ -169,87 +156,43 @@ def read_predictions(
     attributes: columns, or intersections such as "sex×race"; None keeps every other column
     positive:   name of the positive class; None means the last class
     unit:       the column of patients or lesions, if it is not called `unit`
-    Raises `PredictionTableError` with one sentence that names the file, the value seen and the way
-    out.
+    Raises InputError with one sentence that names the file, the value seen and the way out.
     """
-    table = _read_cells(path)
+    table, path = read_cells(path), Path(path)
+    require_columns(table, ["id", *([unit] if unit else [])], path)
+    for name in ("label", "prediction"):
+        _refuse_misspelt(table, name, path)
     try:
-        return _predictions_of(table, attributes, positive, unit)
-    except PredictionTableError as error:
-        raise PredictionTableError(f"{path}: {error}") from error
-
-
-def _predictions_of(
-    table: pd.DataFrame,
-    attributes: str | Iterable[str] | None,
-    positive: str | None,
-    unit: str | None,
-) -> Predictions:
-    for name in ("id", unit) if unit else ("id",):
-        _require_column(table, name)
-    classes, positive_code, probabilities = _read_probabilities(table, positive)
-    if "prediction" in table:
-        predicted = _codes(table["prediction"], classes, "prediction")
-    else:
-        _refuse_misspelt(table, "prediction")
-        predicted = probabilities.argmax(axis=1)
-    if "label" in table:
-        labels = _codes(table["label"], classes, "label", blank=UNLABELLED)
-    else:
-        _refuse_misspelt(table, "label")
-        labels = np.full(len(table), UNLABELLED)
-    return Predictions(
-        ids=tuple(table["id"]),
-        labels=labels,
-        predictions=predicted,
-        probabilities=probabilities,
-        classes=classes,
-        attributes=_read_attributes(table, attributes, unit),
-        positive=positive_code,
-        units=tuple(table[unit or UNIT]) if (unit or UNIT) in table else None,
-    )
-
-
-def other_splits(
-    path: str | Path, unit: str | None = None
-) -> tuple[dict[str, set[str]], tuple[str, ...]]:
-    """Ids and units of the tables of other splits that lie beside `path`, by the split's name, if
-    `path` is called after a split itself: as a run's predictions/ holds validation.csv beside
-    test.csv; and a sentence about each such table that cannot be read. One without ids is passed
-    over."""
-    path, known, notes = Path(path), {}, []
-    for split in SPLITS if path.stem in SPLITS else ():
-        other = path.with_name(f"{split}.csv")
-        if other == path or not other.is_file():
-            continue
-        try:
-            table = _read_cells(other)
-        except PredictionTableError as error:
-            notes.append(
-                f"Whether examples are also in the {split} split is not known, because the table "
-                f"beside this one cannot be read: {str(error).rstrip('.')}."
-            )
-            continue
-        columns = [table[name] for name in ("id", unit or UNIT) if name in table]
-        if "id" in table:
-            known[split] = {name for column in columns for name in column if recorded(name)}
-    return known, tuple(notes)
-
-
-def _read_cells(path: str | Path) -> pd.DataFrame:
-    """The named columns as text, every cell as it stands, but probabilities with decimal points."""
-    path = Path(path)
-    if path.is_dir():
-        raise PredictionTableError(f"'{path}' is a folder; name the table in it")
-    try:
-        separator = _separator(path)
-        table = read_table(path, separator=separator).fillna("")
-    except (OSError, UnicodeError, EOFError, zlib.error, csv.Error) as error:
-        raise PredictionTableError(
-            f"cannot read '{path}' as a CSV table in UTF-8 ({error}); save it as UTF-8"
-        ) from error
+        classes, positive_code, probabilities = _read_probabilities(table, positive)
+        labels, predicted = np.full(len(table), UNLABELLED), probabilities.argmax(axis=1)
+        if "label" in table:
+            labels = _codes(table["label"], classes, blank=UNLABELLED)
+        if "prediction" in table:
+            predicted = _codes(table["prediction"], classes)
+        return Predictions(
+            ids=tuple(table["id"]),
+            labels=labels,
+            predictions=predicted,
+            probabilities=probabilities,
+            classes=classes,
+            attributes=_read_attributes(table, attributes, unit),
+            positive=positive_code,
+            units=tuple(table[unit or UNIT]) if (unit or UNIT) in table else None,
+        )
     except InputError as error:
-        raise PredictionTableError(str(error)) from error
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_cells(path: str | Path) -> pd.DataFrame:
+    """The named columns as text, every cell as it stands, but probabilities with decimal points.
+
+    Raises InputError.
+    """
+    path = user_path(path)
+    if path.is_dir():
+        raise InputError(f"'{path}' is a folder; name the table in it.")
+    separator = _separator(path)
+    table = read_table(path, separator=separator).fillna("")
     if separator != ",":  # then a comma may be a decimal one
         numeric = [n for n in table if n.startswith(PROBABILITY_PREFIX) or n == "score"]
         table[numeric] = table[numeric].apply(lambda column: column.str.replace(",", "."))
@@ -258,10 +201,14 @@ def _read_cells(path: str | Path) -> pd.DataFrame:
 
 def _separator(path: Path) -> str:
     """The one of SEPARATORS that the header holds most often, of those between which it has a name
-    `id` if there are any: a class may be called "a;b;c". A comma where it holds none."""
-    with path.open(encoding=encoding_of(path)) as lines:
-        header = lines.readline()
-    names = {s: next(csv.reader([header], delimiter=s), []) for s in SEPARATORS}
+    `id` if there are any: a class may be called "a;b;c". A comma where it holds none, or cannot be
+    read, which `read_table` then says."""
+    try:
+        with open_text(path, encoding_of(path)) as lines:
+            header = lines.readline()
+        names = {s: next(csv.reader([header], delimiter=s), []) for s in SEPARATORS}
+    except (OSError, UnicodeError, EOFError, zlib.error, csv.Error):
+        return SEPARATORS[0]
     fitting = [s for s in SEPARATORS if "id" in (name.strip() for name in names[s])]
     return max(fitting or SEPARATORS, key=header.count)
 
@@ -274,35 +221,31 @@ def _read_probabilities(
     if columns:
         classes = tuple(_class_name(name.removeprefix(PROBABILITY_PREFIX)) for name in columns)
         if len(classes) < 2:
-            raise PredictionTableError(
+            raise InputError(
                 f"only one probability column, '{columns[0]}'; give one prob_<class> column per "
                 "class, or a column 'score' for a task of two classes"
             )
-        return classes, _positive_code(classes, positive), _numbers(table, columns)
-    if "score" not in table:
-        raise PredictionTableError(
-            "no probability columns: the table needs one prob_<class> per class, or 'score' (the "
-            f"positive class's probability) for two classes; it has: {', '.join(table.columns)}"
-        )
-    if "label" not in table and "prediction" not in table:
-        _refuse_misspelt(table, "label")
-        raise PredictionTableError(
-            "a 'score' column needs the classes from a column 'label'; the table has: "
+        return classes, _positive_code(classes, positive), read_numbers(table, columns, PROBABILITY)
+    named = [name for name in ("label", "prediction") if name in table]
+    if "score" not in table or not named:
+        raise InputError(
+            "the table needs one prob_<class> per class, or for two classes a column 'score' (the "
+            "positive class's probability) and a column 'label'; the table has: "
             f"{', '.join(table.columns)}"
         )
-    cells = {cell for name in ("label", "prediction") if name in table for cell in table[name]}
+    cells = {cell for name in named for cell in table[name]}
     classes = tuple(sorted({recorded(cell) for cell in cells} - {None}))
     if len(classes) != 2:
-        raise PredictionTableError(
+        raise InputError(
             f"a 'score' column needs two classes, and 'label' has {len(classes)} "
             f"({_listed(classes)}); give one prob_<class> column per class instead"
         )
     code = _positive_code(classes, positive)
-    score = _numbers(table, ["score"])[:, 0]
+    score = read_numbers(table, ["score"], PROBABILITY)[:, 0]
     outside = ~((score >= 0) & (score <= 1))
     if outside.any():
         row = int(outside.argmax())
-        raise PredictionTableError(
+        raise InputError(
             f"column 'score' has {score[row]:g} for id '{table['id'].iloc[row]}'; it must be the "
             f"probability of '{classes[code]}', between 0 and 1"
         )
@@ -322,68 +265,29 @@ def _read_attributes(
     wanted = others if attributes is None else single_attributes(attributes)
     for name in wanted:
         if name not in others:
-            raise PredictionTableError(
-                f"no attribute column '{name}'{_nearest(name, others)}; "
-                f"the table has: {', '.join(others) or 'no attribute columns'}"
-            )
+            hint = nearest(name, others) or "; the table has none"
+            raise InputError(f"no attribute column '{name}'{hint}")
     return {name: table[name].to_numpy(dtype=object) for name in wanted}
 
 
-def _require_column(table: pd.DataFrame, name: str) -> None:
-    if name not in table:
-        raise PredictionTableError(
-            f"no column '{name}'{_nearest(name, table.columns)}; "
-            f"the table has: {', '.join(table.columns)}"
-        )
-
-
-def _refuse_misspelt(table: pd.DataFrame, name: str) -> None:
+def _refuse_misspelt(table: pd.DataFrame, name: str, path: Path) -> None:
     """A column may be absent, but 'Label' or 'labels' is an error, not a table without labels."""
-    near = difflib.get_close_matches(name, [column.strip().lower() for column in table], cutoff=0.8)
-    if near:
-        _require_column(table, name)
+    plain = [column.lower() for column in table]
+    if name not in table and difflib.get_close_matches(name, plain, cutoff=0.8):
+        require_columns(table, [name], path)
 
 
-def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """The columns as (N, len(columns)) float64, every digit kept."""
-    values = np.empty((len(table), len(columns)))
-    for position, name in enumerate(columns):
-        try:
-            values[:, position] = [float(text) for text in table[name]]
-        except ValueError:
-            text, identity = next(
-                (text, identity)
-                for text, identity in zip(table[name], table["id"], strict=True)
-                if not _is_number(text)
-            )
-            raise PredictionTableError(
-                f"column '{name}' has '{text}' for id '{identity}'; it must be a probability "
-                "between 0 and 1"
-            ) from None
-    return values
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _codes(
-    column: pd.Series, classes: tuple[str, ...], what: str, blank: int | None = None
-) -> np.ndarray:
+def _codes(column: pd.Series, classes: tuple[str, ...], blank: int | None = None) -> np.ndarray:
     """Class names as codes; `blank` is the code where none is recorded, if that is allowed."""
-    code_of = {name: code for code, name in enumerate(classes)}
+    code_of: dict[str | None, int] = {name: code for code, name in enumerate(classes)}
     if blank is not None:
         code_of[None] = blank
     name_of = {cell: recorded(cell) for cell in set(column)}
     unknown = sorted(cell for cell, name in name_of.items() if name not in code_of)
     if unknown:
-        raise PredictionTableError(
-            f"column '{what}' has '{unknown[0]}', which is not a class"
-            f"{_nearest(unknown[0], classes)}; the classes are {_listed(classes)}"
+        raise InputError(
+            f"column '{column.name}' has '{unknown[0]}', which is not a class; the classes are "
+            f"{_listed(classes)}"
         )
     return np.array([code_of[name_of[cell]] for cell in column], dtype=int)
 
@@ -393,9 +297,8 @@ def _positive_code(classes: tuple[str, ...], positive: str | None) -> int:
         return len(classes) - 1
     name = recorded(positive)
     if name not in classes:
-        raise PredictionTableError(
-            f"positive class '{positive}' is not a class{_nearest(str(positive), classes)}; "
-            f"the classes are {_listed(classes)}"
+        raise InputError(
+            f"positive class '{positive}' is not a class; the classes are {_listed(classes)}"
         )
     return classes.index(name)
 
@@ -403,18 +306,19 @@ def _positive_code(classes: tuple[str, ...], positive: str | None) -> int:
 def _class_name(name: Any) -> str:
     known = recorded(name)
     if known is None:
-        raise PredictionTableError(
+        raise InputError(
             f"a class cannot be called '{name}', which says that nothing is recorded; rename it"
         )
     return known
 
 
-def _unit_names(units: Iterable[Any], ids: Sequence[str]) -> tuple[str, ...]:
-    """The patient or lesion of each example; one that is not recorded is the example's own."""
-    names = [recorded(unit) for unit in units]
-    if len(names) != len(ids):
-        return tuple(name or "" for name in names)  # `_check_shapes` says so
-    return tuple(name or f"id {identity}" for name, identity in zip(names, ids, strict=True))
+def _as_numbers(probabilities: Any) -> np.ndarray:
+    try:
+        return np.asarray(probabilities, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise InputError(
+            f"probabilities must be one row of numbers an example, all of one length ({error})"
+        ) from error
 
 
 def _whole_codes(values: Any, what: str, classes: Sequence[str], positive: int) -> np.ndarray:
@@ -425,16 +329,14 @@ def _whole_codes(values: Any, what: str, classes: Sequence[str], positive: int) 
         if codes.dtype == object:
             codes = np.array(codes.tolist())
     except ValueError as error:
-        raise PredictionTableError(
-            f"{what} must be one whole number an example ({error})"
-        ) from error
+        raise InputError(f"{what} must be one whole number an example ({error})") from error
     meant = (codes.dtype.kind in "iu") or (
         codes.dtype.kind == "b" and len(classes) == 2 and positive == 1
     )
     if codes.dtype.kind == "f":
         meant = bool((np.isfinite(codes) & (codes == np.round(codes))).all())
     if codes.ndim != 1 or not (meant or codes.size == 0):
-        raise PredictionTableError(
+        raise InputError(
             f"{what} must be the place of each example's class in {tuple(classes)}, a whole number "
             f"from 0 on, and they are such as {_listed(codes.ravel()[:3].tolist())}; turn scores or "
             "names into such codes first"
@@ -443,55 +345,49 @@ def _whole_codes(values: Any, what: str, classes: Sequence[str], positive: int) 
 
 
 def _check_shapes(predictions: Predictions) -> None:
-    ids, classes, units = predictions.ids, predictions.classes, predictions.units or ()
-    count = len(ids)
-    if count == 0:
-        raise PredictionTableError("the predictions are empty; there must be at least one example")
-    if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise PredictionTableError(f"two or more different classes are needed, not {classes}")
-    if not 0 <= predictions.positive < len(classes):
-        raise PredictionTableError(
-            f"positive class code {predictions.positive} is not one of the {len(classes)} classes"
-        )
-    if predictions.probabilities.shape != (count, len(classes)):
-        raise PredictionTableError(
-            f"probabilities have shape {predictions.probabilities.shape}, and {count} examples of "
-            f"{len(classes)} classes need ({count}, {len(classes)})"
-        )
+    ids, classes = predictions.ids, predictions.classes
     columns = {"label": predictions.labels, "prediction": predictions.predictions}
     if predictions.units is not None:
         columns[UNIT] = predictions.units
-    for name, values in (columns | predictions.attributes).items():
-        if len(values) != count:
-            raise PredictionTableError(f"'{name}' has {len(values)} values for {count} examples")
-    for name in predictions.attributes:
-        if name in RESERVED or name.startswith(PROBABILITY_PREFIX) or INTERSECTION in name:
-            raise PredictionTableError(
-                f"an attribute cannot be called '{name}': rename it (reserved: "
-                f"{', '.join(RESERVED)}, names that start with prob_ or contain ×)"
-            )
+    require_table(ids, columns, predictions.attributes)
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise InputError(f"two or more different classes are needed, not {classes}")
+    if not 0 <= predictions.positive < len(classes):
+        raise InputError(
+            f"positive class code {predictions.positive} is not one of the {len(classes)} classes"
+        )
+    if predictions.probabilities.shape != (len(ids), len(classes)):
+        raise InputError(
+            f"probabilities have shape {predictions.probabilities.shape}, and {len(ids)} examples of "
+            f"{len(classes)} classes need ({len(ids)}, {len(classes)})"
+        )
+
+
+def _check_names(predictions: Predictions) -> None:
+    require_unique(predictions.ids)
     attributes = predictions.attributes
-    for name in map(str, chain(ids, units, classes, attributes, *attributes.values())):
+    for name in attributes:
+        if name in RESERVED or name.startswith(PROBABILITY_PREFIX):
+            raise InputError(
+                f"an attribute cannot be called '{name}': rename it (reserved: "
+                f"{', '.join(RESERVED)}, and names that start with prob_)"
+            )
+    named = (predictions.ids, predictions.units or (), predictions.classes, attributes)
+    for name in map(str, chain(*named, *attributes.values())):
         if not is_whole(name):
-            raise PredictionTableError(
+            raise InputError(
                 f"the name {name!a} holds half a character or a NUL, which no text does; write it anew"
             )
 
 
 def _check_values(predictions: Predictions) -> None:
     classes, ids = predictions.classes, predictions.ids
-    if len(set(ids)) < len(ids):
-        repeated = pd.Series(ids)[pd.Series(ids).duplicated()].unique()
-        raise PredictionTableError(
-            f"{len(repeated)} ids appear more than once, such as {_listed(repeated[:3])}; give "
-            "each example one row"
-        )
     for name, codes, lowest in (
         ("label", predictions.labels, UNLABELLED),
         ("prediction", predictions.predictions, 0),
     ):
         if codes.min() < lowest or codes.max() >= len(classes):
-            raise PredictionTableError(
+            raise InputError(
                 f"{name} codes run from {codes.min()} to {codes.max()}, outside the "
                 f"{len(classes)} classes"
             )
@@ -499,7 +395,7 @@ def _check_values(predictions: Predictions) -> None:
     outside = ~((values >= 0) & (values <= 1))
     if outside.any():
         row, code = np.argwhere(outside)[0]
-        raise PredictionTableError(
+        raise InputError(
             f"the probability of '{classes[code]}' for id '{ids[row]}' is {values[row, code]:g}; "
             "it must lie between 0 and 1 (logits need a softmax first)"
         )
@@ -507,7 +403,7 @@ def _check_values(predictions: Predictions) -> None:
     wrong = np.abs(sums - 1) > _sum_tolerance(values)
     if wrong.any():
         row = int(wrong.argmax())
-        raise PredictionTableError(
+        raise InputError(
             f"the probabilities of id '{ids[row]}' sum to {sums[row]:g}, and they must sum to 1; "
             f"{int(wrong.sum())} of {len(sums)} rows are off"
         )
@@ -522,15 +418,6 @@ def _sum_tolerance(probabilities: np.ndarray) -> float:
             rounding = probabilities.shape[1] * 0.5 * 10.0**-digits + 1e-9
             return max(SUM_TOLERANCE, min(rounding, MOST_ROUNDING))
     return SUM_TOLERANCE
-
-
-def _nearest(name: str, options: Iterable[str]) -> str:
-    """' (did you mean 'x'?)', or nothing where no option is near."""
-    by_lower = {str(option).lower(): str(option) for option in options}
-    near = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.5)
-    if not near:  # "image_id" for "id"
-        near = [lower for lower in by_lower if name.lower() in lower.split("_")]
-    return f" (did you mean '{by_lower[near[0]]}'?)" if near else ""
 
 
 def _listed(names: Iterable[str]) -> str:

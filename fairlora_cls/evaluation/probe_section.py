@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlora_cls.presentation.document import Cell, Section, Table
+from fairlora_cls.presentation.numbers import SCORE, show_count
 
 Probes = Mapping[str, Mapping[str, Mapping[str, Mapping[str, Any]]]]
 # attribute → state → before or after → auroc, interval, n
@@ -46,10 +47,8 @@ def probe_section(probes: Probes) -> Section:
 
 def _auroc(probe: Mapping[str, Any]) -> Cell:
     if probe["auroc"] is None:
-        return Cell("undefined", f"{probe['n']:,} images")
-    limits = probe["interval"]
-    shown = "" if limits is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
-    return Cell(f"{probe['auroc']:.3f}", shown)
+        return Cell("undefined", f"{show_count(probe['n'])} images")
+    return Cell(SCORE.show(probe["auroc"]), SCORE.show_range(probe["interval"]))
 
 
 def _reading(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:

@@ -3,9 +3,18 @@
 K classes. None stands for what is undefined, not computed, or suppressed.
 """
 
-from dataclasses import asdict, dataclass, field
+from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.text_sample import TextMetric, text_equity, text_gaps
 from fairlora_cls.presentation.document import Section
+from fairlora_cls.presentation.numbers import Quantity
+from fairlora_cls.statistics.gaps import EquityScaled, Gap
+from fairlora_cls.statistics.sample import Measure
 
 SCHEMA = 1
 
@@ -24,12 +33,33 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class TextEstimate(Estimate):
+    """A mean score, or an F1 from all texts together, and the median text's score."""
+
+    median: Estimate | None = None  # None for rates and pooled metrics
+
+
+@dataclass(frozen=True)
 class GroupResult:
     """One group: how many examples, how many of them positive, and every metric."""
 
     n: int | None
     positives: int | None
     metrics: dict[str, Estimate]
+
+    def sizes(self) -> dict[str, int | None]:
+        """What report.json says of its size."""
+        return {"n": self.n, "positives": self.positives}
+
+
+@dataclass(frozen=True)
+class TextGroupResult(GroupResult):
+    """One group: `n` counts its texts."""
+
+    examples: int | None = None  # images: one may have several texts
+
+    def sizes(self) -> dict[str, int | None]:
+        return {"n": self.n, "examples": self.examples}
 
 
 @dataclass(frozen=True)
@@ -171,6 +201,26 @@ class AttributeResult:
     suppressed_groups: tuple[str, ...] = ()  # whose metrics are not published
     larger_groups: LargerGroups | None = None  # None: no group is small, or nothing to compare
 
+    def to_dict(self) -> dict[str, Any]:
+        """Its part of report.json."""
+        return {
+            "groups": {
+                name: group.sizes() | _as_dicts(group.metrics)
+                for name, group in self.groups.items()
+            },
+            "gaps": _as_dicts(self.gaps),
+            "equity_scaled": _as_dicts(self.equity_scaled),
+            "one_vs_rest": {
+                "groups": _as_dicts(self.group_classes),
+                "gaps": asdict(self.class_gaps),
+            },
+            "prevalence": asdict(self.prevalence) if self.prevalence else None,
+            "controlled": asdict(self.controlled) if self.controlled else None,
+            "curves": _as_dicts(self.curves),
+            "suppressed_groups": list(self.suppressed_groups),
+            "larger_groups": asdict(self.larger_groups) if self.larger_groups else None,
+        }
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -181,41 +231,107 @@ class Decision:
 
 
 @dataclass(frozen=True)
-class FairnessReport:
-    """Everything that the report's files say. Rates are fractions in [0, 1]."""
+class FindingShare:
+    """How often a finding is in the references and in the texts of a group."""
+
+    reference: float
+    generated: float
+    shift: float  # generated - reference
+    shift_interval: Limits | None
+    f1: float | None
+
+
+@dataclass(frozen=True)
+class FindingShifts:
+    """Prevalence shift of findings in every group that is large enough."""
+
+    minimum: int  # examples
+    left_out: tuple[str, ...]  # smaller groups
+    groups: dict[str, dict[str, FindingShare]]  # group -> finding -> share
+    gaps: dict[str, GapResult]  # finding -> how far the groups' shifts lie apart
+
+
+@dataclass(frozen=True)
+class QuestionResult:
+    """The answers to one question, where there are several."""
+
+    n: int
+    overall: dict[str, TextEstimate]
+    attributes: dict[str, AttributeResult]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its part of report.json."""
+        return {
+            "n": self.n,
+            "overall": _as_dicts(self.overall),
+            "attributes": {name: each.to_dict() for name, each in self.attributes.items()},
+        }
+
+
+@dataclass(frozen=True)
+class ConstantScore:
+    """What a constant answer scores, and how far the model's texts are above it."""
+
+    value: float | None
+    difference: Estimate  # model - constant, paired
+
+
+@dataclass(frozen=True)
+class ConstantAnswer:
+    """A model that says the same of every image."""
+
+    answers: dict[str, str]  # question -> the reference that it always gives
+    scores: dict[str, ConstantScore]
+
+
+@dataclass(frozen=True)
+class TextExample:
+    """One text for the reader to judge."""
+
+    place: str  # best | median | worst
+    ranked_by: str  # metric
+    score: float
+    id: str
+    question: str
+    reference: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What the reports on classes and on texts have in common. Rates are fractions in [0, 1]."""
 
     n: int | None
-    classes: tuple[str, ...]
-    positive: str
-    overall: dict[str, Estimate]
-    attributes: dict[str, AttributeResult]
+    units: int | None = None  # patients or lesions that were drawn whole; None: examples were
+    overall: Mapping[str, Estimate]
+    attributes: Mapping[str, AttributeResult]
     warnings: tuple[str, ...]
     bootstrap: int  # resamples behind each interval
     minimum_group_size: int
     seed: int
-    decision: Decision | None = None
-    overall_classes: ClassesResult = ClassesResult()
-    units: int | None = None  # patients or lesions that were drawn whole; None: examples were
-    score_draws: int | None = None  # resamples behind AUROC, average precision, Brier and ECE
     gaps_tested: int = 0  # distinct tests that Holm's correction counts
     suppressed_below: int | None = None
     sections: tuple[Section, ...] = ()  # parts that joined it
 
-    def to_dict(self) -> dict:
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """Every metric, gap and equity-scaled score by name."""
+        return {**self.measures, **self.gaps, **self.equity_scaled}
+
+    def to_dict(self) -> dict[str, Any]:
         """The contents of report.json: schema 1, null where a value is undefined."""
+        subject, parts, method = self._own_values()
         return {
             "schema": SCHEMA,
             "n": self.n,
-            "classes": list(self.classes),
-            "positive": self.positive,
-            "overall": {name: asdict(estimate) for name, estimate in self.overall.items()},
-            "attributes": {n: _attribute(result) for n, result in self.attributes.items()},
+            **subject,
+            "overall": _as_dicts(self.overall),
+            "attributes": {name: result.to_dict() for name, result in self.attributes.items()},
             "warnings": list(self.warnings),
-            "decision": asdict(self.decision) if self.decision else None,
-            "one_vs_rest": asdict(self.overall_classes),
+            **parts,
             "method": {
                 "bootstrap": self.bootstrap,
-                "bootstrap_of_scores": self.score_draws,
+                **method,
                 "units": self.units,
                 "seed": self.seed,
                 "minimum_group_size": self.minimum_group_size,
@@ -226,22 +342,90 @@ class FairnessReport:
         }
 
 
-def _attribute(result: AttributeResult) -> dict:
-    return {
-        "groups": {
-            name: {"n": group.n, "positives": group.positives}
-            | {metric: asdict(estimate) for metric, estimate in group.metrics.items()}
-            for name, group in result.groups.items()
-        },
-        "gaps": {name: asdict(gap) for name, gap in result.gaps.items()},
-        "equity_scaled": {name: asdict(score) for name, score in result.equity_scaled.items()},
-        "one_vs_rest": {
-            "groups": {name: asdict(each) for name, each in result.group_classes.items()},
-            "gaps": asdict(result.class_gaps),
-        },
-        "prevalence": asdict(result.prevalence) if result.prevalence else None,
-        "controlled": asdict(result.controlled) if result.controlled else None,
-        "curves": {name: asdict(curves) for name, curves in result.curves.items()},
-        "suppressed_groups": list(result.suppressed_groups),
-        "larger_groups": asdict(result.larger_groups) if result.larger_groups else None,
-    }
+@dataclass(frozen=True, kw_only=True)
+class FairnessReport(Report):
+    """Everything that the files of a report on predictions of classes say."""
+
+    classes: tuple[str, ...]
+    positive: str
+    decision: Decision | None = None
+    overall_classes: ClassesResult = ClassesResult()
+    score_draws: int | None = None  # resamples behind AUROC, average precision, Brier and ECE
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        return METRICS
+
+    @property
+    def gaps(self) -> Mapping[str, Gap]:
+        return GAPS
+
+    @property
+    def equity_scaled(self) -> Mapping[str, EquityScaled]:
+        return EQUITY_SCALED
+
+    def _own_values(self) -> tuple[dict, dict, dict]:
+        return (
+            {"classes": list(self.classes), "positive": self.positive},
+            {
+                "decision": asdict(self.decision) if self.decision else None,
+                "one_vs_rest": asdict(self.overall_classes),
+            },
+            {"bootstrap_of_scores": self.score_draws},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextReport(Report):
+    """Everything that the files of a report on texts say. Scores are as their metric gives them."""
+
+    examples_n: int | None  # images
+    metrics: Mapping[str, TextMetric]
+    headline: str  # the metric whose gaps the summary judges
+    shifts: Mapping[str, FindingShifts]  # by attribute; empty without findings
+    questions: Mapping[str, QuestionResult]  # empty where there is one question only
+    undefined: tuple[str, ...]  # metrics asked for that no text has
+    constant: ConstantAnswer
+    examples: tuple[TextExample, ...]
+    counts: Mapping[str, int]  # empty, truncated, repeated texts, unparsed diagnoses …
+    minimum_stratum_size: int
+
+    @property
+    def measures(self) -> Mapping[str, Measure]:
+        return self.metrics
+
+    @property
+    def gaps(self) -> Mapping[str, Gap]:
+        return text_gaps(self.metrics)
+
+    @property
+    def equity_scaled(self) -> Mapping[str, EquityScaled]:
+        return text_equity(self.metrics)
+
+    def to_dict(self) -> dict[str, Any]:
+        values = super().to_dict()
+        for name, attribute in values["attributes"].items():
+            shifts = self.shifts.get(name)
+            attribute["shifts"] = asdict(shifts) if shifts else None
+        return values
+
+    def _own_values(self) -> tuple[dict, dict, dict]:
+        return (
+            {
+                "task": "generate",
+                "metrics": _as_dicts(self.metrics),
+                "headline": self.headline,
+            },
+            {
+                "questions": {name: each.to_dict() for name, each in self.questions.items()},
+                "undefined": list(self.undefined),
+                "constant": asdict(self.constant),
+                "examples": [asdict(example) for example in self.examples],
+                "counts": dict(self.counts),
+            },
+            {"examples": self.examples_n, "minimum_stratum_size": self.minimum_stratum_size},
+        )
+
+
+def _as_dicts(values: Mapping[str, Any]) -> dict[str, dict]:
+    return {name: asdict(value) for name, value in values.items()}

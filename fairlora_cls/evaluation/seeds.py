@@ -1,14 +1,13 @@
 """Several seeds of one recipe: which runs belong together, and what do the methods show over seeds?
 
-S seeds. An interval over seeds is mean ± t · s / sqrt(S), with the t of S - 1 degrees of freedom:
-it says how far training anew would move the number on this test set, not how far another test set
-would.
+S seeds.
 """
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
 
 from fairlora_cls.evaluation.comparison_results import (
     ComparedRun,
@@ -17,10 +16,11 @@ from fairlora_cls.evaluation.comparison_results import (
     SeedDifference,
     SeedValues,
 )
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.presentation.numbers import Quantity
+from fairlora_cls.statistics.gaps import Gap
+from fairlora_cls.statistics.intervals import ROUNDING, seed_interval
+from fairlora_cls.statistics.sample import Measure
 
-CONFIDENCE = 0.95
-ROUNDING = 1e-9  # equal numbers reached by different sums must count as a tie
 OVERALL = ""  # stands for all examples where an attribute could stand
 
 Values = Mapping[str, Mapping[str, float]]  # attribute or OVERALL -> quantity -> value
@@ -68,14 +68,18 @@ def summarise_methods(
     for method in dict.fromkeys(run.method for run in runs):
         own = [run for run in runs if run.method == method and run.seed is not None]
         if len(own) > 1:
-            table = _over_seeds([values[run.name] for run in own], _seed_values)
+            table = _over_seeds(
+                [values[run.name] for run in own], lambda _, each: _seed_values(each)
+            )
             seeds = tuple(run.seed for run in own)
             found.append(MethodSeeds(method, seeds, table.pop(OVERALL), table))
     return tuple(found)
 
 
 def contest_methods(
-    runs: Sequence[ComparedRun], values: Mapping[str, Values]
+    runs: Sequence[ComparedRun],
+    values: Mapping[str, Values],
+    quantities: Mapping[str, Quantity],
 ) -> tuple[SeedContest, ...]:
     """The first run's method against each other one, where both have two seeds or more in common."""
     first, *others = dict.fromkeys(run.method for run in runs)
@@ -90,39 +94,30 @@ def contest_methods(
             _subtract(values[_of_seed(own, s).name], values[_of_seed(references, s).name])
             for s in seeds
         ]
-        table = _over_seeds(differences, _seed_difference)
+        table = _over_seeds(
+            differences, lambda name, each: _seed_difference(quantities[name], each)
+        )
         found.append(SeedContest(first, method, tuple(seeds), table.pop(OVERALL), table))
     return tuple(found)
 
 
-def higher_is_better(quantity: str) -> bool | None:
+def higher_is_better(quantity: Quantity) -> bool | None:
     """Of a metric, gap or equity-scaled score; None where neither way is better."""
-    if quantity in METRICS:
-        return {"higher": True, "lower": False, "neither": None}[METRICS[quantity].better]
-    return GAPS[quantity].kind == "ratio" if quantity in GAPS else True
+    if isinstance(quantity, Measure):
+        return {"higher": True, "lower": False, "neither": None}[quantity.better]
+    return quantity.kind == "ratio" if isinstance(quantity, Gap) else True
 
 
-def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """The 95 % t-interval of the mean; None of fewer than two values."""
-    if len(values) < 2:
-        return None
-    error = float(stats.sem(values))
-    if error == 0:
-        return float(values[0]), float(values[0])
-    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, values.mean(), error)
-    return float(low), float(high)
-
-
-def _seed_values(quantity: str, values: np.ndarray) -> SeedValues:
+def _seed_values(values: np.ndarray) -> SeedValues:
     defined = values[~np.isnan(values)]
-    told = tuple(None if np.isnan(value) else float(value) for value in values)
+    each = tuple(None if np.isnan(value) else float(value) for value in values)
     if len(defined) < len(values):  # a mean over some of the seeds would be of another question
-        return SeedValues(None, None, told)
-    return SeedValues(float(values.mean()), seed_interval(values), told)
+        return SeedValues(None, None, each)
+    return SeedValues(float(values.mean()), seed_interval(values), each)
 
 
-def _seed_difference(quantity: str, values: np.ndarray) -> SeedDifference:
-    plain = _seed_values(quantity, values)
+def _seed_difference(quantity: Quantity, values: np.ndarray) -> SeedDifference:
+    plain = _seed_values(values)
     higher = higher_is_better(quantity)
     if plain.mean is None or higher is None:
         return SeedDifference(plain.mean, plain.interval, plain.values, None, None, None)

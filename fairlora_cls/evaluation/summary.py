@@ -1,25 +1,82 @@
 """The three sentences that a clinician needs first: how good, how fair, and how sure?"""
 
-from fairlora_cls.evaluation.results import AttributeResult, FairnessReport
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fairlora_cls.evaluation.results import AttributeResult, Limits, Report, TextReport
 from fairlora_cls.evaluation.wording import (
-    ACCURACY,
     Headline,
     describe_larger_groups,
-    describe_overall,
     describe_power,
     enumerate_names,
+    headline_of,
     judge_attribute,
     name_extremes,
     shown_by_larger_groups,
 )
+from fairlora_cls.presentation.numbers import Quantity
 
 
-def describe_in_short(report: FairnessReport) -> list[str]:
+def describe_in_short(report: Report) -> list[str]:
     """The three sentences that a clinician needs: how good, how fair, and how sure."""
-    return [describe_overall(report), *tell_gaps(report.attributes, ACCURACY)]
+    is_of_texts = isinstance(report, TextReport)
+    overall = _overall_of_texts(report) if is_of_texts else _overall_of_classes(report)
+    return [overall, *tell_gaps(report.attributes, headline_of(report))]
 
 
-def tell_gaps(attributes: dict[str, AttributeResult], headline: Headline) -> list[str]:
+def _overall_of_classes(report: Report) -> str:
+    accuracy, auroc = report.overall["accuracy"], report.overall["auroc"]
+    metrics = report.measures
+    if accuracy.value is None:
+        return "How well the model does for all examples together is not published."
+    text = (
+        f"The model is right for {metrics['accuracy'].show(accuracy.value)} of {report.n:,} test "
+        f"examples{_in_brackets(metrics['accuracy'], accuracy.interval)}"
+    )
+    if auroc.value is not None:
+        value = metrics["auroc"].show(auroc.value)
+        text += f"; its AUROC is {value}{_in_brackets(metrics['auroc'], auroc.interval)}"
+    return f"{text}."
+
+
+def _overall_of_texts(report: TextReport) -> str:
+    """How good beside a constant answer."""
+    metric, estimate = report.metrics[report.headline], report.overall[report.headline]
+    if estimate.value is None:
+        return "How good all texts together are is not published."
+    text = (
+        f"Over {report.n:,} texts, {metric.title} is {metric.show(estimate.value)}"
+        f"{_in_brackets(metric, estimate.interval)}"
+    )
+    score = report.constant.scores.get(report.headline)
+    if score is not None and score.value is not None:
+        text += f"; {_beside_constant(report)}"
+    return f"{text}."
+
+
+def _beside_constant(report: TextReport) -> str:
+    metric, score = report.metrics[report.headline], report.constant.scores[report.headline]
+    limits = score.difference.interval
+    text = f"the same text for every image would score {metric.show(score.value)}"
+    if limits is None:
+        return text
+    low, high = limits if metric.better == "higher" else (-limits[1], -limits[0])
+    if low > 0:
+        reading = "the texts are better than that"
+    elif high < 0:
+        reading = "the texts are worse than that"
+    else:
+        reading = "the texts are not shown to be better than that"
+    difference = metric.show_signed(score.difference.value)
+    return f"{text}: {reading} (difference {difference}, {metric.show_range(limits)})"
+
+
+def _in_brackets(quantity: Quantity, limits: Limits | None) -> str:
+    return "" if limits is None else f" (95% interval {quantity.show_range(limits)})"
+
+
+def tell_gaps(attributes: Mapping[str, AttributeResult], headline: Headline) -> list[str]:
     """How fair, and how sure: what the headline gaps of all attributes say, the worst verdict
     first; nothing without attributes."""
     judged = {name: judge_attribute(result, headline.gap) for name, result in attributes.items()}

@@ -1,33 +1,48 @@
 """Every number of a report as tables of text, for report.md and report.html alike."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST, QUANTITIES
+from fairlora_cls.evaluation.metrics import METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.results import (
     AttributeResult,
     ClassesResult,
-    ClassGaps,
     Estimate,
     FairnessReport,
+    FindingShifts,
     GapResult,
+    QuestionResult,
+    Report,
+    TextReport,
 )
-from fairlora_cls.evaluation.wording import (
-    COUNTED,
-)
+from fairlora_cls.evaluation.wording import COUNTED
 from fairlora_cls.presentation.document import Cell, Table
-from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, show_count, show_p_value
+from fairlora_cls.presentation.numbers import (
+    RATE,
+    SCORE,
+    UNDEFINED,
+    Quantity,
+    show_count,
+    show_p_value,
+)
+from fairlora_cls.statistics.sample import Measure
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
 MACRO = "mean over classes (macro)"
+GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
+SHORT_GAP_HEADER = tuple(name for name in GAP_HEADER if name != "Bias-corrected")
 
 
-def overall_tables(report: FairnessReport) -> list[Table]:
+def overall_tables(report: Report) -> list[Table]:
     """All examples together: one row per metric, and of K > 2 classes one row per class."""
+    if isinstance(report, TextReport):
+        return [_overall_texts_table(report)]
     rows = tuple(
         (
             Cell(METRICS[name].title),
-            _estimate_cell(name, estimate),
-            Cell(QUANTITIES[name].show_range(estimate.interval_bias_corrected, UNDEFINED)),
+            _estimate_cell(METRICS[name], estimate),
+            _corrected_cell(METRICS[name], estimate),
             Cell(show_count(estimate.count), COUNTED[METRICS[name].rests_on]),
         )
         for name, estimate in report.overall.items()
@@ -39,42 +54,117 @@ def overall_tables(report: FairnessReport) -> list[Table]:
     return tables
 
 
-def attribute_tables(report: FairnessReport, attribute: str) -> list[Table]:
+def attribute_tables(report: Report, attribute: str) -> list[Table]:
     """Every table of one attribute, in reading order."""
     result = report.attributes[attribute]
-    tables = [groups_table(attribute, result), gaps_table(attribute, result)]
-    tables.append(_power_table(attribute, result))
+    gaps = ((report.gaps[name], gap) for name, gap in result.gaps.items())
+    tables = [
+        _groups_table(report, attribute, result),
+        Table(
+            f"Gaps between groups of {attribute}",
+            GAP_HEADER,
+            tuple(_gap_row(quantity, gap) for quantity, gap in gaps),
+        ),
+        _power_table(report, attribute, result),
+    ]
     if result.controlled is not None:
-        tables.append(_controlled_table(attribute, result))
-    tables.append(equity_table(attribute, result))
-    if result.prevalence is not None:
-        tables.append(_prevalence_table(attribute, result, report))
-    for group, found in result.group_classes.items():
-        tables.append(_classes_table(f"Each class against the rest: {attribute} {group}", found))
+        tables.append(_controlled_table(report, attribute, result))
+    tables.append(_equity_table(report, attribute, result))
+    if isinstance(report, TextReport):
+        if attribute in report.shifts:
+            tables += _shift_tables(attribute, report.shifts[attribute])
+        return tables
+    tables.append(_prevalence_table(attribute, result, report))
+    for group, classes in result.group_classes.items():
+        tables.append(_classes_table(f"Each class against the rest: {attribute} {group}", classes))
     if result.class_gaps.classes:
-        tables.append(_class_gaps_table(attribute, result.class_gaps))
+        tables.append(_class_gaps_table(report, attribute, result))
     if result.curves:
-        tables += [
-            _confusion_table(attribute, result, report),
-            _reliability_table(attribute, result),
-        ]
+        tables.append(_confusion_table(attribute, result, report))
+        tables.append(_reliability_table(attribute, result))
     return tables
 
 
-def groups_table(attribute: str, result: AttributeResult) -> Table:
-    """One column per group, or one row where there are many."""
-    columns = [
-        [
+def question_tables(report: TextReport) -> list[Table]:
+    """Each question by itself: overall scores, and the gaps; none for one question."""
+    if not report.questions:
+        return []
+    used = {
+        name: metric
+        for name, metric in report.metrics.items()
+        if any(name in question.overall for question in report.questions.values())
+    }
+    overall = tuple(
+        (
             Cell(name),
-            Cell(show_count(group.n)),
-            Cell(show_count(group.positives)),
-            *(_estimate_cell(metric, group.metrics[metric], True) for metric in METRICS),
-        ]
-        for name, group in result.groups.items()
-    ]
-    titles = [Cell(t) for t in ("Group", "Examples", "Positives")]
-    titles += [Cell(metric.title) for metric in METRICS.values()]
-    rows = [titles, *columns]
+            Cell(f"{question.n:,}"),
+            *(_question_cell(metric, question, key) for key, metric in used.items()),
+        )
+        for name, question in report.questions.items()
+    )
+    header = ("Question", "Texts", *(metric.title for metric in used.values()))
+    tables = [Table("Each question", header, overall)]
+    for attribute in report.attributes:
+        rows = tuple(
+            (
+                Cell(name),
+                *_gap_row(
+                    report.gaps[f"{key}_gap"],
+                    question.attributes[attribute].gaps[f"{key}_gap"],
+                    True,
+                ),
+            )
+            for name, question in report.questions.items()
+            for key in used
+            if key in question.overall
+        )
+        caption = f"Gaps between groups of {attribute}, by question"
+        tables.append(Table(caption, ("Question", *SHORT_GAP_HEADER), rows))
+    return tables
+
+
+def _overall_texts_table(report: TextReport) -> Table:
+    """All texts together beside the constant answer: one row per metric."""
+    header = (
+        "Metric",
+        "Mean",
+        "Bias-corrected interval",
+        "Median",
+        "Constant answer",
+        "Difference",
+        "Texts",
+    )
+    rows = tuple(
+        (
+            Cell(metric.title),
+            _estimate_cell(metric, report.overall[name]),
+            _corrected_cell(metric, report.overall[name]),
+            _median_cell(metric, report.overall[name]),
+            *_constant_cells(report, name),
+            Cell(show_count(report.overall[name].count)),
+        )
+        for name, metric in report.metrics.items()
+    )
+    return Table("All texts", header, rows)
+
+
+def _groups_table(report: Report, attribute: str, result: AttributeResult) -> Table:
+    """One column per group, or one row where there are many; a row per metric and per median."""
+    of_texts = isinstance(report, TextReport)
+    titles = ["Group", *(("Texts", "Images") if of_texts else ("Examples", "Positives"))]
+    for metric in report.measures.values():
+        titles.append(metric.title)
+        if _has_median(report, metric):
+            titles.append(f"{metric.title}, median")
+    columns = []
+    for name, group in result.groups.items():
+        cells = [Cell(name), *(Cell(show_count(size)) for size in group.sizes().values())]
+        for key, metric in report.measures.items():
+            cells.append(_estimate_cell(metric, group.metrics[key], not of_texts))
+            if _has_median(report, metric):
+                cells.append(_median_cell(metric, group.metrics[key]))
+        columns.append(cells)
+    rows = [list(map(Cell, titles)), *columns]
     if len(columns) <= MOST_COLUMNS:
         rows = list(zip(*rows, strict=True))
     header, *body = rows
@@ -83,20 +173,16 @@ def groups_table(attribute: str, result: AttributeResult) -> Table:
     )
 
 
-def gaps_table(attribute: str, result: AttributeResult) -> Table:
-    """One row per gap, beside what chance gives."""
-    header = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
-    rows = tuple(_gap_row(name, gap) for name, gap in result.gaps.items())
-    return Table(f"Gaps between groups of {attribute}", header, rows)
+def _has_median(report: Report, metric: Measure) -> bool:
+    return isinstance(report, TextReport) and metric.kind == "mean"
 
 
-def equity_table(attribute: str, result: AttributeResult) -> Table:
-    """One row per equity-scaled score."""
+def _equity_table(report: Report, attribute: str, result: AttributeResult) -> Table:
     rows = tuple(
         (
-            Cell(EQUITY_SCALED[name].title),
-            Cell(SCORE.show(score.value), SCORE.show_range(score.interval, "")),
-            Cell(SCORE.show_range(score.interval_bias_corrected, UNDEFINED)),
+            Cell(report.equity_scaled[name].title),
+            Cell(SCORE.show(score.value), SCORE.show_range(score.interval)),
+            _corrected_cell(SCORE, score),
         )
         for name, score in result.equity_scaled.items()
     )
@@ -104,19 +190,17 @@ def equity_table(attribute: str, result: AttributeResult) -> Table:
     return Table(f"Equity-scaled scores for {attribute}", header, rows)
 
 
-def _power_table(attribute: str, result: AttributeResult) -> Table:
+def _power_table(report: Report, attribute: str, result: AttributeResult) -> Table:
     rows = []
     for name, gap in result.gaps.items():
         power = gap.power
         if power is None:
             continue
-        needed = UNDEFINED
-        if power.needed_per_group is not None:
-            needed = f"{power.needed_per_group:,}"
+        needed = show_count(power.needed_per_group)
         rows.append(
             (
-                Cell(GAPS[name].title),
-                Cell(GAPS[name].show(power.detectable)),
+                Cell(report.gaps[name].title),
+                Cell(report.gaps[name].show(power.detectable)),
                 Cell(power.lagging or "any group"),
                 Cell(needed, "" if needed == UNDEFINED else COUNTED[power.counted]),
             )
@@ -130,31 +214,31 @@ def _power_table(attribute: str, result: AttributeResult) -> Table:
     return Table(f"What the groups of {attribute} could show", header, tuple(rows))
 
 
-def _controlled_table(attribute: str, result: AttributeResult) -> Table:
+def _controlled_table(report: Report, attribute: str, result: AttributeResult) -> Table:
     controlled = result.controlled
+    images = " images" if isinstance(report, TextReport) else ""
     rows = tuple(
         (
-            Cell(GAPS[name].title),
-            Cell(GAPS[name].show(gap.value)),
-            Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
-            Cell(show_p_value(gap.p_value)),
-            Cell(show_p_value(gap.p_value_holm)),
+            Cell(report.gaps[name].title),
+            Cell(report.gaps[name].show(gap.value)),
+            *_chance_cells(report.gaps[name], gap),
             Cell(f"{gap.strata:,}"),
             Cell(f"{gap.examples:,}"),
         )
         for name, gap in controlled.gaps.items()
     )
-    header = ("Gap", "Mean over strata", "By chance", "p", "Corrected p", "Strata", "Examples")
-    held = ", ".join(controlled.held)
+    counted = "Images" if images else "Examples"
+    header = ("Gap", "Mean over strata", "By chance", "p", "Corrected p", "Strata", counted)
     return Table(
-        f"Gaps of {attribute} with {held} held fixed (strata of at least "
-        f"{controlled.minimum_stratum_size})",
+        f"Gaps of {attribute} with {', '.join(controlled.held)} held fixed (strata of at least "
+        f"{controlled.minimum_stratum_size}{images})",
         header,
         rows,
     )
 
 
 def _prevalence_table(attribute: str, result: AttributeResult, report: FairnessReport) -> Table:
+    prevalence = result.prevalence
     rows = tuple(
         (
             Cell(group),
@@ -163,45 +247,45 @@ def _prevalence_table(attribute: str, result: AttributeResult, report: FairnessR
             Cell(RATE.show(share.predicted)),
             Cell(RATE.show_number(share.shift), RATE.show_range(share.shift_interval)),
         )
-        for group, shares in result.prevalence.groups.items()
+        for group, shares in prevalence.groups.items()
         for label, share in shares.items()
         if len(report.classes) > 2 or label == report.positive
     )
     header = ("Group", "Class", "Labelled", "Predicted", "Shift, points")
-    found = result.prevalence
     caption = f"How often each class is label and prediction, by {attribute}"
-    if found.gap_p_value is not None:
+    if prevalence.gap_p_value is not None:
         caption += (
-            f" (labels '{report.positive}' differ by {RATE.show_number(found.gap)} points, by chance "
-            f"{RATE.show_number(found.gap_null_mean)} on average, p {show_p_value(found.gap_p_value)})"
+            f" (labels '{report.positive}' differ by {RATE.show_number(prevalence.gap)} points, by "
+            f"chance {RATE.show_number(prevalence.gap_null_mean)} on average, p "
+            f"{show_p_value(prevalence.gap_p_value)})"
         )
     return Table(caption, header, rows)
 
 
-def _classes_table(caption: str, found: ClassesResult) -> Table:
-    rows = [_class_row(label, metrics) for label, metrics in found.classes.items()]
-    rows.append(_class_row(MACRO, found.macro))
+def _classes_table(caption: str, classes: ClassesResult) -> Table:
+    rows = [_class_row(label, metrics) for label, metrics in classes.classes.items()]
+    rows.append(_class_row(MACRO, classes.macro))
     header = ("Class", *(METRICS[name].title for name in ONE_VS_REST))
     return Table(caption, header, tuple(rows))
 
 
 def _class_row(label: str, metrics: Mapping[str, Estimate]) -> tuple[Cell, ...]:
-    return Cell(label), *(_estimate_cell(name, metrics[name], True) for name in ONE_VS_REST)
+    cells = (_estimate_cell(METRICS[name], metrics[name], True) for name in ONE_VS_REST)
+    return Cell(label), *cells
 
 
-def _class_gaps_table(attribute: str, found: ClassGaps) -> Table:
+def _class_gaps_table(report: Report, attribute: str, result: AttributeResult) -> Table:
+    by_class = (*result.class_gaps.classes.items(), (MACRO, result.class_gaps.macro))
     rows = tuple(
         (
             Cell(label),
-            Cell(GAPS[name].title),
-            Cell(GAPS[name].show(gap.value), QUANTITIES[name].show_range(gap.interval)),
-            Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
-            Cell(show_p_value(gap.p_value)),
-            Cell(show_p_value(gap.p_value_holm)),
+            Cell(report.gaps[name].title),
+            Cell(report.gaps[name].show(gap.value), report.gaps[name].show_range(gap.interval)),
+            *_chance_cells(report.gaps[name], gap),
             Cell(gap.best or UNDEFINED),
             Cell(gap.worst or UNDEFINED),
         )
-        for label, gaps in (*found.classes.items(), (MACRO, found.macro))
+        for label, gaps in by_class
         for name, gap in gaps.items()
     )
     header = ("Class", "Gap", "Observed", "By chance", "p", "Corrected p", "Best", "Worst")
@@ -222,46 +306,125 @@ def _reliability_table(attribute: str, result: AttributeResult) -> Table:
     rows = tuple(
         (
             Cell(group),
-            Cell(f"{found.low:.2f} to {found.high:.2f}"),
-            Cell(f"{found.n:,}"),
-            Cell(SCORE.show(found.confidence)),
-            Cell(SCORE.show(found.outcome), SCORE.show_range(found.interval, "")),
+            Cell(f"{each.low:.2f} to {each.high:.2f}"),
+            Cell(f"{each.n:,}"),
+            Cell(SCORE.show(each.confidence)),
+            Cell(SCORE.show(each.outcome), SCORE.show_range(each.interval)),
         )
         for group, curves in result.curves.items()
-        for found in curves.reliability
+        for each in curves.reliability
     )
     header = ("Group", "Probability", "Examples", "Mean probability", "Came true")
     return Table(f"Calibration by {attribute}", header, rows)
 
 
-def _gap_row(name: str, gap: GapResult) -> tuple[Cell, ...]:
+def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
+    rows = tuple(
+        (
+            Cell(finding),
+            Cell(group),
+            Cell(RATE.show(share.reference)),
+            Cell(RATE.show(share.generated)),
+            Cell(
+                RATE.show_signed(share.shift).removesuffix(" points"),
+                RATE.show_range(share.shift_interval),
+            ),
+            Cell(SCORE.show(share.f1)),
+        )
+        for finding in shifts.gaps
+        for group, share in ((name, shares[finding]) for name, shares in shifts.groups.items())
+    )
+    header = ("Finding", "Group", "In references", "In texts", "Shift, points", "F1")
+    without = f"; without {', '.join(shifts.left_out)}" if shifts.left_out else ""
+    caption = (
+        f"How often references and texts state each finding, by {attribute} (groups of at least "
+        f"{shifts.minimum} images{without})"
+    )
+    gaps = tuple(
+        (
+            Cell(finding),
+            Cell(RATE.show_number(gap.value), RATE.show_range(gap.interval)),
+            Cell(RATE.show_number(gap.null_mean), RATE.show_range(gap.null_interval)),
+            Cell(show_p_value(gap.p_value)),
+            Cell(show_p_value(gap.p_value_holm)),
+            Cell(gap.best or UNDEFINED),
+            Cell(gap.worst or UNDEFINED),
+        )
+        for finding, gap in shifts.gaps.items()
+    )
+    gap_header = (
+        "Finding",
+        "Difference, points",
+        "By chance",
+        "p",
+        "Corrected p",
+        "Highest shift",
+        "Lowest shift",
+    )
+    return [
+        Table(caption, header, rows),
+        Table(f"How far the shifts of groups of {attribute} lie apart", gap_header, gaps),
+    ]
+
+
+def _gap_row(quantity: Quantity, gap: GapResult, is_short: bool = False) -> tuple[Cell, ...]:
+    """The cells of GAP_HEADER, or of SHORT_GAP_HEADER."""
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
-    limits = QUANTITIES[name].show_range(gap.interval)
+    limits = quantity.show_range(gap.interval)
+    by_chance, p_value, corrected = _chance_cells(quantity, gap)
+    if gap.p_value_headline is not None:
+        corrected = Cell(corrected.text, f"over attributes {show_p_value(gap.p_value_headline)}")
     return (
-        Cell(GAPS[name].title, left_out),
+        Cell(quantity.title, left_out),
         Cell(
-            GAPS[name].show(gap.value),
+            quantity.show(gap.value),
             f"{limits}, biased" if limits and gap.interval_is_biased else limits,
         ),
-        Cell(QUANTITIES[name].show_range(gap.interval_bias_corrected, UNDEFINED)),
-        Cell(GAPS[name].show(gap.null_mean), QUANTITIES[name].show_range(gap.null_interval)),
-        Cell(show_p_value(gap.p_value)),
-        Cell(
-            show_p_value(gap.p_value_holm),
-            ""
-            if gap.p_value_headline is None
-            else f"over attributes {show_p_value(gap.p_value_headline)}",
-        ),
+        *([] if is_short else [_corrected_cell(quantity, gap)]),
+        by_chance,
+        p_value,
+        corrected,
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
     )
 
 
-def _estimate_cell(metric: str, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
-    text, limits = (
-        METRICS[metric].show(estimate.value),
-        QUANTITIES[metric].show_range(estimate.interval),
+def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:
+    """By chance, p and corrected p, of a gap over all groups or inside strata."""
+    return (
+        Cell(quantity.show(gap.null_mean), quantity.show_range(gap.null_interval)),
+        Cell(show_p_value(gap.p_value)),
+        Cell(show_p_value(gap.p_value_holm)),
     )
+
+
+def _estimate_cell(quantity: Measure, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
+    text, limits = quantity.show(estimate.value), quantity.show_range(estimate.interval)
     if estimate.value is None and count_if_undefined and estimate.count is not None:
-        return Cell(text, f"{estimate.count} {COUNTED[METRICS[metric].rests_on]}")
+        return Cell(text, f"{estimate.count} {COUNTED[quantity.rests_on]}")
     return Cell(text, f"{limits} (W)" if estimate.interval_method == "wilson" else limits)
+
+
+def _corrected_cell(quantity: Quantity, estimate: Estimate | GapResult) -> Cell:
+    return Cell(quantity.show_range(estimate.interval_bias_corrected, UNDEFINED))
+
+
+def _median_cell(metric: Measure, estimate: Estimate) -> Cell:
+    return Cell(UNDEFINED) if estimate.median is None else _estimate_cell(metric, estimate.median)
+
+
+def _question_cell(metric: Measure, question: QuestionResult, name: str) -> Cell:
+    if name not in question.overall:
+        return Cell(UNDEFINED)
+    return _estimate_cell(metric, question.overall[name])
+
+
+def _constant_cells(report: TextReport, name: str) -> tuple[Cell, Cell]:
+    score, metric = report.constant.scores.get(name), report.metrics[name]
+    if score is None:
+        return Cell(UNDEFINED), Cell(UNDEFINED)
+    difference = score.difference
+    return (
+        Cell(metric.show(score.value)),
+        Cell(metric.show_signed(difference.value), metric.show_range(difference.interval)),
+    )

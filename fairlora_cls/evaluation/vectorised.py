@@ -11,11 +11,10 @@ import numpy as np
 
 from fairlora_cls.evaluation.metrics import (
     CALIBRATION_BINS,
-    ONE_VS_REST,
     calibration_terms,
     squared_errors,
 )
-from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.statistics.sample import quotient
 
 COUNTED = (
     "accuracy",
@@ -55,23 +54,23 @@ def counted_metrics(confusion: np.ndarray, positive: int) -> dict[str, np.ndarra
     correct = np.diagonal(confusion, axis1=-2, axis2=-1)
     of_class = confusion.sum(axis=-1)
     classes_present = (of_class > 0).sum(axis=-1)
-    recall_sum = np.nansum(_divide(correct, of_class), axis=-1)
+    recall_sum = np.nansum(quotient(correct, of_class), axis=-1)
     true_positive = confusion[..., positive, positive]
     labelled, selected = of_class[..., positive], confusion[..., :, positive].sum(axis=-1)
     true_negative = total - labelled - selected + true_positive
-    f1 = _divide(2 * true_positive, labelled + selected)
+    f1 = quotient(2 * true_positive, labelled + selected)
     return {
-        "accuracy": _divide(correct.sum(axis=-1), total),
+        "accuracy": quotient(correct.sum(axis=-1), total),
         "balanced_accuracy": np.where(
-            classes_present >= 2, _divide(recall_sum, classes_present), np.nan
+            classes_present >= 2, quotient(recall_sum, classes_present), np.nan
         ),
-        "sensitivity": _divide(true_positive, labelled),
-        "specificity": _divide(true_negative, total - labelled),
-        "fpr": _divide(selected - true_positive, total - labelled),
-        "ppv": _divide(true_positive, selected),
-        "npv": _divide(true_negative, total - selected),
+        "sensitivity": quotient(true_positive, labelled),
+        "specificity": quotient(true_negative, total - labelled),
+        "fpr": quotient(selected - true_positive, total - labelled),
+        "ppv": quotient(true_positive, selected),
+        "npv": quotient(true_negative, total - selected),
         "f1": np.where(labelled > 0, f1, np.nan),
-        "selection_rate": _divide(selected, total),
+        "selection_rate": quotient(selected, total),
     }
 
 
@@ -121,18 +120,18 @@ class ScoredRows:
     error_columns: np.ndarray  # (N, 1 + bins): Brier term, then the calibration term in its bin
 
 
-def prepare_scores(predictions: Predictions, rows: np.ndarray) -> ScoredRows:
-    """Prepares the examples at `rows`; weights given later are in the order of `rows`."""
-    labels, probabilities = predictions.labels[rows], predictions.probabilities[rows]
-    positive = predictions.positive
+def prepare_scores(
+    labels: np.ndarray, probabilities: np.ndarray, positive: int, ranked_by: np.ndarray
+) -> ScoredRows:
+    """Prepares N examples: (N,) labels, (N, K) probabilities and what ranks them, (N, K)."""
     bins, residuals = calibration_terms(labels, probabilities, positive)
-    columns = np.zeros((len(rows), 1 + CALIBRATION_BINS))
+    columns = np.zeros((len(labels), 1 + CALIBRATION_BINS))
     columns[:, 0] = squared_errors(labels, probabilities, positive)
-    columns[np.arange(len(rows)), 1 + bins] = residuals
+    columns[np.arange(len(labels)), 1 + bins] = residuals
     classes = probabilities.shape[1]
     codes = [positive] if classes == 2 else range(classes)
     return ScoredRows(
-        rankings=tuple(rank_scores(probabilities[:, code], labels == code) for code in codes),
+        rankings=tuple(rank_scores(ranked_by[:, code], labels == code) for code in codes),
         error_columns=columns,
     )
 
@@ -147,13 +146,7 @@ def ranking_by_class(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.nd
 def mean_over_classes(values: np.ndarray) -> np.ndarray:
     """(..., K) -> (...): the mean over the classes where it is defined, NaN where none is."""
     defined = ~np.isnan(values)
-    return _divide(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
-
-
-def ranking_metrics(weights: np.ndarray, scored: ScoredRows) -> dict[str, np.ndarray]:
-    """The means of `ranking_by_class` over the classes that the resample has: (R, N) -> (R,)."""
-    by_class = ranking_by_class(weights, scored)
-    return {name: mean_over_classes(values) for name, values in by_class.items()}
+    return quotient(np.where(defined, values, 0).sum(axis=-1), defined.sum(axis=-1))
 
 
 def ranking_by_group(
@@ -182,28 +175,10 @@ def error_by_group(
     return _errors(sums, sizes)
 
 
-def one_vs_rest_values(
-    predictions: Predictions, codes: np.ndarray, confusion: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Metric of ONE_VS_REST -> (G, K), each of K > 2 classes against the rest."""
-    counted = [counted_metrics(confusion, code) for code in range(len(predictions.classes))]
-    ranked = []
-    for code in range(len(confusion)):
-        rows = np.flatnonzero(codes == code)
-        once = np.ones((1, len(rows)), dtype=np.int32)
-        ranked.append(ranking_by_class(once, prepare_scores(predictions, rows)))
-    return {
-        metric: np.concatenate([each[metric] for each in ranked])
-        if metric in ranked[0]
-        else np.stack([each[metric] for each in counted], axis=-1)
-        for metric in ONE_VS_REST
-    }
-
-
 def _errors(sums: np.ndarray, total: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        "brier": _divide(sums[..., 0], total),
-        "ece": _divide(np.abs(sums[..., 1:]).sum(axis=-1), total),
+        "brier": quotient(sums[..., 0], total),
+        "ece": quotient(np.abs(sums[..., 1:]).sum(axis=-1), total),
     }
 
 
@@ -235,9 +210,9 @@ def _area_and_precision(weights: np.ndarray, ranking: Ranking) -> tuple[np.ndarr
     area = np.einsum("rn,rn->r", own, twice_below, dtype=np.int64) / 2
     # A threshold at a member's block selects the block and all above it.
     precision = (count[:, None] - own_below_block) / np.maximum(total[:, None] - below_block, 1)
-    average = _divide(np.einsum("rn,rn->r", own, precision), count)
+    average = quotient(np.einsum("rn,rn->r", own, precision), count)
     others = total - count
-    return _divide(area, count * others), np.where(others > 0, average, np.nan)
+    return quotient(area, count * others), np.where(others > 0, average, np.nan)
 
 
 def _of_groups(
@@ -268,8 +243,8 @@ def _of_groups(
             area = (count * (size - count) + lower - higher) / 2
             precision = (count[:, None] - own_below) / (size - below)
             average = np.einsum("rn,rn->r", own, precision)
-        areas.append(_divide(area, count * (size - count)))
-        averages.append(np.where(size > count, _divide(average, count), np.nan))
+        areas.append(quotient(area, count * (size - count)))
+        averages.append(np.where(size > count, quotient(average, count), np.nan))
     return np.stack(areas, axis=1), np.stack(averages, axis=1)
 
 
@@ -285,10 +260,3 @@ def _sums_below(values: np.ndarray) -> np.ndarray:
     sums = np.zeros((values.shape[0], values.shape[1] + 1), dtype=np.int32)
     np.cumsum(values, axis=1, out=sums[:, 1:])  # in whole numbers five times as fast as in floats
     return sums
-
-
-def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """The ratio, NaN where the denominator is 0."""
-    numerator, denominator = np.asarray(numerator, float), np.asarray(denominator, float)
-    ratio = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
-    return np.divide(numerator, denominator, out=ratio, where=denominator > 0)

@@ -3,12 +3,15 @@
 The same words go into report.json (warnings), report.md and report.html.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS, QUANTITIES
-from fairlora_cls.evaluation.results import AttributeResult, FairnessReport, GapResult
-from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
+from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS
+from fairlora_cls.evaluation.results import AttributeResult, GapResult, Report, TextReport
+from fairlora_cls.evaluation.text_sample import TextMetric
+from fairlora_cls.presentation.numbers import Quantity, show_p
 
 SIGNIFICANCE = 0.05
 LEADING_GAPS = (  # those that figures and warnings show; the tables show all
@@ -19,7 +22,8 @@ LEADING_GAPS = (  # those that figures and warnings show; the tables show all
     "equalized_odds_difference",
     "demographic_parity_difference",
 )
-COUNTED = {  # `Metric.rests_on` in words
+COUNTED = {  # `Measure.rests_on` in words
+    "texts": "texts",
     "examples": "examples",
     "positives": "examples of the positive class",
     "negatives": "examples of the other classes",
@@ -58,6 +62,28 @@ ACCURACY = Headline(
 )
 
 
+def headline_of(report: Report) -> Headline:
+    """The gap that the report judges, in words."""
+    if not isinstance(report, TextReport):
+        return ACCURACY
+    return text_headline(report.headline, report.metrics[report.headline])
+
+
+def text_headline(name: str, metric: TextMetric) -> Headline:
+    """The gap in a metric of texts, in words."""
+    return Headline(
+        gap=f"{name}_gap",
+        metric=name,
+        noun=metric.title,
+        if_equal="equally well served",
+        if_worse="the texts are worse for some groups",
+        counted="texts",
+        grouped="images",
+        planned="5 points" if metric.is_in_points else "0.05",
+        quantity=metric,
+    )
+
+
 def judge(gap: GapResult) -> str:
     """What a gap's p-value says: `untested`, `chance`, `lead` (unusual by itself, but not once the
     gaps tested are counted) or `evidence` (unusual even so). Counted are the accuracy gaps of all
@@ -70,7 +96,7 @@ def judge(gap: GapResult) -> str:
     return "evidence" if corrected is not None and corrected <= SIGNIFICANCE else "lead"
 
 
-def judge_attribute(result: AttributeResult, headline_gap: str = HEADLINE_GAP) -> str:
+def judge_attribute(result: AttributeResult, headline_gap: str) -> str:
     """The verdict on an attribute: of its headline gap, or `evidence` where the groups that are
     large enough show it although small ones drown it."""
     if shown_by_larger_groups(result, headline_gap):
@@ -78,7 +104,7 @@ def judge_attribute(result: AttributeResult, headline_gap: str = HEADLINE_GAP) -
     return judge(result.gaps[headline_gap])
 
 
-def shown_by_larger_groups(result: AttributeResult, headline_gap: str = HEADLINE_GAP) -> bool:
+def shown_by_larger_groups(result: AttributeResult, headline_gap: str) -> bool:
     """Whether the larger groups show a gap that the one over all groups does not."""
     larger = result.larger_groups
     if larger is None or larger.p_value_headline is None:
@@ -117,22 +143,7 @@ def is_within_chance(gap: GapResult) -> bool:
     return gap.p_value is not None and gap.p_value > SIGNIFICANCE
 
 
-def describe_overall(report: FairnessReport) -> str:
-    """One sentence on how well the model does for everyone."""
-    accuracy, auroc = report.overall["accuracy"], report.overall["auroc"]
-    if accuracy.value is None:
-        return "How well the model does for all examples together is not published."
-    text = (
-        f"The model is right for {METRICS['accuracy'].show(accuracy.value)} of "
-        f"{report.n:,} test examples{_interval_text('accuracy', accuracy.interval)}"
-    )
-    if auroc.value is not None:
-        value = METRICS["auroc"].show(auroc.value)
-        text += f"; its AUROC is {value}{_interval_text('auroc', auroc.interval)}"
-    return text + "."
-
-
-def describe_gap(attribute: str, result: AttributeResult, headline: Headline = ACCURACY) -> str:
+def describe_gap(attribute: str, result: AttributeResult, headline: Headline) -> str:
     """The headline gap of an attribute, what chance alone would give, and what could be seen."""
     gap = result.gaps[headline.gap]
     if gap.value is None:
@@ -194,75 +205,6 @@ def describe_power(gap: GapResult, headline: Headline) -> str:
     return text + "."
 
 
-def describe_method(report: FairnessReport) -> list[str]:
-    """How the numbers are made, one paragraph each."""
-    averaged = (
-        ""
-        if len(report.classes) == 2
-        else " AUROC, average precision and balanced accuracy are means over the classes present; "
-        "calibration error is that of the most probable class, and the Brier score sums over "
-        "classes. Each class against the rest, and the plain (macro) mean over classes, have tables "
-        "of their own."
-    )
-    drawn = (
-        "examples drawn within groups"
-        if report.units is None
-        else f"whole units drawn within groups ({report.units:,} patients or lesions, each with all "
-        "of its examples); group names are dealt to whole units too"
-    )
-    return [
-        f"Sensitivity, specificity, predictive values, F1 and the share predicted positive are "
-        f"those of the class '{report.positive}' against the rest. {_decision_text(report)}"
-        f"{averaged} Where a group has no example that a metric needs, the value is undefined "
-        f"({UNDEFINED}), and gaps are taken over the groups that remain. Calibration error uses 15 "
-        "bins of equal width and is biased upward in small groups.",
-        f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
-        "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
-        "resamples below the value. Rates of fewer than 100 examples, or of fewer than 10 hits or "
-        "misses, have Wilson's interval instead (W), counted in units where units are known. A gap "
-        "is a maximum minus a minimum, so noise alone makes it positive: where resampling raises it "
-        "by more than a quarter of its standard error, its interval is marked as biased. Judge a "
-        "gap by what chance gives.",
-        "What chance gives: group names are dealt out anew among examples that could be exchanged "
-        "if the groups were equal: among all examples for accuracy, the share predicted positive "
-        "and errors of probabilities; among examples of the same label for sensitivity, "
-        "specificity, F1, AUROC and equalized odds; among those of the same prediction for "
-        "predictive values. p is the share of such draws, the observed one counted, with a gap at "
-        "least as large (for ratios, at least as small); beyond the draws it is continued by an "
-        f"exponential tail, which overstates it. Corrected p: Holm's method over all "
-        f"{report.gaps_tested} different gaps tested in this report. The accuracy gap, which the "
-        "summary judges, is one question per attribute asked in advance: its verdict rests on Holm's "
-        "correction over the attributes alone.",
-        "What could be found: each group's value is taken as normal, one group (the one with the "
-        "fewest examples) lags and the others are equal; the gap is found when it is larger than "
-        "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
-        "studies (for ratios, the largest ratio) and the size that equal groups would need for 5 "
-        "points. Approximate for small counts.",
-        "Controlled gaps hold the other attributes fixed: the gap inside each stratum of their "
-        "crossed groups that has enough examples, averaged with the strata's sizes as weights, "
-        "beside the same mean when group names are dealt out anew inside each stratum.",
-        "Equity-scaled scores: FairLLaVA's is overall / (1 + gap in percentage points); "
-        "FairCLIP's is overall / (1 + sum of the groups' distances from overall, in fractions).",
-        f"Random seed {report.seed}.",
-    ]
-
-
-def _decision_text(report: FairnessReport) -> str:
-    decision = report.decision
-    if decision is None or decision.rule == "given":
-        return "The predictions are those of the table; no single threshold explains them."
-    if decision.rule == "argmax":
-        cut = f", which is a threshold of 0.5 on '{report.positive}'" if decision.threshold else ""
-        return f"An example's prediction is its most probable class{cut}."
-    if decision.threshold is None:
-        return f"The predictions are a threshold's on the probability of '{report.positive}'."
-    low, high = decision.threshold
-    return (
-        f"The predictions are those of a threshold between {low:.3g} and {high:.3g} on the "
-        f"probability of '{report.positive}'."
-    )
-
-
 def name_extremes(result: AttributeResult, headline: Headline) -> str:
     """'best: A 0.9; worst: B 0.7'."""
     gap = result.gaps[headline.gap]
@@ -279,10 +221,6 @@ def _rounded(count: int) -> str:
     """Two digits: a planned size is no more exact than that."""
     step = 10 ** max(0, len(str(count)) - 2)
     return f"{-(-count // step) * step:,}"
-
-
-def _interval_text(metric: str, limits: tuple[float, float] | None) -> str:
-    return "" if limits is None else f" (95% interval {QUANTITIES[metric].show_range(limits)})"
 
 
 def enumerate_names(names: Iterable[str], of_more: str = "more groups") -> str:

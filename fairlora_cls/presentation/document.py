@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,10 @@ class Table:
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
 
+    def texts(self) -> list[list[str]]:
+        """The rows without their small print."""
+        return [[cell.text for cell in row] for row in self.rows]
+
 
 @dataclass(frozen=True)
 class ReportFigure:
@@ -37,11 +41,20 @@ class ReportFigure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image of the data, as it is; only the page shows it."""
+
+    name: str
+    source: str  # a data URI
+
+
+@dataclass(frozen=True)
 class Excerpt:
-    """Texts to be read side by side, each under a label."""
+    """Pictures in a row, and texts to be read side by side, each under a label."""
 
     heading: str
-    texts: tuple[tuple[str, str], ...]  # (label, text)
+    texts: tuple[tuple[str, str], ...] = ()  # (label, text)
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,11 @@ class Document:
     @property
     def figures(self) -> tuple[ReportFigure, ...]:
         return tuple(figure for part in self.parts for figure in part.figures)
+
+
+def text_table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
+    """A table without small print."""
+    return Table(caption, tuple(header), tuple(tuple(map(Cell, row)) for row in rows))
 
 
 def list_notes(notes: tuple[str, ...]) -> Part:

@@ -81,6 +81,8 @@ small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400;
 .excerpt dl > div { background: var(--panel); border-radius: 8px; padding: .75rem 1rem; min-width: 0; }
 .excerpt dt { color: var(--muted); font-size: .8rem; }
 .excerpt dd { margin: .2rem 0 0; white-space: pre-wrap; font-size: .95rem; }
+.pictures { display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 .75rem; }
+.pictures img { display: block; max-width: 100%; border-radius: 3px; }
 .facts b { color: var(--ink); font-weight: 600; }
 .method p { color: var(--muted); font-size: .95rem; }
 @media (max-width: 30rem) {

@@ -25,7 +25,6 @@ from fairlora_cls.data.groups import (
     merge_rare_groups,
     single_attributes,
 )
-from fairlora_cls.data.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora, require_targets
 from fairlora_cls.models.backbones import (
@@ -48,6 +47,7 @@ from fairlora_cls.objectives.mutual_information import (
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
 from fairlora_cls.runs.folder import read_state
+from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
 
 DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches
-from fairlora_cls.data.digests import content_digests
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.file_facts import content_digests
 from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError, RunError

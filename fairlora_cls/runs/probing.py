@@ -12,7 +12,7 @@ import numpy as np
 
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import encode_recorded
-from fairlora_cls.evaluation.probe import probe_attribute
+from fairlora_cls.evaluation.probes import probe_attribute
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import dependence_sections
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_states

@@ -14,10 +14,9 @@ import numpy as np
 
 from fairlora_cls.data.batching import ordered_batches
 from fairlora_cls.data.images import find_unreadable
-from fairlora_cls.data.missing_groups import mean_visual_tokens
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.questions import Turn
-from fairlora_cls.data.tables import read_table, require_columns
+from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
@@ -39,6 +38,7 @@ from fairlora_cls.runs.engine import (
 )
 from fairlora_cls.runs.folder import claim_report_folder, recipe_of
 from fairlora_cls.runs.generate import conversation_encoder, write_texts
+from fairlora_cls.runs.missing_groups import mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.runs.train import TASKS
 from fairlora_cls.training.loop import Display, SilentDisplay
@@ -184,12 +184,13 @@ def images_of_table(
     path: Path, column: str = "image", *, allow_urls: bool = False
 ) -> list[tuple[str, Path]]:
     """Name and file of each image that a table names, relative to it. Raises InputError."""
-    frame = read_table(path)
-    require_columns(frame, [column], path)
-    named = frame[column].dropna()
-    files = resolve_images(path, named, allow_outside=True, allow_urls=allow_urls)
-    ids = [name if "://" in name else str(path.parent / name) for name in named]
-    return list(zip(ids, files, strict=True))
+    table = open_table(path, needed=[column])
+    names = table.cells(column)
+    files = resolve_images(table, names, allow_outside=True, allow_urls=allow_urls)
+    if table.problems:
+        raise InputError(table.problems)
+    named = [(name, file) for name, file in zip(names, files, strict=True) if name]
+    return [(name if "://" in name else str(path.parent / name), file) for name, file in named]
 
 
 def _open(

@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 import torch
 
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.models.classifier import ClassifierSettings
@@ -19,6 +18,7 @@ from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Model
 from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.texts.generations import Generations
 
 Settings = TypeVar("Settings", ClassifierSettings, GeneratorSettings)
 Predicted = TypeVar("Predicted", Predictions, Generations)

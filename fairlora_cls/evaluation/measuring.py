@@ -1,0 +1,361 @@
+"""From values and draws of any grouping to its results: estimates, gaps, equity-scaled scores, power.
+
+N examples, G groups, R resamples. A grouping is a view: everyone, an attribute, an intersection, the
+larger groups; of all examples or of those of a stratum, a question, a class against the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairlora_cls.evaluation.groupings import Grouping
+from fairlora_cls.evaluation.results import (
+    Controlled,
+    ControlledGap,
+    Estimate,
+    GapResult,
+    LargerGroups,
+    Power,
+)
+from fairlora_cls.statistics import draws as drawing
+from fairlora_cls.statistics.draws import Draws
+from fairlora_cls.statistics.gaps import Gap, Values, extreme_groups
+from fairlora_cls.statistics.intervals import (
+    bias_corrected_interval,
+    bootstrap_bias,
+    interval,
+    is_small,
+    tail_p_value,
+    wilson_interval,
+)
+from fairlora_cls.statistics.power import (
+    Spread,
+    examples_to_detect,
+    lagging_group,
+    smallest_detectable_gap,
+)
+from fairlora_cls.statistics.sample import MEDIAN, Key, Measure, Measures, Sample
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Everything known of one grouping; hidden groups are NaN."""
+
+    sample: Sample
+    grouping: Grouping
+    hidden: np.ndarray  # (G,) mask of the groups whose numbers must not be published
+    values: Measures  # (G,) each
+    counts: Measures  # (G,) each: how many examples it rests on
+    independent: Measures  # the same in units, where those are known
+    draws: Draws
+    null: Measures | None  # (R, G) each; None without draws, or of one group
+
+    def members(self, code: int) -> np.ndarray:
+        """The rows of a group."""
+        return np.flatnonzero(self.grouping.codes == code)
+
+
+def measure_groups(
+    sample: Sample,
+    grouping: Grouping,
+    resamples: int,
+    generator: np.random.Generator,
+    hidden: np.ndarray | None = None,
+) -> Measured:
+    """Values and draws of every metric in every group."""
+    codes, groups = grouping.codes, len(grouping.names)
+    hidden = np.zeros(groups, dtype=bool) if hidden is None else hidden
+    drawn = drawing.bootstrap(sample, codes, groups, resamples, generator)
+    null = None
+    if resamples and groups > 1:
+        null = drawing.null(sample, codes, groups, resamples, generator, exact=True)
+    values = sample.observed(codes, groups)
+    if hidden.any():
+        values = drawing.masked(values, hidden)
+        drawn, null = drawn.masked(hidden), null and drawing.masked(null, hidden)
+    return Measured(
+        sample,
+        grouping,
+        hidden,
+        values,
+        sample.counts(codes, groups),
+        sample.independent(codes, groups),
+        drawn,
+        null,
+    )
+
+
+def group_estimates(measured: Measured, code: int) -> dict[str, Estimate]:
+    """Every metric of one group."""
+    found = {}
+    for name, metric in measured.sample.metrics.items():
+        count = None if measured.hidden[code] else int(measured.counts[name][code])
+        found[name] = key_estimate(measured, name, code, metric, count)
+    return found
+
+
+def group_median(measured: Measured, name: str, code: int) -> Estimate | None:
+    """The median of a metric in one group; None where it has none."""
+    key = (name, MEDIAN)
+    if key not in measured.values:
+        return None
+    estimate = plain_estimate(
+        float(measured.values[key][code]), measured.draws.by_group[key][:, code]
+    )
+    return replace(estimate, interval_bias_corrected=None)
+
+
+def key_estimate(
+    measured: Measured, key: Key, code: int, metric: Measure, count: int | None = None
+) -> Estimate:
+    """A metric's value with the bootstrap's interval, or Wilson's for a share of few examples.
+    count: what is stated."""
+    value, drawn = float(measured.values[key][code]), measured.draws.by_group[key][:, code]
+    if metric.is_share:
+        return share_estimate(value, drawn, count, measured.independent[key][code])
+    return plain_estimate(value, drawn, count)
+
+
+def share_estimate(
+    value: float, draws: np.ndarray, count: int | None, independent: float
+) -> Estimate:
+    """`plain_estimate` of a share of examples, with Wilson's interval where they are few.
+    independent: examples, or units, that the interval may rest on"""
+    estimate = plain_estimate(value, draws, count)
+    if estimate.value is None or len(draws) == 0 or not is_small(value, independent):
+        return estimate
+    limits = wilson_interval(value, independent)
+    return Estimate(estimate.value, limits, "wilson", None, estimate.count)
+
+
+def plain_estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
+    """The value with its bootstrap intervals; undefined values have none."""
+    if np.isnan(value):
+        return Estimate(None, None, count=count)
+    limits = interval(draws)
+    corrected = bias_corrected_interval(value, draws)
+    return Estimate(float(value), limits, "percentile" if limits else None, corrected, count)
+
+
+def gap_results(measured: Measured, pooled: Measured | None = None) -> dict[str, GapResult]:
+    """Every gap of the sample. pooled: the grouping of everyone, for the power."""
+    null = measured.null
+    return {
+        name: gap_result(
+            gap,
+            measured.grouping.names,
+            measured.values,
+            measured.draws.by_group,
+            null,
+            {metric: measured.sample.metrics[metric].better for metric in gap.metrics},
+            None if pooled is None else _power(gap, measured, pooled),
+        )
+        for name, gap in measured.sample.gaps.items()
+    }
+
+
+def gap_result(
+    gap: Gap,
+    names: Sequence[str],
+    values: Values,
+    resampled: Values,
+    null: Values | None,
+    better: Mapping[str, str],
+    power: Power | None = None,
+) -> GapResult:
+    """A gap between the groups `names`: metric → (G,) values, and (R, G) in resamples and under
+    the null. better: metric → higher | lower | neither."""
+    drawn = gap.values(resampled)
+    estimate = plain_estimate(float(gap.values(values)), drawn)
+    left_out = tuple(name for name, out in zip(names, gap.undefined(values), strict=True) if out)
+    if estimate.value is None:
+        return GapResult(None, None, None, None, None, None, None, left_out)
+    best, worst = extreme_groups(gap, values, better)
+    chance = np.empty(0) if null is None else gap.values(null)
+    chance = chance[~np.isnan(chance)]
+    tested = len(chance) > 0
+    bias, is_biased = bootstrap_bias(estimate.value, drawn) or (None, False)
+    return GapResult(
+        value=estimate.value,
+        interval=estimate.interval,
+        null_mean=float(chance.mean()) if tested else None,
+        null_interval=interval(chance) if tested else None,
+        p_value=tail_p_value(estimate.value, chance, gap.kind == "ratio") if tested else None,
+        best=names[best],
+        worst=names[worst],
+        undefined_groups=left_out,
+        interval_bias_corrected=estimate.interval_bias_corrected,
+        bootstrap_bias=bias,
+        interval_is_biased=is_biased,
+        power=power,
+    )
+
+
+def equity_results(measured: Measured, overall: Values) -> dict[str, Estimate]:
+    """Every equity-scaled score; overall: (G,) of everyone, G = 1."""
+    drawn = measured.draws
+    return {
+        name: plain_estimate(
+            float(score.function(overall[score.metric][0], measured.values[score.metric])),
+            score.function(drawn.overall[score.metric], drawn.by_group[score.metric]),
+        )
+        for name, score in measured.sample.equity_scaled.items()
+    }
+
+
+def larger_groups(
+    sample: Sample,
+    grouping: Grouping,
+    gap_name: str,
+    minimum: int,
+    draws: int,
+    generator: np.random.Generator,
+) -> LargerGroups | None:
+    """A gap among the groups of at least `minimum` examples, and its permutation test.
+
+    The widest gap over all groups is often that of the smallest one, whose chance is wide: five
+    images of an unknown age can drown a gap between hundreds of young and old patients. FairLLaVA
+    leaves groups under 20 out for the same reason (§ 4.1). None where no group is smaller, fewer than
+    two are as large and have the metric, or `draws` is 0.
+    """
+    part = only_larger(sample, grouping, minimum)
+    if not part.left_out or len(part.grouping.names) < 2 or not draws:
+        return None
+    names, codes = part.grouping.names, part.grouping.codes
+    own, gap = part.sample.quick(), sample.gaps[gap_name]
+    null = drawing.null(own, codes, len(names), draws, generator)
+    found = gap_result(
+        gap,
+        names,
+        own.observed(codes, len(names)),
+        {metric: np.empty((0, len(names))) for metric in gap.metrics},
+        null,
+        {metric: own.metrics[metric].better for metric in gap.metrics},
+    )
+    if found.p_value is None:
+        return None
+    return LargerGroups(
+        minimum,
+        part.left_out,
+        found.value,
+        found.null_mean,
+        found.p_value,
+        found.best,
+        found.worst,
+    )
+
+
+@dataclass(frozen=True)
+class Larger:
+    """The examples of the groups that are large enough."""
+
+    sample: Sample
+    grouping: Grouping
+    left_out: tuple[str, ...]  # the smaller groups
+
+
+def only_larger(sample: Sample, grouping: Grouping, minimum: int) -> Larger:
+    """The groups of at least `minimum` examples, or images."""
+    sizes = sample.sizes(grouping.codes, len(grouping.names))
+    large = np.flatnonzero(sizes >= minimum)
+    rows = np.flatnonzero(np.isin(grouping.codes, large))
+    return Larger(
+        sample.rows(rows),
+        Grouping(
+            tuple(grouping.names[code] for code in large),
+            np.searchsorted(large, grouping.codes[rows]),
+        ),
+        tuple(n for n, size in zip(grouping.names, sizes, strict=True) if size < minimum),
+    )
+
+
+def controlled_gaps(
+    sample: Sample,
+    codes: np.ndarray,
+    held: Mapping[str, np.ndarray],
+    minimum: int,
+    draws: int,
+    generator: np.random.Generator,
+) -> Controlled | None:
+    """The gaps of one attribute inside strata of the others, averaged by the strata's sizes.
+
+    A stratum needs `minimum` examples (or images) and two groups in which the metric is defined.
+    Every gap is positive by chance, and the smaller the strata the more, so that the mean stands
+    beside the mean of group names dealt out anew inside each stratum. None without others.
+
+    codes: (N,) group of each example; held: the other attributes' codes, whose crossing makes the
+        strata
+    """
+    if not held:
+        return None
+    sample = sample.quick()
+    columns = np.column_stack(list(held.values()))
+    strata = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
+    values, nulls, weights = [], [], []
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        part = sample.rows(rows)
+        present, inside = np.unique(codes[rows], return_inverse=True)
+        size = int(part.sizes(np.zeros(len(rows), dtype=int), 1)[0])
+        if size < minimum or len(present) < 2:
+            continue
+        observed = part.observed(inside, len(present))
+        values.append([float(gap.values(observed)) for gap in sample.gaps.values()])
+        weights.append(size)
+        if draws:
+            drawn = drawing.null(part, inside, len(present), draws, generator)
+            nulls.append([gap.values(drawn) for gap in sample.gaps.values()])
+    found = {
+        name: _mean_over_strata(
+            np.array([stratum[place] for stratum in values]),
+            np.array([stratum[place] for stratum in nulls]),
+            np.array(weights, dtype=float),
+        )
+        for place, name in enumerate(sample.gaps)
+    }
+    return Controlled(tuple(held), minimum, found)
+
+
+def _mean_over_strata(values: np.ndarray, nulls: np.ndarray, weights: np.ndarray) -> ControlledGap:
+    """Strata's gaps (S,), their nulls (S, R) and sizes (S,) → the weighted mean."""
+    defined = ~np.isnan(values)
+    if not defined.any():
+        return ControlledGap(None, None, None, None, None, 0, 0)
+    weights = weights[defined]
+    value = float(np.average(values[defined], weights=weights))
+    extent = int(defined.sum()), int(weights.sum())
+    if not len(nulls):
+        return ControlledGap(value, None, None, None, None, *extent)
+    drawn = nulls[defined]
+    present = np.where(np.isnan(drawn), 0, weights[:, None])
+    null = (present * np.nan_to_num(drawn)).sum(axis=0) / np.maximum(present.sum(axis=0), 1e-12)
+    p_value = tail_p_value(value, null)
+    return ControlledGap(value, float(null.mean()), interval(null), p_value, None, *extent)
+
+
+def _power(gap: Gap, measured: Measured, pooled: Measured) -> Power | None:
+    """What the groups that the gap compares could show; None without draws, two groups, or values in
+    [0, 1]."""
+    metrics = {name: measured.sample.metrics[name] for name in gap.metrics}
+    defined = ~gap.undefined(measured.values)
+    if defined.sum() < 2 or not len(pooled.draws.overall[gap.metrics[0]]):
+        return None
+    if not all(metric.is_fraction for metric in metrics.values()):
+        return None
+    spreads = {}
+    for name in gap.metrics:
+        error = float(np.nanstd(pooled.draws.overall[name]))
+        unit = error * float(np.sqrt(pooled.counts[name][0]))
+        level = float(pooled.values[name][0])
+        spreads[name] = Spread(level, unit, measured.counts[name][defined])
+    lagging = lagging_group(gap, spreads)
+    names = np.array(measured.grouping.names)[defined]
+    return Power(
+        detectable=smallest_detectable_gap(gap, spreads),
+        lagging=None if lagging is None else str(names[lagging]),
+        needed_per_group=examples_to_detect(gap, spreads),
+        counted=metrics[gap.metrics[0]].rests_on,
+    )

@@ -1,0 +1,134 @@
+"""How a report's numbers are made, in words, one paragraph each."""
+
+from __future__ import annotations
+
+from fairlora_cls.evaluation.results import FairnessReport, Report, TextReport
+from fairlora_cls.presentation.numbers import UNDEFINED
+
+
+def describe_method(report: Report) -> list[str]:
+    """How the numbers are made, one paragraph each."""
+    of_texts = isinstance(report, TextReport)
+    several = "texts" if of_texts else "examples"
+    whole = "patients, lesions or images" if of_texts else "patients or lesions"
+    drawn = (
+        f"{several} drawn within groups"
+        if report.units is None
+        else f"whole units drawn within groups ({report.units:,} {whole}, each with all of its "
+        f"{several}); group names are dealt to whole units too"
+    )
+    shares = "Shares of right texts" if of_texts else "Rates"
+    ratios = "" if of_texts else " (for ratios, at least as small)"
+    return [
+        _metrics_of_texts(report) if of_texts else _metrics_of_classes(report),
+        f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
+        "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
+        f"resamples below the value. {shares} of fewer than 100 {several}, or of fewer than 10 hits "
+        "or misses, have Wilson's interval instead (W), counted in units where units are known. A "
+        "gap is a maximum minus a minimum, so noise alone makes it positive: where resampling raises "
+        "it by more than a quarter of its standard error, its interval is marked as biased. Judge a "
+        "gap by what chance gives.",
+        f"What chance gives: group names are dealt out anew among "
+        f"{_exchanged_texts() if of_texts else _exchanged_examples()} p is the share of such draws, "
+        f"the observed one counted, with a gap at least as large{ratios}; beyond the draws it is "
+        "continued by an exponential tail, which overstates it. Corrected p: Holm's method over all "
+        f"{report.gaps_tested} different gaps tested in this report. {_judged(report)}",
+        f"What could be found: each group's value is taken as normal, one group (the one with the "
+        f"fewest {several}) lags and the others are equal; the gap is found when it is larger than "
+        "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
+        f"studies{'' if of_texts else ' (for ratios, the largest ratio)'} and the size that equal "
+        "groups would need for 5 points. Approximate for small counts.",
+        "Controlled gaps hold the other attributes fixed: the gap inside each stratum of their "
+        f"crossed groups that has enough {'images' if of_texts else several}, averaged with the "
+        "strata's sizes as weights, beside the same mean when group names are dealt out anew inside "
+        "each stratum.",
+        "Equity-scaled scores: FairLLaVA's is overall / (1 + gap in percentage points); "
+        "FairCLIP's is overall / (1 + sum of the groups' distances from overall, in fractions).",
+        *([_CONSTANT_ANSWER] if of_texts else []),
+        f"Random seed {report.seed}.",
+    ]
+
+
+def _metrics_of_classes(report: FairnessReport) -> str:
+    averaged = (
+        ""
+        if len(report.classes) == 2
+        else " AUROC, average precision and balanced accuracy are means over the classes present; "
+        "calibration error is that of the most probable class, and the Brier score sums over "
+        "classes. Each class against the rest, and the plain (macro) mean over classes, have tables "
+        "of their own."
+    )
+    return (
+        f"Sensitivity, specificity, predictive values, F1 and the share predicted positive are "
+        f"those of the class '{report.positive}' against the rest. {_decision_text(report)}"
+        f"{averaged} Where a group has no example that a metric needs, the value is undefined "
+        f"({UNDEFINED}), and gaps are taken over the groups that remain. Calibration error uses 15 "
+        "bins of equal width and is biased upward in small groups."
+    )
+
+
+def _metrics_of_texts(report: TextReport) -> str:
+    metrics = "; ".join(f"{each.title}: {each.description}" for each in report.metrics.values())
+    undefined = ", ".join(report.undefined)
+    return (
+        f"Metrics. {metrics}. A score is the mean over the texts that have it; F1 of findings, micro "
+        "and macro, is computed from the counts of all texts together. Where no text of a group has "
+        f"a score it is undefined ({UNDEFINED}), and gaps are taken over the groups that remain."
+        f"{f' No text has a score of {undefined}.' if undefined else ''}"
+    )
+
+
+def _exchanged_examples() -> str:
+    return (
+        "examples that could be exchanged if the groups were equal: among all examples for accuracy, "
+        "the share predicted positive and errors of probabilities; among examples of the same label "
+        "for sensitivity, specificity, F1, AUROC and equalized odds; among those of the same "
+        "prediction for predictive values."
+    )
+
+
+def _exchanged_texts() -> str:
+    return (
+        "all texts that answer the same question, or among units that answer the same questions "
+        "(among all, where fewer than 20 images are asked the same). This takes references as "
+        "exchangeable too: groups whose references are harder to match, or hold other findings, "
+        "differ for that reason as well."
+    )
+
+
+def _judged(report: Report) -> str:
+    of_texts = isinstance(report, TextReport)
+    gap = f"gap in {report.metrics[report.headline].title}" if of_texts else "accuracy gap"
+    others = (
+        " Gaps of single questions, and shifts of findings, are corrected among themselves."
+        if of_texts
+        else ""
+    )
+    return (
+        f"The {gap}, which the summary judges, is one question per attribute asked in advance: its "
+        f"verdict rests on Holm's correction over the attributes alone.{others}"
+    )
+
+
+_CONSTANT_ANSWER = (
+    "The constant answer is, for each question, the reference that shares most words with all "
+    "references of that question (F1 of word counts, over the 400 most frequent different "
+    "references): it knows the test set's references and the model does not, so it is not an easy "
+    "opponent. Its difference from the model is paired: both are drawn alike."
+)
+
+
+def _decision_text(report: FairnessReport) -> str:
+    decision = report.decision
+    if decision is None or decision.rule == "given":
+        return "The predictions are those of the table; no single threshold explains them."
+    if decision.rule == "argmax":
+        cut = f", which is a threshold of 0.5 on '{report.positive}'" if decision.threshold else ""
+        return f"An example's prediction is its most probable class{cut}."
+    if decision.threshold is None:
+        return f"The predictions are a threshold's on the probability of '{report.positive}'."
+    low, high = decision.threshold
+    return (
+        f"The predictions are those of a threshold between {low:.3g} and {high:.3g} on the "
+        f"probability of '{report.positive}'."
+    )

@@ -1,0 +1,142 @@
+"""Which interval, bias and p-value follow from a set of draws, or from a few seeds?
+
+R draws, S seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+import numpy as np
+from scipy import stats
+from scipy.stats import norm
+
+Asked = TypeVar("Asked", bound=Hashable)
+
+CONFIDENCE = 0.95
+ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
+FEW_EXAMPLES = 100  # below these a rate's interval is Wilson's, not the bootstrap's
+FEW_OF_A_KIND = 10
+BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
+FEW_DRAWS = 10  # as many draws beyond the observed gap measure its p-value well enough
+TAIL_DRAWS = 50  # draws from which a tail is continued
+
+
+def interval(draws: np.ndarray) -> tuple[float, float] | None:
+    """The middle 95 % of the draws that are defined; None where fewer than half are."""
+    defined = _defined(draws)
+    if defined is None:
+        return None
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, float] | None:
+    """Efron's BC interval: percentiles moved by the share of draws that lie below the value.
+
+    z0 = Phi^-1(share below, ties half); limits at Phi(2 z0 -+ 1.96). None where fewer than half of
+    the draws are defined, and where 97.5 % of them lie on one side of the value: no choice of
+    percentiles corrects such a bias.
+    """
+    defined = _defined(draws)
+    if defined is None:
+        return None
+    rounding = 1e-12
+    below = (defined < value - rounding).mean() + (np.abs(defined - value) <= rounding).mean() / 2
+    if not (1 - CONFIDENCE) / 2 < below < (1 + CONFIDENCE) / 2:
+        return None
+    tail = norm.ppf((1 + CONFIDENCE) / 2)
+    low, high = np.percentile(
+        defined, 100 * norm.cdf(2 * norm.ppf(below) + np.array([-tail, tail]))
+    )
+    return float(low), float(high)
+
+
+def bootstrap_bias(value: float, draws: np.ndarray) -> tuple[float, bool] | None:
+    """Mean of the draws minus the value, and whether that is more than BIAS_TO_MENTION of their
+    standard deviation. None without defined draws."""
+    defined = draws[~np.isnan(draws)]
+    if len(defined) == 0:
+        return None
+    bias = float(defined.mean() - value)
+    return bias, abs(bias) > max(BIAS_TO_MENTION * float(defined.std()), 1e-12)
+
+
+def wilson_interval(value: float, count: float) -> tuple[float, float]:
+    """Wilson's score interval of a rate among `count` examples (Wilson 1927)."""
+    z = norm.ppf((1 + CONFIDENCE) / 2)
+    centre = (value + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(value * (1 - value) / count + (z / count) ** 2 / 4)
+    low = 0.0 if value <= 0 else max(0.0, centre - half)  # exactly, whatever the rounding
+    high = 1.0 if value >= 1 else min(1.0, centre + half)
+    return float(low), float(high)
+
+
+def is_small(value: float, count: float) -> bool:
+    """Whether a rate rests on so few examples, or so few of a kind, that resampling misleads."""
+    fewer = count * min(value, 1 - value)
+    return count < FEW_EXAMPLES or fewer < FEW_OF_A_KIND - 1e-9
+
+
+def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
+    """(1 + #{null at least as bad as observed}) / (1 + R), so never 0 (Phipson and Smyth 2010)."""
+    as_bad = null <= observed + ROUNDING if smaller_is_worse else null >= observed - ROUNDING
+    return float((1 + as_bad.sum()) / (1 + len(null)))
+
+
+def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
+    """`p_value`, continued beyond the draws where fewer than FEW_DRAWS are as bad.
+
+    Beyond the TAIL_DRAWS worst draws the tail is taken as exponential with their mean excess. The
+    tails of gaps are lighter, so that this p-value is too large rather than too small.
+    """
+    plain = p_value(observed, null, smaller_is_worse)
+    if len(null) < 4 * TAIL_DRAWS or plain * (1 + len(null)) >= 1 + FEW_DRAWS:
+        return plain
+    sign = -1 if smaller_is_worse else 1
+    worst_first = np.sort(sign * null)[::-1]
+    start = worst_first[TAIL_DRAWS]
+    excess = float((worst_first[:TAIL_DRAWS] - start).mean())
+    if excess <= 0:
+        return plain
+    tail = TAIL_DRAWS / len(null) * float(np.exp(-(sign * observed - start) / excess))
+    return min(plain, max(tail, 1e-12))
+
+
+def swap_p_value(observed: float, chance: np.ndarray) -> float | None:
+    """Two-sided: (1 + #{|chance| >= |observed|}) / (1 + R), over the draws that are defined; None
+    where fewer than half are."""
+    defined = _defined(chance)
+    return None if defined is None else p_value(abs(observed), np.abs(defined))
+
+
+def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
+    """The 95 % t-interval of the mean of (S,) values; None of fewer than two.
+
+    It says how far training anew would move the number on this test set, not how far another test
+    set would.
+    """
+    if len(values) < 2:
+        return None
+    error = float(stats.sem(values))
+    if error == 0:
+        return float(values[0]), float(values[0])
+    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, values.mean(), error)
+    return float(low), float(high)
+
+
+def holm(p_values: Mapping[Asked, float]) -> dict[Asked, float]:
+    """Holm's step-down correction: p_(i) * (m - i + 1), made monotone and cut off at 1."""
+    corrected, largest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        corrected[name] = largest
+    return corrected
+
+
+def _defined(draws: np.ndarray) -> np.ndarray | None:
+    """The draws that are defined; None where fewer than half are."""
+    defined = draws[~np.isnan(draws)]
+    return None if len(defined) == 0 or 2 * len(defined) < len(draws) else defined
