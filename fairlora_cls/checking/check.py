@@ -39,9 +39,8 @@ from fairlora_cls.checking.structure import (
     find_structure,
     groupable,
 )
-from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
+from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.errors import InputError
@@ -92,15 +91,12 @@ def run_check(
     first, sheet, title = None, (), "recipe"
     if recipe is not None:
         title = f"{recipe.data.source} with {recipe.model.backbone}"
-        splits, refusal, part = _load(recipe, allow_urls)
+        splits, part = _load(recipe, allow_urls)
         parts.append(part)
         facts = None
-        if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
+        if splits is not None:
             splits, part = _structure(recipe, splits)
             parts.append(part)
-        # What the loader says at its first bad row is said better by the parts, if they see it.
-        if refusal and not any(f.severity == "error" for part in parts[1:] for f in part.findings):
-            parts.append(Part([refusal]))
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
             facts, part = _images(recipe, splits, display)
             parts.append(part)
@@ -139,21 +135,19 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
     return [f for f in found if f.severity == "warning"]
 
 
-def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Finding | None, Part]:
-    """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
+def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Part]:
+    """The splits, or those of the rows that can be used, and what the loader says of the others."""
     data = recipe.data
-    path = None
+    findings: list[Finding] = []
     try:
-        path = data.place
         options = permitted_options(data.source, data.options, allow_urls)
-        splits = load_splits(data.source, path, options)
-        return limit_splits(splits, data.limit), None, Part()
+        splits = load_splits(data.source, data.place, options)
+    except BadRowsError as error:
+        splits = error.rest
+        findings = [Finding("error", "row", problem) for problem in error.problems]
     except InputError as error:
-        refusal = Finding("error", "data", str(error))
-    if data.source != "table" or path is None:
-        return None, refusal, Part()
-    splits, rows = inspect_table(path, options)
-    return (limit_splits(splits, data.limit) if splits else None), refusal, Part(rows)
+        return None, Part([Finding("error", "data", problem) for problem in error.problems])
+    return limit_splits(splits, data.limit), Part(findings)
 
 
 def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, Part]:
