@@ -22,7 +22,7 @@ from fairlora_cls.data.text_files import (
     column_name,
     encoding_of,
     open_text,
-    parse_json,
+    read_json_lines,
 )
 from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import user_path
@@ -196,32 +196,11 @@ def _explained(path: Path, encoding: str, has_options: bool) -> Iterator[None]:
 
 
 def _read_json_lines(path: Path) -> tuple[pd.DataFrame, list[int]]:
-    """The rows, and the number of each one's line. Raises InputError listing the lines that are none."""
-    rows: list[dict[str, Any]] = []
-    numbers, wrong = [], []
-    try:
-        with open_text(path, encoding_of(path), newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if not line:
-                    continue
-                try:
-                    rows.append(parse_json(line, f"'{path}' line {number}"))
-                    numbers.append(number)
-                except InputError as error:
-                    wrong += error.problems
-                    continue
-                if not isinstance(rows[-1], dict):
-                    wrong.append(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}).") from error
-    if wrong:
-        raise InputError(first_few(wrong))
-    names = dict.fromkeys(key for row in rows for key in row)
-    columns = [[row.get(name) for row in rows] for name in names]
-    return text_table(list(names), columns, path), numbers
+    """The rows, and the number of each one's line."""
+    rows = read_json_lines(path)
+    names = dict.fromkeys(key for row in rows.values() for key in row)
+    columns = [[row.get(name) for row in rows.values()] for name in names]
+    return text_table(list(names), columns, path), list(rows)
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

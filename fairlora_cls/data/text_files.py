@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.plain_yaml import is_whole
 
 MARKS = (  # the longer first: one begins with the other
@@ -79,21 +79,29 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 def read_json_lines(path: Path) -> dict[int, dict[str, Any]]:
     """Line number → the object in it, of a file with an object a line; blank lines are passed over.
 
-    Raises InputError naming the line.
+    Raises InputError listing the lines that hold none.
     """
-    objects = {}
+    objects: dict[int, dict[str, Any]] = {}
+    wrong: list[str] = []
     try:
         with open_text(path, encoding_of(path), newline="\n") as lines:
             for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if line:
-                    objects[number] = parse_json(line, f"'{path}' line {number}")
-                    if not isinstance(objects[number], dict):
-                        raise InputError(f"'{path}' line {number} is not a JSON object.")
+                line, where = line.strip().lstrip("\ufeff"), f"'{path}' line {number}"
+                try:
+                    value = parse_json(line, where) if line else None
+                except InputError as error:
+                    wrong += error.problems
+                    continue
+                if isinstance(value, dict):
+                    objects[number] = value
+                elif line:
+                    wrong.append(f"{where} is not a JSON object.")
     except UnicodeError as error:
         raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"'{path}' cannot be read ({error}).") from error
+    if wrong:
+        raise InputError(first_few(wrong))
     return objects
 
 
