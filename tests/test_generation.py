@@ -9,7 +9,6 @@ import torch
 from safetensors.torch import load_file
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import read_generations
 from fairlora_cls.plain_yaml import parse_yaml
 from fairlora_cls.recipe import build_recipe, recipe_digest
 from fairlora_cls.runs import generate as generation
@@ -19,6 +18,7 @@ from fairlora_cls.runs.folder import split_predictions, update_state
 from fairlora_cls.runs.generate import GENERATE
 from fairlora_cls.runs.run_data import load_run_data
 from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.texts.generations import read_generations
 
 
 @pytest.fixture(scope="module")

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fairlora_cls.cli import options
-from fairlora_cls.cli.terminal import exit_codes, show_report, terminal
-from fairlora_cls.cli.texts import compare_text_files, load_features, report_texts
+from fairlora_cls.cli.terminal import exit_codes, open_display, show_report, terminal
 from fairlora_cls.errors import InputError
+
+if TYPE_CHECKING:
+    from fairlora_cls.evaluation.features import Features
+    from fairlora_cls.evaluation.results import FairnessReport, TextReport
+    from fairlora_cls.presentation.document import Section
 
 
 def report(
@@ -67,40 +74,26 @@ def report(
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with exit_codes(debug):
-        if predictions.suffix.lower() == ".jsonl":
+        from fairlora_cls.evaluation.other_splits import other_splits
+        from fairlora_cls.evaluation.report import write_report
+        from fairlora_cls.evaluation.sections import add_sections
+        from fairlora_cls.runs.folder import claim_report_folder
+
+        of_texts = predictions.suffix.lower() == ".jsonl"
+        if of_texts:
             _require_absent(
                 "are for classes, and these are texts",
                 positive=positive,
                 unit=unit,
-                suppress_below=suppress_below,
                 threshold=threshold,
                 validation=validation,
             )
-            report_texts(
-                predictions,
-                attribute,
-                text_metric,
-                scores,
-                features,
-                minimum_similarity,
-                output or Path("runs") / predictions.stem,
-                bootstrap=bootstrap,
-                minimum_group_size=minimum_group_size,
-                minimum_stratum_size=minimum_stratum_size,
-                excerpts=excerpts,
-                seed=seed,
+        else:
+            _require_absent(
+                "are for texts (.jsonl), and these are classes",
+                text_metric=text_metric,
+                scores=scores,
             )
-            return
-        _require_absent(
-            "are for texts (.jsonl), and these are classes", text_metric=text_metric, scores=scores
-        )
-        from fairlora_cls.data.groups import single_attributes
-        from fairlora_cls.evaluation.other_splits import other_splits
-        from fairlora_cls.evaluation.prediction_table import read_predictions
-        from fairlora_cls.evaluation.report import fairness_report, write_report
-        from fairlora_cls.evaluation.sections import add_sections
-        from fairlora_cls.runs.folder import claim_report_folder
-
         if features and suppress_below:
             raise InputError(
                 "Matched pairs show counts of single images, so --features and --suppress-below do "
@@ -108,52 +101,119 @@ def report(
             )
         folder = output or Path("runs") / predictions.stem
         claim_report_folder(folder)
-        columns = single_attributes(attribute or [])
-        table = read_predictions(
-            predictions, attributes=columns or None, positive=positive, unit=unit
-        )
-        sections = []
-        if threshold:
-            from fairlora_cls.evaluation.thresholds import (
-                judge_by_rule,
-                load_validation,
-                parse_threshold,
-            )
-
-            known = None
-            if validation or parse_threshold(threshold).needs_validation:
-                known = load_validation(predictions, validation)
-            table, section = judge_by_rule(table, threshold, known)
-            sections.append(section)
-        if features:
-            from fairlora_cls.evaluation.matching import counterfactual_gaps
-            from fairlora_cls.evaluation.matching_section import counterfactual_section
-
-            given = load_features(features, table.ids)
-            gaps = counterfactual_gaps(
-                table,
-                given,
-                attribute or table.attributes,
-                minimum_similarity=minimum_similarity,
-                bootstrap=bootstrap,
-                seed=seed,
-            )
-            sections.append(counterfactual_section(gaps, given.source))
         seen, unread = other_splits(predictions, unit)
-        found = fairness_report(
-            table,
-            attribute,
-            bootstrap=bootstrap,
-            minimum_group_size=minimum_group_size,
-            minimum_stratum_size=minimum_stratum_size,
-            suppress_below=suppress_below,
-            seed=seed,
-            notes=unread,
-            seen=seen,
-        )
+        measured = {
+            "bootstrap": bootstrap,
+            "minimum_group_size": minimum_group_size,
+            "minimum_stratum_size": minimum_stratum_size,
+            "suppress_below": suppress_below,
+            "seed": seed,
+            "notes": unread,
+            "seen": seen,
+        }
+        pairs = Pairs(features, minimum_similarity)
+        if of_texts:
+            found, sections = _report_texts(
+                predictions, attribute, text_metric, scores, excerpts, pairs, measured
+            )
+        else:
+            found, sections = _report_classes(
+                predictions, attribute, positive, unit, threshold, validation, pairs, measured
+            )
         found = add_sections(found, sections)
         write_report(found, folder)
         show_report(predictions.stem, found, folder)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """How images of different groups are matched."""
+
+    features: Path | None  # a file, or a run whose vision tower gives them; None: not at all
+    minimum_similarity: float
+
+    def section(self, ids: tuple[str, ...], gaps: Callable[..., Any]) -> list[Section]:
+        """The report's section on matched pairs. gaps: features, the least similarity → the gaps."""
+        if self.features is None:
+            return []
+        from fairlora_cls.evaluation.matching_section import counterfactual_section
+
+        given = _load_features(self.features, ids)
+        found = gaps(given, minimum_similarity=self.minimum_similarity)
+        return [counterfactual_section(found, given.source)]
+
+
+def _report_classes(
+    file: Path,
+    attribute: list[str] | None,
+    positive: str | None,
+    unit: str | None,
+    threshold: str | None,
+    validation: Path | None,
+    pairs: Pairs,
+    measured: dict[str, Any],
+) -> tuple[FairnessReport, list[Section]]:
+    from fairlora_cls.data.groups import single_attributes
+    from fairlora_cls.evaluation.matching import counterfactual_gaps
+    from fairlora_cls.evaluation.prediction_table import read_predictions
+    from fairlora_cls.evaluation.report import fairness_report
+    from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation, parse_threshold
+
+    columns = single_attributes(attribute or [])
+    table = read_predictions(file, attributes=columns or None, positive=positive, unit=unit)
+    sections = []
+    if threshold:
+        known = None
+        if validation or parse_threshold(threshold).needs_validation:
+            known = load_validation(file, validation)
+        table, section = judge_by_rule(table, threshold, known)
+        sections.append(section)
+    matched = partial(
+        counterfactual_gaps,
+        table,
+        attributes=attribute or table.attributes,
+        bootstrap=measured["bootstrap"],
+        seed=measured["seed"],
+    )
+    sections += pairs.section(table.ids, matched)
+    return fairness_report(table, attribute, **measured), sections
+
+
+def _report_texts(
+    file: Path,
+    attribute: list[str] | None,
+    metrics: list[str] | None,
+    scores: Path | None,
+    excerpts: int,
+    pairs: Pairs,
+    measured: dict[str, Any],
+) -> tuple[TextReport, list[Section]]:
+    from fairlora_cls.evaluation.matching import counterfactual_text_gaps
+    from fairlora_cls.evaluation.report import text_report
+    from fairlora_cls.texts.generations import image_ids, read_generations
+    from fairlora_cls.texts.outside_scores import read_scores
+    from fairlora_cls.texts.scores import needed_metrics, score_texts, usual_metrics
+
+    texts = read_generations(file)
+    outside = read_scores(scores, texts.ids) if scores else {}
+    own = [name for name in needed_metrics(metrics or usual_metrics(texts)) if name not in outside]
+    scored = score_texts(texts, own, outside)
+    headline = metrics[0] if metrics else None
+    found = text_report(texts, scored, attribute, headline=headline, excerpts=excerpts, **measured)
+    matched = partial(counterfactual_text_gaps, texts, scored, found, attributes=found.attributes)
+    return found, pairs.section(tuple(dict.fromkeys(image_ids(texts))), matched)
+
+
+def _load_features(path: Path, ids: tuple[str, ...]) -> Features:
+    """Features of a file, or of a run's vision tower for the images with these ids."""
+    if path.is_dir():
+        from fairlora_cls.runs.image_features import visual_features
+
+        with open_display() as display:
+            return visual_features(path, ids, display)
+    from fairlora_cls.evaluation.features import read_features
+
+    return read_features(path)
 
 
 def compare(
@@ -175,12 +235,9 @@ def compare(
 ) -> None:
     """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
     with exit_codes(debug):
-        from fairlora_cls.evaluation.comparison import compare_predictions
-        from fairlora_cls.evaluation.comparison_files import (
-            describe_comparison,
-            write_comparison,
-        )
-        from fairlora_cls.runs.compared import load_compared_runs, texts_of
+        from fairlora_cls.evaluation.comparison import compare_predictions, compare_texts
+        from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
+        from fairlora_cls.runs.compared import load_compared_runs, load_compared_texts, texts_of
         from fairlora_cls.runs.folder import claim_report_folder
 
         folder = output or Path("runs/comparison")
@@ -192,13 +249,17 @@ def compare(
                 unit=unit,
                 threshold=threshold,
             )
-            compare_text_files(runs, attribute, text_metric, folder, bootstrap, seed)
-            return
-        _require_absent("are for texts, and these are classes", text_metric=text_metric)
-        given = load_compared_runs(runs, positive, threshold, unit)
-        found = compare_predictions(
+            given = load_compared_texts(runs, text_metric)
+            judge = partial(
+                compare_texts, scores=given.scores, headline=text_metric[0] if text_metric else None
+            )
+        else:
+            _require_absent("are for texts, and these are classes", text_metric=text_metric)
+            given = load_compared_runs(runs, positive, threshold, unit)
+            judge = compare_predictions
+        found = judge(
             given.tables,
-            attribute or given.attributes,
+            attributes=attribute or given.attributes,
             recipes=given.recipes,
             bootstrap=bootstrap,
             seed=seed,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import Generations, read_generations
+from fairlora_cls.evaluation.alignment import align
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import (
     ARGMAX,
@@ -18,16 +18,19 @@ from fairlora_cls.evaluation.thresholds import (
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.folder import recipe_of, split_predictions
+from fairlora_cls.texts.generations import Generations, read_generations
+from fairlora_cls.texts.scores import TextScores, needed_metrics, score_texts, usual_metrics
 
 
 @dataclass(frozen=True)
 class ComparedRuns:
-    """What `compare_predictions` needs to know of the paths a user gave."""
+    """What a comparison needs to know of the paths a user gave."""
 
-    tables: dict[str, Predictions]
-    recipes: dict[str, tuple[str, int]]  # run -> (method, seed); tables have none
+    tables: dict[str, Predictions] | dict[str, Generations]
+    recipes: dict[str, tuple[str, int]]  # run → (method, seed); tables have none
     attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
-    notes: tuple[str, ...]  # the operating points, where one is not argmax
+    notes: tuple[str, ...] = ()  # the operating points, where one is not argmax
+    scores: dict[str, TextScores] = field(default_factory=dict)  # of texts
 
 
 def load_compared_runs(
@@ -57,10 +60,7 @@ def load_compared_runs(
             table, section = judge_by_rule(table, rule, known)
             notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
         tables[name] = table
-    first = found.get(names[0])
-    return ComparedRuns(
-        tables, _methods(found), report_attributes(first) if first else None, tuple(notes)
-    )
+    return ComparedRuns(tables, _methods(found), _covered(found, names[0]), tuple(notes))
 
 
 def texts_of(path: Path) -> Path | None:
@@ -72,11 +72,14 @@ def texts_of(path: Path) -> Path | None:
 
 
 def load_compared_texts(
-    paths: Sequence[Path],
-) -> tuple[dict[str, Generations], tuple[str, ...] | None]:
-    """Run name → its test texts, and the attributes that the first run's report covers; None where
-    it is not a run. Raises InputError where one is not texts, and for a path given twice."""
-    tables = {}
+    paths: Sequence[Path], metrics: Sequence[str] | None = None
+) -> ComparedRuns:
+    """Reads every run's test texts, or the file itself, brings them into one order and scores them.
+
+    metrics: those asked for; None takes the usual ones of the first file. Raises InputError where one
+    is not texts, for a path given twice, and where ids or references differ.
+    """
+    tables, found = {}, {}
     for path, name in zip(paths, run_names(paths), strict=True):
         file = texts_of(path)
         if file is None:
@@ -85,8 +88,17 @@ def load_compared_texts(
                 "classes."
             )
         tables[name] = read_generations(file)
-    recipe = recipe_of(paths[0]) if paths[0].is_dir() else None
-    return tables, report_attributes(recipe) if recipe else None
+        if path.is_dir():
+            found[name] = recipe_of(path)
+    tables = align(tables)
+    first = next(iter(tables))
+    own = needed_metrics(metrics or usual_metrics(tables[first]))
+    scores = {name: score_texts(table, own) for name, table in tables.items()}
+    return ComparedRuns(tables, _methods(found), _covered(found, first), scores=scores)
+
+
+def _covered(recipes: dict[str, Recipe], first: str) -> tuple[str, ...] | None:
+    return report_attributes(recipes[first]) if first in recipes else None
 
 
 def predictions_of(path: Path) -> Path:
