@@ -165,7 +165,7 @@ def test_what_is_no_table_by_its_shape(tmp_path, content, words):
         ("t.csv", "id,sex\n", "has no rows"),
         ("t.csv", 'id,sex\n1,"F\n', "not a readable CSV"),
         ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "row 2 has 3 cells"),
-        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "not a readable CSV"),
+        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "cannot be read"),
         ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 cannot be read as JSON"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("t.jsonl", b'{"id": "\xe9"}\n', "not in UTF-8"),

@@ -8,22 +8,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairlora_cls.data.text_files import (
-    column_name,
-    encoding_of,
-    open_text,
-    parse_json,
-)
+from fairlora_cls.data.text_files import column_name, read_json_lines, reading_text
 from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import user_path
 from fairlora_cls.plain_yaml import is_whole
@@ -60,7 +53,10 @@ def read_rows(
     if name.endswith(".parquet"):
         frame = _read_parquet(path)
     elif name.endswith((".jsonl", ".ndjson")):
-        frame, lines = _read_json_lines(path)
+        rows = read_json_lines(path)
+        lines, names = list(rows), list(dict.fromkeys(key for row in rows.values() for key in row))
+        values = [[row.get(name) for row in rows.values()] for name in names]
+        frame = text_table(names, values, path)
     else:
         separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
         frame = _read_separated(path, columns, separator, encoding, has_options)
@@ -84,13 +80,10 @@ def _read_separated(
     """
     csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
     separator = _one_character(separator)
+    option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
     wrong = []
-    with (
-        _explained(path, encoding, has_options),
-        open_text(path, encoding_of(path, encoding)) as lines,
-    ):
-        reader = csv.reader(_without_nul(lines, path), delimiter=separator, strict=True)
-        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
+    with reading_text(path, encoding, way_out=option if has_options else "") as lines:
+        rows = _rows_of(lines, separator, path)
         header = [column_name(name) for name in next(rows, [])]
         if not header:
             raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
@@ -153,6 +146,15 @@ def other_separator(header: Sequence[str], path: Path, has_options: bool) -> str
     return None
 
 
+def _rows_of(lines: Iterable[str], separator: str, path: Path) -> Iterator[list[str]]:
+    """The rows that are not blank. Raises InputError for quotes that do not fit, and for a NUL."""
+    reader = csv.reader(_without_nul(lines, path), delimiter=separator, strict=True)
+    try:
+        yield from (row for row in reader if len(row) > 1 or "".join(row).strip())
+    except csv.Error as error:
+        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
+
+
 def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
     """The lines as they are. Raises InputError naming one that holds a NUL."""
     for number, line in enumerate(lines, 1):
@@ -162,52 +164,6 @@ def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
                 "in another encoding: save it as UTF-8."
             )
         yield line
-
-
-@contextmanager
-def _explained(path: Path, encoding: str, has_options: bool) -> Iterator[None]:
-    """What can go wrong in reading a CSV table, as one sentence."""
-    try:
-        yield
-    except UnicodeError as error:
-        option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
-        raise InputError(
-            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8"
-            f"{option if has_options else ''}."
-        ) from error
-    except (csv.Error, EOFError, zlib.error, OSError) as error:
-        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
-    except LookupError as error:
-        raise InputError(f"There is no text encoding '{encoding}'.") from error
-
-
-def _read_json_lines(path: Path) -> tuple[pd.DataFrame, list[int]]:
-    """The rows, and the number of each one's line. Raises InputError listing the lines that are none."""
-    rows: list[dict[str, Any]] = []
-    numbers, wrong = [], []
-    try:
-        with open_text(path, encoding_of(path), newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if not line:
-                    continue
-                try:
-                    rows.append(parse_json(line, f"'{path}' line {number}"))
-                    numbers.append(number)
-                except InputError as error:
-                    wrong += error.problems
-                    continue
-                if not isinstance(rows[-1], dict):
-                    wrong.append(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}).") from error
-    if wrong:
-        raise InputError(first_few(wrong))
-    names = dict.fromkeys(key for row in rows for key in row)
-    columns = [[row.get(name) for row in rows] for name in names]
-    return text_table(list(names), columns, path), numbers
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
