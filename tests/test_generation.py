@@ -24,10 +24,11 @@ from fairlora_cls.runs.shared_parts import SharedParts
 @pytest.fixture(scope="module")
 def chests(tmp_path_factory):
     """24 / 12 / 20 simulated radiographs on disk."""
-    from fairlora_cls.data.simulated.chest import write_chest_cohort
+    from fairlora_cls.data.simulated.chest import CHEST
+    from fairlora_cls.data.simulated.cohorts import write_cohort
 
     folder = tmp_path_factory.mktemp("data") / "chests"
-    return write_chest_cohort(folder, train=24, validation=12, test=20, seed=7, side=84)
+    return write_cohort(CHEST, folder, train=24, validation=12, test=20, seed=7, side=84)
 
 
 def recipe(chests, *overrides, **objective):

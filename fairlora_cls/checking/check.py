@@ -19,6 +19,7 @@ from fairlora_cls.checking.duplicates import check_duplicates
 from fairlora_cls.checking.findings import CheckReport, Finding, join_parts
 from fairlora_cls.checking.image_facts import ImageFacts, gather_image_facts
 from fairlora_cls.checking.images import check_images
+from fairlora_cls.checking.model import check_model
 from fairlora_cls.checking.page import check_document, draw_contact_sheet
 from fairlora_cls.checking.recipe_errors import read_recipe
 from fairlora_cls.checking.shortcuts import Cohort, check_shortcuts
@@ -28,9 +29,8 @@ from fairlora_cls.checking.structure import (
     find_structure,
     groupable,
 )
-from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, limit_splits
+from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.errors import InputError
@@ -71,24 +71,17 @@ def run_check(
     first, sheet, title = None, (), "recipe"
     if recipe is not None:
         title = f"{recipe.data.source} with {recipe.model.backbone}"
-        splits, refusal, part = _load(recipe, allow_urls)
+        splits, part = _load(recipe, allow_urls)
         parts.append(part)
         facts = None
-        if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
+        if splits is not None:
             splits, part = _structure(recipe, splits)
             parts.append(part)
-        # What the loader says at its first bad row is said better by the parts, if they see it.
-        if refusal and not any(f.severity == "error" for part in parts[1:] for f in part.findings):
-            parts.append(CheckReport([refusal]))
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
             facts, looked_at = _images(recipe, splits, display)
             parts += looked_at
             named = groupable(splits, single_attributes(recipe.data.sensitive))
             sheet = draw_contact_sheet(_everyone(splits)[0], facts.readable, named, splits.classes)
-        from fairlora_cls.checking.model import (
-            check_model,  # torch, of which a bad recipe needs nothing
-        )
-
         first, part = check_model(recipe, splits, facts)
         parts.append(part)
     report = join_parts(parts)
@@ -118,21 +111,19 @@ def quick_check(recipe: Recipe, splits: Splits, skip_unreadable: bool) -> list[F
     return [f for f in found if f.severity == "warning"]
 
 
-def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, Finding | None, CheckReport]:
-    """The splits, or those of a table's good rows, the loader's own refusal, and the bad rows."""
+def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, CheckReport]:
+    """The splits, or those of the rows that can be used, and what the loader says of the others."""
     data = recipe.data
-    path = None
+    findings: list[Finding] = []
     try:
-        path = data.place
         options = permitted_options(data.source, data.options, allow_urls)
-        splits = load_splits(data.source, path, options)
-        return limit_splits(splits, data.limit), None, CheckReport()
+        splits = load_splits(data.source, data.place, options)
+    except BadRowsError as error:
+        splits = error.rest
+        findings = [Finding("error", "row", problem) for problem in error.problems]
     except InputError as error:
-        refusal = Finding("error", "data", str(error))
-    if data.source != "table" or path is None:
-        return None, refusal, CheckReport()
-    splits, rows = inspect_table(path, options)
-    return (limit_splits(splits, data.limit) if splits else None), refusal, CheckReport(rows)
+        return None, CheckReport([Finding("error", "data", problem) for problem in error.problems])
+    return limit_splits(splits, data.limit), CheckReport(findings)
 
 
 def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:

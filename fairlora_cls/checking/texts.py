@@ -40,7 +40,7 @@ def ask_everyone(
     try:
         ask_all(tuple(splits.everything()), data.questions, splits.classes, data.prompt)
     except InputError as error:
-        return {}, [Finding("error", "questions", str(error))]
+        return {}, [Finding("error", "questions", problem) for problem in error.problems]
     seeds = {name: recipe.seed if name == "train" else None for name in SPLIT_NAMES}
     return {
         name: ask_all(splits.split(name), data.questions, splits.classes, data.prompt, seed)

@@ -16,7 +16,7 @@ import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, render_conversation
-from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_structure
+from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.evaluation.generations import (
@@ -79,7 +79,7 @@ def ask(recipe: Recipe, splits: Splits, split: str) -> list[tuple[Turn, ...]]:
 
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    validate_structure(splits)
+    validate_splits(splits, classifies=False)
     ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
 
