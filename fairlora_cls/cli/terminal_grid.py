@@ -22,6 +22,7 @@ from fairlora_cls.ablations.wording import (
     shown_as,
 )
 from fairlora_cls.cli.terminal import IS_MAIN, plain_console, terminal
+from fairlora_cls.presentation.numbers import show_duration
 
 
 class GridDisplay:
@@ -60,7 +61,7 @@ class GridDisplay:
         place = self.total - self.waiting + self.ended
         said = f"failed: {error}" if error else "done"
         self.progress.console.print(
-            f"[{place}/{self.total}] {job.setting}, seed {job.seed}: {said} in {duration(seconds)}"
+            f"[{place}/{self.total}] {job.setting}, seed {job.seed}: {said} in {show_duration(seconds)}"
             + (f"; about {left} left" if left else ""),
         )
 
@@ -68,7 +69,7 @@ class GridDisplay:
         """Time left at the pace of this command's own runs; '' at the end."""
         remaining = self.waiting - self.ended
         pace = (time.monotonic() - self.began) / self.ended
-        return duration(pace * remaining) if remaining else ""
+        return show_duration(pace * remaining) if remaining else ""
 
 
 @contextmanager
@@ -83,14 +84,6 @@ def open_grid(waiting: int, done: int) -> Iterator[GridDisplay]:
     console = plain_console(stderr=True, quiet=not IS_MAIN, soft_wrap=True)
     with Progress(*columns, console=console) as progress:
         yield GridDisplay(progress, waiting, done)
-
-
-def duration(seconds: float) -> str:
-    """'48 s', '12 min', '3 h 20 min'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def show_ablation(outcome: AblationOutcome, place: str) -> None:
