@@ -13,7 +13,9 @@ from fairlora_cls.ablations.plan import show_value
 from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
 from fairlora_cls.ablations.wording import quantity_title, shown_as
-from fairlora_cls.evaluation.plotting import (
+from fairlora_cls.files import file_stem
+from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import (
     COLOURS,
     LINES,
     MARKERS,
@@ -22,8 +24,6 @@ from fairlora_cls.evaluation.plotting import (
     new_figure,
     style_axes,
 )
-from fairlora_cls.files import file_stem
-from fairlora_cls.presentation.document import ReportFigure
 
 WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
 Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
