@@ -8,7 +8,7 @@ import pytest
 
 from fairlora_cls.ablations import execution
 from fairlora_cls.ablations.execution import hold_ablation, run_here
-from fairlora_cls.ablations.kept import copy_finished, unfinished_jobs, what_trains
+from fairlora_cls.ablations.finished_runs import copy_finished, unfinished_jobs, what_trains
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text

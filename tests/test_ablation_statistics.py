@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from fairlora_cls.ablations.figures import far_below, numeric_axes
-from fairlora_cls.ablations.outcome import AblationOutcome, _said_by_runs
 from fairlora_cls.ablations.plan import make_plan
+from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
     Measured,
     Quantity,
@@ -160,10 +160,8 @@ def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
         {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},
         (Selection("accuracy", "a", None),),
     )
-    outcome = AblationOutcome(
-        "n", "a", 100, (ACCURACY,), (setting,), (), {}, selections, (), 99, ()
-    )
-    (sentence,) = describe_selection(outcome)
+    report = AblationReport("n", "a", 100, (ACCURACY,), (setting,), (), {}, selections, (), 99, ())
+    (sentence,) = describe_selection(report)
     assert sentence.startswith(
         "On validation a is chosen by accuracy. On test it has Accuracy 50.0%."
     )
@@ -268,8 +266,8 @@ def test_the_words_keep_evidence_and_chance_apart():
     one_seed = Contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
     undefined = Contrast("e", GAP, (1, 2), None, None, None, None, None)
     contrasts = (decided, undecided, one_seed, undefined)
-    outcome = AblationOutcome("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
-    assert describe_evidence(outcome) == [
+    report = AblationReport("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
+    assert describe_evidence(report) == [
         "b differs from a in MaxAccGap of sex: −7.0 points (95% t-interval −9.0 to −5.0 over 2 "
         "seeds). Neither other seeds (p = 0.010) nor the choice of test images (p = 0.020) explains "
         "it; p = 0.040 for all comparisons together.",
@@ -277,7 +275,7 @@ def test_the_words_keep_evidence_and_chance_apart():
         "settings). Asked was the choice of test images (p = 0.001) only, which hardly explains it; "
         "p = 0.003 for all comparisons together.",
     ]
-    assert describe_undecided(outcome) == [
+    assert describe_undecided(report) == [
         "The data cannot decide whether c and a differ in MaxAccGap of sex: −1.0 points (95% "
         "t-interval −5.0 to +3.0 over 2 seeds). Asked were other seeds (p = 0.60) and the choice of "
         "test images (p = 0.020); p = 0.60 for all comparisons together.",

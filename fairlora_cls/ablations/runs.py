@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.kept import is_finished
+from fairlora_cls.ablations.finished_runs import is_finished
 from fairlora_cls.ablations.plan import Job, Plan, show_value
 from fairlora_cls.files import read_json
 

@@ -5,7 +5,7 @@ The same words go into report.md, report.html and the terminal.
 
 from __future__ import annotations
 
-from fairlora_cls.ablations.outcome import AblationOutcome
+from fairlora_cls.ablations.results import AblationReport
 from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
@@ -39,46 +39,46 @@ def shown_as(quantity: Quantity) -> numbers.Quantity:
     return QUANTITIES.get(quantity.name, numbers.SCORE)
 
 
-def describe_evidence(outcome: AblationOutcome) -> list[str]:
+def describe_evidence(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data decide."""
     return [
-        f"{found.setting} differs from {outcome.reference} in {quantity_title(found.quantity)}: "
+        f"{found.setting} differs from {report.reference} in {quantity_title(found.quantity)}: "
         f"{_difference(found)}. {_why(found)}"
-        for found in outcome.contrasts
+        for found in report.contrasts
         if found.is_evidence
     ]
 
 
-def describe_undecided(outcome: AblationOutcome) -> list[str]:
+def describe_undecided(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data cannot decide."""
     sentences = []
-    for found in outcome.contrasts:
+    for found in report.contrasts:
         title = quantity_title(found.quantity)
         if found.mean is None:
             sentences.append(
-                f"{found.setting} and {outcome.reference} cannot be compared in {title}: it is "
+                f"{found.setting} and {report.reference} cannot be compared in {title}: it is "
                 "undefined in one of their runs, or they have no seed in common."
             )
         elif not found.is_evidence:
             sentences.append(
-                f"The data cannot decide whether {found.setting} and {outcome.reference} differ in "
+                f"The data cannot decide whether {found.setting} and {report.reference} differ in "
                 f"{title}: {_difference(found)}. {_why(found)}"
             )
     return sentences
 
 
-def describe_selection(outcome: AblationOutcome) -> list[str]:
+def describe_selection(report: AblationReport) -> list[str]:
     """What the rules would choose by validation, and what that setting has on test; rules that
     choose alike in one sentence."""
-    if outcome.selections is None:
+    if report.selections is None:
         return []
-    settings = {setting.name: setting for setting in outcome.settings}
+    settings = {setting.name: setting for setting in report.settings}
     rules: dict[str, list[str]] = {}
-    for selection in outcome.selections.chosen:
-        rules.setdefault(selection.setting, []).append(_rule(outcome, selection))
+    for selection in report.selections.chosen:
+        rules.setdefault(selection.setting, []).append(_rule(report, selection))
     return [
         f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
-        f"{_test_figures(outcome, settings[name])}.{_useless(outcome.selections.validation[name])}"
+        f"{_test_figures(report, settings[name])}.{_useless(report.selections.validation[name])}"
         for name, said in rules.items()
     ]
 
@@ -93,12 +93,12 @@ def _useless(found: Validation) -> str:
     )
 
 
-def describe_figures(outcome: AblationOutcome) -> list[str]:
+def describe_figures(report: AblationReport) -> list[str]:
     """How to read them, and the Pareto front of each attribute."""
     fronts = [
-        f"{quantity_title(outcome.metric)} against {quantity_title(gap)}: no setting beats "
+        f"{quantity_title(report.metric)} against {quantity_title(gap)}: no setting beats "
         f"{_listed(front)} in both."
-        for gap, front in outcome.fronts.items()
+        for gap, front in report.fronts.items()
         if front
     ]
     return [
@@ -110,15 +110,15 @@ def describe_figures(outcome: AblationOutcome) -> list[str]:
     ]
 
 
-def describe_method(outcome: AblationOutcome) -> list[str]:
+def describe_method(report: AblationReport) -> list[str]:
     """How the numbers are made, one paragraph each."""
     return [
         "Means and 95% t-intervals are over the seeds of a setting: they say how far training anew "
         "moves a number on these test images. Of a setting with one run the interval is its own "
         "bootstrap interval over test images.",
-        f"Each setting is compared with {outcome.reference}, seed by seed. Two p-values are "
+        f"Each setting is compared with {report.reference}, seed by seed. Two p-values are "
         "computed: a paired t-test over the seeds (would training anew change the difference?) and a "
-        f"swap test over the test images ({outcome.draws:,} draws; for each image a coin decides "
+        f"swap test over the test images ({report.draws:,} draws; for each image a coin decides "
         "whether the two settings exchange their answers, in all seeds alike). A difference is "
         "called evidence where neither explains it: its p is the larger of the two, corrected by "
         "Holm's method over all settings and attributes, for each quantity by itself. Few seeds "
@@ -131,21 +131,21 @@ def describe_method(outcome: AblationOutcome) -> list[str]:
     ]
 
 
-def settings_table(outcome: AblationOutcome) -> Table:
+def settings_table(report: AblationReport) -> Table:
     """A row per setting: every quantity with its interval, gaps with what chance would show."""
-    header = ("Setting", "Seeds", *(quantity_title(q) for q in outcome.quantities))
+    header = ("Setting", "Seeds", *(quantity_title(q) for q in report.quantities))
     rows = tuple(
         (
-            Cell(setting.name, "reference" if setting.name == outcome.reference else ""),
+            Cell(setting.name, "reference" if setting.name == report.reference else ""),
             Cell(str(len(setting.seeds)), ", ".join(map(str, setting.seeds))),
-            *(_mean_cell(q, setting.numbers[q]) for q in outcome.quantities),
+            *(_mean_cell(q, setting.numbers[q]) for q in report.quantities),
         )
-        for setting in outcome.settings
+        for setting in report.settings
     )
     return Table("Every setting: mean over its seeds with its 95% interval", header, rows)
 
 
-def contrast_table(outcome: AblationOutcome, quantity: Quantity) -> Table:
+def contrast_table(report: AblationReport, quantity: Quantity) -> Table:
     """Each setting against the reference in one quantity."""
     header = ("Setting", "Difference", "p (seeds)", "p (images)", "p (Holm)", "")
     rows = tuple(
@@ -160,16 +160,16 @@ def contrast_table(outcome: AblationOutcome, quantity: Quantity) -> Table:
             Cell(show_p_value(found.p_holm)),
             Cell("evidence" if found.is_evidence else "undecided"),
         )
-        for found in outcome.contrasts
+        for found in report.contrasts
         if found.quantity == quantity
     )
-    return Table(f"{quantity_title(quantity)}: setting − {outcome.reference}", header, rows)
+    return Table(f"{quantity_title(quantity)}: setting − {report.reference}", header, rows)
 
 
-def selection_table(outcome: AblationOutcome) -> Table:
+def selection_table(report: AblationReport) -> Table:
     """A row per rule: the choice, its validation numbers, its test numbers."""
-    found = outcome.selections
-    shown = [outcome.quantities[0], *outcome.gaps()]
+    found = report.selections
+    shown = [report.quantities[0], *report.gaps()]
     header = (
         "Chosen on validation by",
         "Setting",
@@ -177,7 +177,7 @@ def selection_table(outcome: AblationOutcome) -> Table:
         "Largest validation gap",
         *(f"Test: {quantity_title(q)}" for q in shown),
     )
-    settings = {setting.name: setting for setting in outcome.settings}
+    settings = {setting.name: setting for setting in report.settings}
     rows = []
     for selection in found.chosen:
         validation = found.validation[selection.setting]
@@ -222,18 +222,17 @@ def _why(found: Contrast) -> str:
     return f"Asked were {' and '.join(asked)}; {corrected}."
 
 
-def _rule(outcome: AblationOutcome, selection: Selection) -> str:
+def _rule(report: AblationReport, selection: Selection) -> str:
     words = RULES_IN_WORDS[selection.rule]
     if selection.bound_met is None:
         return words
-    bound = f"{words} of {100 * outcome.selections.gap_bound:g} points"
+    bound = f"{words} of {100 * report.selections.gap_bound:g} points"
     return bound if selection.bound_met else f"{bound} (none is within it: by the smallest gap)"
 
 
-def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
+def _test_figures(report: AblationReport, setting: SettingResult) -> str:
     return ", ".join(
-        f"{quantity_title(q)} {shown_as(q).show(setting.numbers[q].mean)}"
-        for q in outcome.leading()
+        f"{quantity_title(q)} {shown_as(q).show(setting.numbers[q].mean)}" for q in report.leading()
     )
 
 

@@ -10,8 +10,8 @@ from typing import Any
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from fairlora_cls.ablations.outcome import AblationOutcome
 from fairlora_cls.ablations.plan import Job
+from fairlora_cls.ablations.results import AblationReport
 from fairlora_cls.ablations.runs import Quantity
 from fairlora_cls.ablations.statistics import OverSeeds
 from fairlora_cls.ablations.wording import (
@@ -93,30 +93,30 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def show_ablation(outcome: AblationOutcome, place: str) -> None:
+def show_ablation(report: AblationReport, place: str) -> None:
     """The table of settings, what the data decide, and what one would choose by validation."""
-    shown = outcome.leading()
+    shown = report.leading()
     table = Table(title_justify="left")
     table.add_column("setting", no_wrap=True)
     table.add_column("seeds", justify="right")
     for quantity in shown:
         chance = "\n(by chance)" if quantity.attribute else ""
         table.add_column(quantity_title(quantity) + chance, justify="right")
-    for setting in outcome.settings:
+    for setting in report.settings:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
-    for text in describe_evidence(outcome):
+    for text in describe_evidence(report):
         terminal.print(text)
-    undecided = len(describe_undecided(outcome))
+    undecided = len(describe_undecided(report))
     if undecided:
         terminal.print(
-            f"{undecided} of {len(outcome.contrasts)} comparisons with {outcome.reference} cannot be "
+            f"{undecided} of {len(report.contrasts)} comparisons with {report.reference} cannot be "
             "decided by these runs; the report names each.",
         )
-    for text in describe_selection(outcome):
+    for text in describe_selection(report):
         terminal.print(text)
-    for note in outcome.notes:
+    for note in report.notes:
         terminal.print(f"! {note}", soft_wrap=True)
     terminal.print(f"Report: {place}")
 

@@ -24,7 +24,7 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class AblationOutcome:
+class AblationReport:
     """Everything that the files of an ablation say. Rates are fractions in [0, 1]."""
 
     name: str
@@ -106,7 +106,7 @@ class AblationOutcome:
         }
 
 
-def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
+def build_report(plan: Plan, results: Sequence[RunResult]) -> AblationReport:
     """All numbers of the report. Raises RunError where no run has finished."""
     quantities = headline_quantities(results)
     if not quantities:
@@ -116,7 +116,7 @@ def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
     draws = plan.settings[0].recipe.report.bootstrap
     exchanged, notes = draw_exchanged_images(results, plan.reference, quantities, draws)
     counts = {result.n for result in results if result.n is not None}
-    outcome = AblationOutcome(
+    report = AblationReport(
         name=plan.name,
         reference=plan.reference,
         n=counts.pop() if len(counts) == 1 else None,
@@ -129,15 +129,15 @@ def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
         draws=draws,
         notes=(*_notes(plan, results), *notes),
     )
-    fronts = {gap: pareto_front(plane_points(outcome, gap)) for gap in outcome.gaps()}
-    return AblationOutcome(**{**vars(outcome), "fronts": fronts})
+    fronts = {gap: pareto_front(plane_points(report, gap)) for gap in report.gaps()}
+    return AblationReport(**{**vars(report), "fronts": fronts})
 
 
-def plane_points(outcome: AblationOutcome, gap: Quantity) -> dict[str, tuple[float, float]]:
+def plane_points(report: AblationReport, gap: Quantity) -> dict[str, tuple[float, float]]:
     """Setting → (metric, gap), where both are defined."""
     pairs = {
-        setting.name: (setting.numbers[outcome.metric].mean, setting.numbers[gap].mean)
-        for setting in outcome.settings
+        setting.name: (setting.numbers[report.metric].mean, setting.numbers[gap].mean)
+        for setting in report.settings
     }
     return {name: pair for name, pair in pairs.items() if None not in pair}
 
