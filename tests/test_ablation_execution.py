@@ -187,7 +187,7 @@ def test_two_ablations_do_not_share_a_folder(tmp_path):
 def test_gpus_are_dealt_out_and_cores_divided(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    chosen = [execution._environment(place, 4, ["0", "1"]) for place in range(4)]
+    chosen = [execution._environment(number, 4, ["0", "1"]) for number in range(4)]
     assert [each["CUDA_VISIBLE_DEVICES"] for each in chosen] == ["0", "1", "0", "1"]
     assert {each["OMP_NUM_THREADS"] for each in chosen} == {"4"}
     assert execution._environment(0, 1, ["0"]) == {}
