@@ -261,10 +261,22 @@ def test_the_table_has_a_row_per_run(plan):
 
 
 def test_the_words_keep_evidence_and_chance_apart():
-    decided = Contrast("b", GAP, (1, 2), -0.07, (-0.09, -0.05), 0.01, 0.02, 0.02, 0.04)
-    undecided = Contrast("c", GAP, (1, 2), -0.01, (-0.05, 0.03), 0.6, 0.02, 0.6, 0.6)
-    one_seed = Contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
-    undefined = Contrast("e", GAP, (1, 2), None, None, None, None, None)
+    def contrast(setting, quantity, seeds, mean, interval=None, *p_values):
+        p_values = dict(zip(("p_seeds", "p_images", "p_value", "p_holm"), p_values, strict=False))
+        return Contrast(
+            setting=setting,
+            quantity=quantity,
+            seeds=seeds,
+            mean=mean,
+            interval=interval,
+            values=(mean,) * len(seeds),
+            **p_values,
+        )
+
+    decided = contrast("b", GAP, (1, 2), -0.07, (-0.09, -0.05), 0.01, 0.02, 0.02, 0.04)
+    undecided = contrast("c", GAP, (1, 2), -0.01, (-0.05, 0.03), 0.6, 0.02, 0.6, 0.6)
+    one_seed = contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
+    undefined = contrast("e", GAP, (1, 2), None)
     contrasts = (decided, undecided, one_seed, undefined)
     report = AblationReport("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
     assert describe_evidence(report) == [

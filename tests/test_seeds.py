@@ -11,9 +11,9 @@ from fairlora_cls.evaluation.seeds import (
     contest_methods,
     higher_is_better,
     pair_runs,
-    seed_interval,
     summarise_methods,
 )
+from fairlora_cls.statistics.intervals import seed_interval
 from tests.test_comparison import model
 
 

@@ -37,7 +37,7 @@ from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
-    holm,
+    holm_by,
     interval,
     swap_p_value,
 )
@@ -280,13 +280,12 @@ def _corrected(
     views: Mapping[tuple, dict[str, Difference]],
 ) -> dict[tuple, dict[str, Difference]]:
     """Fills in p_holm: for each quantity, over all pairs and all attributes."""
-    corrected: dict[tuple, dict[str, Difference]] = {view: {} for view in views}
-    for name in dict.fromkeys(name for of_view in views.values() for name in of_view):
-        asked = {view: of_view[name] for view, of_view in views.items() if name in of_view}
-        p_values = holm({v: d.p_value for v, d in asked.items() if d.p_value is not None})
-        for view, difference in asked.items():
-            corrected[view][name] = replace(difference, p_holm=p_values.get(view))
-    return corrected
+    asked = {(view, name): d.p_value for view, each in views.items() for name, d in each.items()}
+    corrected = holm_by(asked, kind=lambda place: place[1])
+    return {
+        view: {name: replace(d, p_holm=corrected.get((view, name))) for name, d in each.items()}
+        for view, each in views.items()
+    }
 
 
 def _attribute(
