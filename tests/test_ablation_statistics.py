@@ -11,8 +11,8 @@ from fairlora_cls.ablations.figures import far_below, numeric_axes
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
-    Measured,
-    Quantity,
+    FollowedQuantity,
+    Number,
     RunResult,
     headline_quantities,
     read_runs,
@@ -31,12 +31,15 @@ from fairlora_cls.ablations.wording import (
     describe_evidence,
     describe_selection,
     describe_undecided,
-    quantity_title,
 )
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.text_sample import TextMetric
 from fairlora_cls.files import write_json, write_text
+from fairlora_cls.presentation.numbers import PlainQuantity
 from fairlora_cls.recipe import recipe_to_yaml
 
-ACCURACY, GAP = Quantity("", "accuracy"), Quantity("sex", "max_acc_gap")
+ACCURACY = FollowedQuantity("", "accuracy", METRICS["accuracy"])
+GAP = FollowedQuantity("sex", "max_acc_gap", GAPS["max_acc_gap"])
 VALUES = {  # λ → seeds 1, 2, 3: accuracy, gap
     0: ([0.80, 0.82, 0.81], [0.10, 0.12, 0.11]),
     1: ([0.79, 0.80, 0.77], [0.02, 0.05, 0.05]),
@@ -56,8 +59,8 @@ def results_of(plan):
     for job in plan.jobs:
         accuracy, gap = (of[job.seed - 1] for of in VALUES[job.recipe.objective.gap_weight])
         numbers = {
-            "": {"accuracy": Measured(accuracy, (accuracy - 0.1, accuracy + 0.1))},
-            "sex": {"max_acc_gap": Measured(gap, None, 0.04, (0.0, 0.09))},
+            "": {"accuracy": Number(accuracy, (accuracy - 0.1, accuracy + 0.1))},
+            "sex": {"max_acc_gap": Number(gap, None, 0.04, (0.0, 0.09))},
         }
         found.append(RunResult(job, "complete", "", 10.0, numbers, 100))
     return found
@@ -160,7 +163,7 @@ def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
         {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},
         (Selection("accuracy", "a", None),),
     )
-    report = AblationReport("n", "a", 100, (ACCURACY,), (setting,), (), {}, selections, (), 99, ())
+    report = AblationReport("n", "a", 100, (ACCURACY,), (setting,), (), selections, (), 99, ())
     (sentence,) = describe_selection(report)
     assert sentence.startswith(
         "On validation a is chosen by accuracy. On test it has Accuracy 50.0%."
@@ -179,21 +182,26 @@ def test_settings_far_below_the_others_do_not_squeeze_the_plane():
 
 def test_reports_of_texts_lead_with_their_own_headline(plan):
     numbers = {
-        "": {"bleu_4": Measured(0.1), "none": Measured(None), "rouge_l": Measured(0.2)},
-        "sex": {"bleu_4_gap": Measured(0.1), "rouge_l_gap": Measured(0.05)},
+        "": {"bleu_4": Number(0.1), "none": Number(None), "rouge_l": Number(0.2)},
+        "sex": {"bleu_4_gap": Number(0.1), "rouge_l_gap": Number(0.05)},
     }
+    rouge = TextMetric("ROUGE-L", "words", "higher", "mean", True)
     result = RunResult(
-        plan.jobs[0], "complete", "", 1.0, numbers, 10, "rouge_l", {"rouge_l": "ROUGE-L"}
+        plan.jobs[0],
+        "complete",
+        numbers=numbers,
+        headline="rouge_l",
+        quantities={"rouge_l": rouge, "rouge_l_gap": PlainQuantity("ROUGE-L gap", "score")},
     )
     found = headline_quantities([result])
-    assert found == [
-        Quantity("", "rouge_l"),
-        Quantity("", "bleu_4"),
-        Quantity("sex", "rouge_l_gap"),
+    assert [(quantity.attribute, quantity.name) for quantity in found] == [
+        ("", "rouge_l"),
+        ("", "bleu_4"),
+        ("sex", "rouge_l_gap"),
     ]
-    assert quantity_title(found[2]) == "ROUGE-L gap of sex"
-    assert quantity_title(found[1]) == "bleu 4"
-    assert quantity_title(GAP) == "MaxAccGap of sex"
+    assert found[2].title == "ROUGE-L gap of sex"
+    assert found[1].title == "bleu 4"
+    assert GAP.title == "MaxAccGap of sex"
 
 
 def finish(job, seed_note, auroc):
@@ -229,9 +237,9 @@ def test_probes_and_notes_are_read_from_a_run(plan):
     plan = replace(plan, jobs=(first, second))
     results = read_runs(plan, {})
     assert results[0].numbers["sex"] == {
-        "max_acc_gap": Measured(0.1),
-        "probe_auroc": Measured(0.7),
-        "probe_auroc_before": Measured(0.9, (0.8, 0.95)),
+        "max_acc_gap": Number(0.1),
+        "probe_auroc": Number(0.7),
+        "probe_auroc_before": Number(0.9, (0.8, 0.95)),
     }
     assert "elsewhere" not in results[0].numbers
     found = headline_quantities(results)
@@ -240,7 +248,7 @@ def test_probes_and_notes_are_read_from_a_run(plan):
         "sex:max_acc_gap",
         "sex:probe_auroc",
     ]
-    assert quantity_title(found[2]) == "AUROC of a fresh probe of sex"
+    assert found[2].title == "AUROC of a fresh probe of sex"
     assert _said_by_runs(results) == [
         "5 examples have no age.",
         "gap_weight=1, seed 1: The dependence ran away.",
@@ -278,7 +286,7 @@ def test_the_words_keep_evidence_and_chance_apart():
     one_seed = contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
     undefined = contrast("e", GAP, (1, 2), None)
     contrasts = (decided, undecided, one_seed, undefined)
-    report = AblationReport("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
+    report = AblationReport("n", "a", 100, (ACCURACY, GAP), (), contrasts, None, (), 99, ())
     assert describe_evidence(report) == [
         "b differs from a in MaxAccGap of sex: −7.0 points (95% t-interval −9.0 to −5.0 over 2 "
         "seeds). Neither other seeds (p = 0.010) nor the choice of test images (p = 0.020) explains "

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from fairlora_cls.ablations.plan import show_value
-from fairlora_cls.ablations.results import AblationReport, plane_points
-from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.results import AblationReport
+from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
-from fairlora_cls.ablations.wording import quantity_title, shown_as
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
@@ -35,7 +34,7 @@ def draw_ablation_figures(report: AblationReport) -> list[ReportFigure]:
     for gap in report.gaps():
         for key, lines in numeric_axes(report.settings).items():
             figures.append(_axis_figure(report, gap, key, lines))
-        if len(plane_points(report, gap)) > 1:
+        if len(report.plane(gap)) > 1:
             figures.append(_plane_figure(report, gap))
     return figures
 
@@ -64,10 +63,12 @@ def numeric_axes(settings: Sequence[SettingResult]) -> dict[str, Lines]:
     return axes
 
 
-def _axis_figure(report: AblationReport, gap: Quantity, key: str, lines: Lines) -> ReportFigure:
+def _axis_figure(
+    report: AblationReport, gap: FollowedQuantity, key: str, lines: Lines
+) -> ReportFigure:
     """Metric above, gap below, over the values of one key."""
     name = key.rsplit(".", 1)[-1].replace("_", " ")
-    title = f"{quantity_title(report.metric)} and {quantity_title(gap)} by {name}"
+    title = f"{report.metric.title} and {gap.title} by {name}"
     figure = new_figure(4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     drawn = dict(list(lines.items())[:MOST_DRAWN])
@@ -88,8 +89,8 @@ def _axis_figure(report: AblationReport, gap: Quantity, key: str, lines: Lines) 
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
     spoken = "; ".join(
         f"{label + ': ' if label else ''}{name} {x:g}: "
-        f"{shown_as(report.metric).show(setting.numbers[report.metric].mean)}, "
-        f"gap {shown_as(gap).show(setting.numbers[gap].mean)}"
+        f"{report.metric.show(setting.numbers[report.metric].mean)}, "
+        f"gap {gap.show(setting.numbers[gap].mean)}"
         for label, points in drawn.items()
         for x, setting in points
     )
@@ -97,7 +98,7 @@ def _axis_figure(report: AblationReport, gap: Quantity, key: str, lines: Lines) 
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
 
 
-def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
+def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
     for place, (label, points) in enumerate(lines.items()):
         colour = COLOURS[f"group-{place + 1}"]
         known = [
@@ -121,7 +122,9 @@ def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
                 axes.plot([x, x], ends, color=colour, linewidth=1.2, alpha=0.8)
 
 
-def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Quantity) -> None:
+def _draw_band(
+    axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: FollowedQuantity
+) -> None:
     known = [
         (x, setting.numbers[gap])
         for x, setting in points
@@ -136,15 +139,15 @@ def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Q
     axes.plot(places, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
 
 
-def _plane_figure(report: AblationReport, gap: Quantity) -> ReportFigure:
+def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure:
     """A point per setting, its intervals, and the front that no setting beats.
 
     A setting so much worse than the others that these would lie on each other is an arrow at the
     lower edge; its number stands in its label.
     """
-    points = plane_points(report, gap)
-    front = report.fronts[gap]
-    title = f"{quantity_title(report.metric)} against {quantity_title(gap)}"
+    points = report.plane(gap)
+    front = report.fronts()[gap]
+    title = f"{report.metric.title} against {gap.title}"
     figure = new_figure(3.9)
     axes = figure.subplots()
     style_axes(axes, ("bottom", "left"))
@@ -181,7 +184,7 @@ def _plane_figure(report: AblationReport, gap: Quantity) -> ReportFigure:
     axes.set_xlim(left=0)
     labels = {
         name: (
-            f"{name}, {shown_as(report.metric).show(metric)}" if name in far else name,
+            f"{name}, {report.metric.show(metric)}" if name in far else name,
             (100 * size, floor if name in far else 100 * metric),
         )
         for name, (metric, size) in points.items()
@@ -189,7 +192,7 @@ def _plane_figure(report: AblationReport, gap: Quantity) -> ReportFigure:
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = "; ".join(
-        f"{name}: {shown_as(report.metric).show(metric)}, gap {shown_as(gap).show(size)}"
+        f"{name}: {report.metric.show(metric)}, gap {gap.show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
@@ -243,7 +246,7 @@ def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]
         )
 
 
-def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
+def _ends(quantity: FollowedQuantity, found: OverSeeds) -> list[float]:
     """An interval times 100, the mean twice without one.
 
     A gap's begins at 0, below which the t-interval of a mean may reach.
@@ -252,6 +255,6 @@ def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
     return [max(100 * limit, least) for limit in found.interval or (found.mean, found.mean)]
 
 
-def _axis_label(quantity: Quantity) -> str:
-    unit = {"rate": "%", "points": "points"}.get(shown_as(quantity).unit, "× 100")
-    return f"{quantity_title(quantity)}, {unit}"
+def _axis_label(quantity: FollowedQuantity) -> str:
+    unit = {"rate": "%", "points": "points"}.get(quantity.unit, "× 100")
+    return f"{quantity.title}, {unit}"

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from fairlora_cls.ablations.plan import Job
-from fairlora_cls.ablations.runs import Quantity, RunResult
+from fairlora_cls.ablations.runs import FollowedQuantity, RunResult
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.alignment import align, require_same_groups
 from fairlora_cls.evaluation.class_sample import class_sample
@@ -25,15 +25,15 @@ from fairlora_cls.runs.folder import split_predictions
 from fairlora_cls.statistics.draws import Draws, swap
 
 # (setting, quantity) → (R,) mean difference over the seeds, answers exchanged
-ImageDraws = Mapping[tuple[str, Quantity], np.ndarray]
+ImageDraws = Mapping[tuple[str, FollowedQuantity], np.ndarray]
 
 
 def draw_exchanged_images(
     results: Sequence[RunResult],
     reference: str,
-    quantities: Sequence[Quantity],
+    quantities: Sequence[FollowedQuantity],
     draws: int,
-) -> tuple[dict[tuple[str, Quantity], np.ndarray], list[str]]:
+) -> tuple[dict[tuple[str, FollowedQuantity], np.ndarray], list[str]]:
     """Draws of every setting that has its test images in common with the reference, and why others
     have none."""
     from threadpoolctl import threadpool_limits
@@ -54,7 +54,7 @@ def draw_exchanged_images(
         )
         return judged
 
-    def draw(setting: str) -> dict[tuple[str, Quantity], np.ndarray] | str:
+    def draw(setting: str) -> dict[tuple[str, FollowedQuantity], np.ndarray] | str:
         seeds = [seed for seed in jobs[setting] if seed in first]
         try:
             pairs = [
@@ -86,8 +86,8 @@ def draw_exchanged_images(
 
 
 def _exchange(
-    pair: Mapping[str, Predictions], quantities: Sequence[Quantity], draws: int
-) -> dict[Quantity, np.ndarray]:
+    pair: Mapping[str, Predictions], quantities: Sequence[FollowedQuantity], draws: int
+) -> dict[FollowedQuantity, np.ndarray]:
     """Second minus first in each quantity. The coins depend on the number of images alone."""
     first, second = pair.values()
     found = {}
@@ -105,7 +105,7 @@ def _exchange(
     return found
 
 
-def _of_draws(draws: Draws, quantity: Quantity) -> np.ndarray:
+def _of_draws(draws: Draws, quantity: FollowedQuantity) -> np.ndarray:
     if quantity.attribute:
         return GAPS[quantity.name].values(draws.by_group)
     return draws.overall[quantity.name]

@@ -17,7 +17,7 @@ from scipy import stats
 
 from fairlora_cls.ablations.paired_images import ImageDraws
 from fairlora_cls.ablations.plan import Plan
-from fairlora_cls.ablations.runs import Measured, Quantity, RunResult
+from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
 from fairlora_cls.evaluation.wording import SIGNIFICANCE
 from fairlora_cls.statistics.intervals import holm_by, swap_p_value
 from fairlora_cls.statistics.seeds import SeedValues, over_seeds
@@ -38,7 +38,7 @@ class SettingResult:
     name: str
     values: Mapping[str, object]
     seeds: tuple[int, ...]
-    numbers: Mapping[Quantity, OverSeeds]
+    numbers: Mapping[FollowedQuantity, OverSeeds]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Contrast(SeedValues):
     """Setting minus reference in one quantity, over the seeds that both have."""
 
     setting: str
-    quantity: Quantity
+    quantity: FollowedQuantity
     seeds: tuple[int, ...]
     p_seeds: float | None = None  # None of one seed
     p_images: float | None = None  # None where the runs share no test images
@@ -59,7 +59,7 @@ class Contrast(SeedValues):
 
 
 def summarise_settings(
-    plan: Plan, results: Sequence[RunResult], quantities: Sequence[Quantity]
+    plan: Plan, results: Sequence[RunResult], quantities: Sequence[FollowedQuantity]
 ) -> list[SettingResult]:
     """Every setting that has a finished run."""
     summaries = []
@@ -78,7 +78,7 @@ def summarise_settings(
 def contrast_settings(
     settings: Sequence[SettingResult],
     reference: str,
-    quantities: Sequence[Quantity],
+    quantities: Sequence[FollowedQuantity],
     draws: ImageDraws,
 ) -> list[Contrast]:
     """Each setting against the reference, in every quantity; empty without the reference."""
@@ -109,11 +109,11 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     ]
 
 
-def _number(result: RunResult, quantity: Quantity) -> Measured:
-    return result.numbers.get(quantity.attribute, {}).get(quantity.name, Measured(None))
+def _number(result: RunResult, quantity: FollowedQuantity) -> Number:
+    return result.numbers.get(quantity.attribute, {}).get(quantity.name, Number(None))
 
 
-def _over_seeds(numbers: Sequence[Measured]) -> OverSeeds:
+def _over_seeds(numbers: Sequence[Number]) -> OverSeeds:
     nulls = [number.null_mean for number in numbers if number.null_mean is not None]
     bands = [number.null_interval for number in numbers if number.null_interval is not None]
     mean = over_seeds([number.value for number in numbers])
@@ -127,7 +127,7 @@ def _over_seeds(numbers: Sequence[Measured]) -> OverSeeds:
 
 
 def _contrast(
-    reference: SettingResult, setting: SettingResult, quantity: Quantity, draws: ImageDraws
+    reference: SettingResult, setting: SettingResult, quantity: FollowedQuantity, draws: ImageDraws
 ) -> Contrast:
     seeds = tuple(seed for seed in setting.seeds if seed in reference.seeds)
     first, other = (

@@ -6,15 +6,13 @@ The same words go into report.md, report.html and the terminal.
 from __future__ import annotations
 
 from fairlora_cls.ablations.results import AblationReport
-from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES
-from fairlora_cls.presentation import numbers
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import show_p, show_p_value
 
-SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
 VARIETY = 0.2  # of answers, relative to that of labels; less is hardly more than a constant
 RULES_IN_WORDS = {
     "accuracy": "accuracy",
@@ -25,24 +23,10 @@ RULES_IN_WORDS = {
 }
 
 
-def quantity_title(quantity: Quantity) -> str:
-    """'Accuracy', 'MaxAccGap of ethnicity'."""
-    given = quantity.title or quantity.name.replace("_", " ")
-    name = SHORT_TITLES.get(quantity.name) or (
-        QUANTITIES[quantity.name].title if _is_known(quantity) else given
-    )
-    return f"{name} of {quantity.attribute}" if quantity.attribute else name
-
-
-def shown_as(quantity: Quantity) -> numbers.Quantity:
-    """How its values become text."""
-    return QUANTITIES.get(quantity.name, numbers.SCORE)
-
-
 def describe_evidence(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data decide."""
     return [
-        f"{found.setting} differs from {report.reference} in {quantity_title(found.quantity)}: "
+        f"{found.setting} differs from {report.reference} in {found.quantity.title}: "
         f"{_difference(found)}. {_why(found)}"
         for found in report.contrasts
         if found.is_evidence
@@ -53,7 +37,7 @@ def describe_undecided(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data cannot decide."""
     sentences = []
     for found in report.contrasts:
-        title = quantity_title(found.quantity)
+        title = found.quantity.title
         if found.mean is None:
             sentences.append(
                 f"{found.setting} and {report.reference} cannot be compared in {title}: it is "
@@ -96,9 +80,8 @@ def _useless(found: Validation) -> str:
 def describe_figures(report: AblationReport) -> list[str]:
     """How to read them, and the Pareto front of each attribute."""
     fronts = [
-        f"{quantity_title(report.metric)} against {quantity_title(gap)}: no setting beats "
-        f"{_listed(front)} in both."
-        for gap, front in report.fronts.items()
+        f"{report.metric.title} against {gap.title}: no setting beats {_listed(front)} in both."
+        for gap, front in report.fronts().items()
         if front
     ]
     return [
@@ -133,7 +116,7 @@ def describe_method(report: AblationReport) -> list[str]:
 
 def settings_table(report: AblationReport) -> Table:
     """A row per setting: every quantity with its interval, gaps with what chance would show."""
-    header = ("Setting", "Seeds", *(quantity_title(q) for q in report.quantities))
+    header = ("Setting", "Seeds", *(q.title for q in report.quantities))
     rows = tuple(
         (
             Cell(setting.name, "reference" if setting.name == report.reference else ""),
@@ -145,15 +128,15 @@ def settings_table(report: AblationReport) -> Table:
     return Table("Every setting: mean over its seeds with its 95% interval", header, rows)
 
 
-def contrast_table(report: AblationReport, quantity: Quantity) -> Table:
+def contrast_table(report: AblationReport, quantity: FollowedQuantity) -> Table:
     """Each setting against the reference in one quantity."""
     header = ("Setting", "Difference", "p (seeds)", "p (images)", "p (Holm)", "")
     rows = tuple(
         (
             Cell(found.setting),
             Cell(
-                shown_as(quantity).show_signed(found.mean),
-                shown_as(quantity).show_signed_range(found.interval),
+                quantity.show_signed(found.mean),
+                quantity.show_signed_range(found.interval),
             ),
             Cell(show_p_value(found.p_seeds)),
             Cell(show_p_value(found.p_images)),
@@ -163,7 +146,7 @@ def contrast_table(report: AblationReport, quantity: Quantity) -> Table:
         for found in report.contrasts
         if found.quantity == quantity
     )
-    return Table(f"{quantity_title(quantity)}: setting − {report.reference}", header, rows)
+    return Table(f"{quantity.title}: setting − {report.reference}", header, rows)
 
 
 def selection_table(report: AblationReport) -> Table:
@@ -175,7 +158,7 @@ def selection_table(report: AblationReport) -> Table:
         "Setting",
         "Validation accuracy",
         "Largest validation gap",
-        *(f"Test: {quantity_title(q)}" for q in shown),
+        *(f"Test: {q.title}" for q in shown),
     )
     settings = {setting.name: setting for setting in report.settings}
     rows = []
@@ -185,23 +168,19 @@ def selection_table(report: AblationReport) -> Table:
             (
                 Cell(RULES_IN_WORDS[selection.rule]),
                 Cell(selection.setting),
-                Cell(f"{100 * validation.accuracy:.1f}%"),
-                Cell(f"{100 * validation.gap:.1f} points"),
+                Cell(METRICS["accuracy"].show(validation.accuracy)),
+                Cell(GAPS["max_acc_gap"].show(validation.gap)),
                 *(_mean_cell(q, settings[selection.setting].numbers[q]) for q in shown),
             )
         )
     return Table("The setting that each rule chooses", header, tuple(rows))
 
 
-def _is_known(quantity: Quantity) -> bool:
-    return quantity.name in METRICS | GAPS | EQUITY_SCALED
-
-
 def _difference(found: Contrast) -> str:
-    text = shown_as(found.quantity).show_signed(found.mean)
+    text = found.quantity.show_signed(found.mean)
     if found.interval is None:
         return f"{text} (one seed: of these two models, not yet of the settings)"
-    limits = shown_as(found.quantity).show_signed_range(found.interval)
+    limits = found.quantity.show_signed_range(found.interval)
     return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
 
 
@@ -231,13 +210,11 @@ def _rule(report: AblationReport, selection: Selection) -> str:
 
 
 def _test_figures(report: AblationReport, setting: SettingResult) -> str:
-    return ", ".join(
-        f"{quantity_title(q)} {shown_as(q).show(setting.numbers[q].mean)}" for q in report.leading()
-    )
+    return ", ".join(f"{q.title} {q.show(setting.numbers[q].mean)}" for q in report.leading())
 
 
-def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
-    shown = shown_as(quantity)
+def _mean_cell(quantity: FollowedQuantity, found: OverSeeds) -> Cell:
+    shown = quantity
     parts = [] if found.interval is None else [shown.show_range(found.interval)]
     if found.null_mean is not None:
         parts.append(f"by chance {shown.show(found.null_mean)}")

@@ -12,14 +12,12 @@ from rich.table import Table
 
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.results import AblationReport
-from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.statistics import OverSeeds
 from fairlora_cls.ablations.wording import (
     describe_evidence,
     describe_selection,
     describe_undecided,
-    quantity_title,
-    shown_as,
 )
 from fairlora_cls.cli.terminal import IS_MAIN, plain_console, terminal
 
@@ -101,7 +99,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
     table.add_column("seeds", justify="right")
     for quantity in shown:
         chance = "\n(by chance)" if quantity.attribute else ""
-        table.add_column(quantity_title(quantity) + chance, justify="right")
+        table.add_column(quantity.title + chance, justify="right")
     for setting in report.settings:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
@@ -121,8 +119,6 @@ def show_ablation(report: AblationReport, place: str) -> None:
     terminal.print(f"Report: {place}")
 
 
-def _cell(quantity: Quantity, found: OverSeeds) -> str:
-    chance = (
-        f"\n({shown_as(quantity).show(found.null_mean)})" if found.null_mean is not None else ""
-    )
-    return (shown_as(quantity).show(found.mean) + chance).replace(" points", " p.")
+def _cell(quantity: FollowedQuantity, found: OverSeeds) -> str:
+    chance = f"\n({quantity.show(found.null_mean)})" if found.null_mean is not None else ""
+    return (quantity.show(found.mean) + chance).replace(" points", " p.")
