@@ -32,7 +32,7 @@ from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import headline_metric
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
 from fairlora_cls.evaluation.side_by_side import side_by_side
-from fairlora_cls.evaluation.text_sample import text_sample
+from fairlora_cls.evaluation.text_sample import shared_samples
 from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.intervals import (
@@ -102,15 +102,7 @@ def compare_texts(
     headline: the metric that is judged; the others are as of `compare_predictions`
     Raises InputError for an unknown attribute or headline, and where groups differ.
     """
-    shared = [
-        name
-        for name in scores[next(iter(tables))].per_text
-        if not any(np.isnan(scores[run].per_text[name]).all() for run in tables)
-    ]
-    every = [scores[run] for run in tables]
-    samples = {run: text_sample(table, scores[run], shared, every) for run, table in tables.items()}
-    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
-        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    samples = shared_samples(tables, scores)
     first = next(iter(samples.values()))
     return TextComparison(
         metrics=first.metrics,

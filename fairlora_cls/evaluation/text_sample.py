@@ -306,6 +306,22 @@ def text_sample(
     )
 
 
+def shared_samples(
+    tables: Mapping[str, Generations], scores: Mapping[str, TextScores]
+) -> dict[str, TextSample]:
+    """Run → its aligned texts as a sample, with the metrics that some text of every run has."""
+    runs = [scores[run] for run in tables]
+    shared = [
+        name
+        for name in runs[0].per_text
+        if not any(np.isnan(run.per_text[name]).all() for run in runs)
+    ]
+    samples = {run: text_sample(table, scores[run], shared, runs) for run, table in tables.items()}
+    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
+        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    return samples
+
+
 def image_ids(generations: Generations) -> list[str]:
     """The image that each text is about: its id without "#<question>"."""
     return [
