@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from fairlora_cls.ablations.figures import far_below, numeric_axes
+from fairlora_cls.ablations.paired_images import draw_exchanged_images
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
@@ -37,6 +38,7 @@ from fairlora_cls.evaluation.text_sample import TextMetric
 from fairlora_cls.files import write_json, write_text
 from fairlora_cls.presentation.numbers import PlainQuantity
 from fairlora_cls.recipe import recipe_to_yaml
+from fairlora_cls.texts.generations import generations_of, write_generations
 
 ACCURACY = FollowedQuantity("", "accuracy", METRICS["accuracy"])
 GAP = FollowedQuantity("sex", "max_acc_gap", GAPS["max_acc_gap"])
@@ -202,6 +204,75 @@ def test_reports_of_texts_lead_with_their_own_headline(plan):
     assert found[2].title == "ROUGE-L gap of sex"
     assert found[1].title == "bleu 4"
     assert GAP.title == "MaxAccGap of sex"
+
+
+def write_texts(plan, right):
+    """Runs of texts: `right`, setting → (N,) which of its texts equal their references. Women are
+    the first half."""
+    results = []
+    count = len(next(iter(right.values())))
+    for job in plan.jobs:
+        own = right[job.setting]
+        write_text(job.folder / "recipe.yaml", recipe_to_yaml(job.recipe))
+        write_json(job.folder / "run.json", {"status": "complete"})
+        order = range(count) if job.setting == "plain" else reversed(range(count))
+        rows = [
+            {
+                "id": f"i{k}#report",
+                "reference": "No effusion.",
+                "text": "No effusion." if own[k] else "Cardiomegaly.",
+                "attributes": {"sex": "F" if k < count / 2 else "M"},
+            }
+            for k in order
+        ]
+        write_generations(generations_of(rows), job.folder / "predictions" / "test.jsonl")
+        women, men = own[: count // 2].mean(), own[count // 2 :].mean()
+        numbers = {
+            "": {"exact_match": Number(own.mean()), "chexbert_f1": Number(0.5)},
+            "sex": {"exact_match_gap": Number(abs(women - men))},
+        }
+        results.append(RunResult(job, "complete", numbers=numbers, headline="exact_match"))
+    return results
+
+
+def test_texts_are_exchanged_image_by_image(tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "{task: generate, data: {source: simulated-chest, sensitive: [sex]}}"
+    )
+    file = tmp_path / "texts.yaml"
+    file.write_text(
+        "base: base.yaml\n"
+        "settings:\n"
+        "  - {name: plain, objective.method: vanilla}\n"
+        "  - {name: same, objective.method: vanilla}\n"
+        "  - {name: better, objective.method: vanilla}\n"
+        "grid: {seed: [1, 2]}"
+    )
+    plan = make_plan(str(file), tmp_path / "out")
+    plain = np.arange(120) % 2 == 0  # half of the women's and of the men's
+    better = plain | (np.arange(120) >= 60)  # and all of the men's
+    results = write_texts(plan, {"plain": plain, "same": plain, "better": better})
+    quantities = headline_quantities(results)
+    draws, notes = draw_exchanged_images(results, "plain", quantities, 199)
+    assert "chexbert f1" in notes[0]
+    settings = summarise_settings(plan, results, quantities)
+    found = {
+        (contrast.setting, contrast.quantity.name): contrast
+        for contrast in contrast_settings(settings, "plain", quantities, draws)
+    }
+    # of 30 texts that differ, all are better: 2 ** -30
+    assert found["better", "exact_match"].p_images == 1 / 200
+    assert found["better", "exact_match"].mean == pytest.approx(0.25)
+    assert found["better", "exact_match_gap"].p_images == 1 / 200
+    assert found["same", "exact_match"].p_images == 1
+    assert found["same", "exact_match_gap"].p_images == 1
+    assert found["better", "chexbert_f1"].p_images is None
+    # without one of the texts there is nothing to pair
+    cut = plan.jobs[2].folder / "predictions" / "test.jsonl"
+    write_text(cut, "".join(cut.read_text().splitlines(keepends=True)[1:]))
+    draws, notes = draw_exchanged_images(results, "plain", quantities, 19)
+    assert {setting for setting, _ in draws} == {"same"}
+    assert "better and plain are not compared image by image" in notes[-1]
 
 
 def finish(job, seed_note, auroc):

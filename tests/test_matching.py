@@ -198,8 +198,8 @@ def test_bad_files(tmp_path):
         (written("short.csv", "id,a,b\n1,2\n"), "2 cells"),
         (written("torn.npz", "PK\x03\x04"), "cannot read"),
         (written("no-id.csv", "a,b\n1,2\n"), "no column 'id'"),
-        (written("words.csv", "id,a\n1,x\n"), "the column 'a' holds words"),
-        (written("blanks.csv", "id,a\n1,\n"), "the column 'a' holds words or blanks"),
+        (written("words.csv", "id,a\n1,x\n"), "column 'a' has 'x' for id '1'"),
+        (written("blanks.csv", "id,a\n1,\n"), "column 'a' has '' for id '1'"),
         (written("empty.csv", "id\n1\n"), "shape"),
         (written("not.npz", "hello"), "cannot read"),
     ):

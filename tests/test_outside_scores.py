@@ -3,7 +3,7 @@
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.outside_scores import read_scores
+from fairlora_cls.texts.outside_scores import read_scores
 
 IDS = ("a#report", "b#report")
 

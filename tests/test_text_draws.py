@@ -11,8 +11,8 @@ from fairlora_cls.evaluation.text_draws import (
 )
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.scores import TextScores
 
 
 def scores(count=40, seed=0, units=None):

@@ -10,6 +10,7 @@ from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import show_p, show_p_value
 
@@ -80,7 +81,8 @@ def _useless(found: Validation) -> str:
 def describe_figures(report: AblationReport) -> list[str]:
     """How to read them, and the Pareto front of each attribute."""
     fronts = [
-        f"{report.metric.title} against {gap.title}: no setting beats {_listed(front)} in both."
+        f"{report.metric.title} against {gap.title}: no setting beats "
+        f"{enumerate_names(front, most=len(front))} in both."
         for gap, front in report.fronts().items()
         if front
     ]
@@ -219,7 +221,3 @@ def _mean_cell(quantity: FollowedQuantity, found: OverSeeds) -> Cell:
     if found.null_mean is not None:
         parts.append(f"by chance {shown.show(found.null_mean)}")
     return Cell(shown.show(found.mean), "; ".join(parts))
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

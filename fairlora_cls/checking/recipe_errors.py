@@ -24,9 +24,7 @@ def read_recipe(
     try:
         return build_recipe(values, overrides), []
     except InputError as error:
-        first, *lines = str(error).splitlines()
-        messages = [line.strip() for line in lines] or [first]
-    findings = [Finding("error", "recipe", message) for message in messages]
+        findings = [Finding("error", "recipe", problem) for problem in error.problems]
     for sections, left_out in ATTEMPTS:
         kept = [text for text in overrides if _belongs(text, sections, left_out)]
         try:

@@ -188,13 +188,11 @@ def _report_texts(
     pairs: Pairs,
     measured: dict[str, Any],
 ) -> tuple[TextReport, list[Section]]:
-    from fairlora_cls.evaluation.generations import read_generations
-    from fairlora_cls.evaluation.outside_scores import read_scores
+    from fairlora_cls.evaluation.matching import counterfactual_text_gaps
     from fairlora_cls.evaluation.report import text_report
-    from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
-    from fairlora_cls.evaluation.text_sample import image_ids
-    from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
+    from fairlora_cls.texts.generations import image_ids, read_generations
+    from fairlora_cls.texts.outside_scores import read_scores
+    from fairlora_cls.texts.scores import needed_metrics, score_texts, usual_metrics
 
     texts = read_generations(file)
     outside = read_scores(scores, texts.ids) if scores else {}

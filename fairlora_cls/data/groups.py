@@ -84,7 +84,7 @@ def apply_missing_policy(
     """Treat examples that lack one of `attributes`; returns the splits and how many it touched.
 
     `keep` makes "Unknown" a group of its own (the glaucoma paper), `drop` leaves the example out
-    (FairCLIP), `error` refuses the data; `predict` keeps, and data/missing_groups.py fills in
+    (FairCLIP), `error` refuses the data; `predict` keeps, and runs/missing_groups.py fills in
     training rows later, from image features. Raises InputError for an attribute the data lacks.
     """
     require_attributes(splits, attributes)

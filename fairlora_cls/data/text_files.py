@@ -76,6 +76,27 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
     return entries
 
 
+def read_json_lines(path: Path) -> dict[int, dict[str, Any]]:
+    """Line number → the object in it, of a file with an object a line; blank lines are passed over.
+
+    Raises InputError naming the line.
+    """
+    objects = {}
+    try:
+        with open_text(path, encoding_of(path), newline="\n") as lines:
+            for number, line in enumerate(lines, 1):
+                line = line.strip().lstrip("\ufeff")
+                if line:
+                    objects[number] = parse_json(line, f"'{path}' line {number}")
+                    if not isinstance(objects[number], dict):
+                        raise InputError(f"'{path}' line {number} is not a JSON object.")
+    except UnicodeError as error:
+        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"'{path}' cannot be read ({error}).") from error
+    return objects
+
+
 def parse_json(text: str, where: str) -> Any:
     """What a JSON text says; bare NaN is read.
 

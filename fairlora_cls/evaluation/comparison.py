@@ -26,14 +26,12 @@ from fairlora_cls.evaluation.comparison_results import (
     TextComparison,
 )
 from fairlora_cls.evaluation.flips import fewest_deciding
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import headline_metric
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
 from fairlora_cls.evaluation.side_by_side import side_by_side
 from fairlora_cls.evaluation.text_sample import shared_samples
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
@@ -42,6 +40,8 @@ from fairlora_cls.statistics.intervals import (
     swap_p_value,
 )
 from fairlora_cls.statistics.sample import Measures, Sample
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import TextScores
 
 Values = dict[str, np.ndarray]  # quantity → () of the data, (R,) of draws
 Recipes = Mapping[str, tuple[str, int]]  # run → (method, seed)

@@ -16,15 +16,9 @@ import torch
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches, pad
 from fairlora_cls.data.conversations import ConversationEncoder, render_conversation
-from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_structure
+from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
-from fairlora_cls.evaluation.generations import (
-    Generations,
-    generations_of,
-    lines_of,
-    write_generations,
-)
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.models.adapters import trainable_state
@@ -46,6 +40,12 @@ from fairlora_cls.runs.prediction import require_finite
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.runs.task import Task
 from fairlora_cls.runs.unfinished_texts import discard_unfinished, keep_unfinished, read_unfinished
+from fairlora_cls.texts.generations import (
+    Generations,
+    generations_of,
+    lines_of,
+    write_generations,
+)
 from fairlora_cls.training.loop import Display
 
 
@@ -79,7 +79,7 @@ def ask(recipe: Recipe, splits: Splits, split: str) -> list[tuple[Turn, ...]]:
 
 
 def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    validate_structure(splits)
+    validate_splits(splits, classifies=False)
     ask_all(tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt)
     return ()
 
@@ -271,7 +271,7 @@ def _report(
     recipe: Recipe, predicted: Mapping[str, Generations], split: str, notes: Sequence[str]
 ) -> FairnessReport:
     from fairlora_cls.evaluation.report import text_report
-    from fairlora_cls.evaluation.text_scores import score_texts
+    from fairlora_cls.texts.scores import score_texts
 
     generations = predicted[split]
     return text_report(

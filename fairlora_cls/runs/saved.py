@@ -19,7 +19,7 @@ from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, si
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.questions import Turn
-from fairlora_cls.data.tables import read_table, require_columns
+from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES
@@ -183,12 +183,13 @@ def images_of_table(
     path: Path, column: str = "image", *, allow_urls: bool = False
 ) -> list[tuple[str, Path]]:
     """Name and file of each image that a table names, relative to it. Raises InputError."""
-    frame = read_table(path)
-    require_columns(frame, [column], path)
-    named = frame[column].dropna()
-    files = resolve_images(path, named, allow_outside=True, allow_urls=allow_urls)
-    ids = [name if "://" in name else str(path.parent / name) for name in named]
-    return list(zip(ids, files, strict=True))
+    table = open_table(path, needed=[column])
+    names = table.cells(column)
+    files = resolve_images(table, names, allow_outside=True, allow_urls=allow_urls)
+    if table.problems:
+        raise InputError(table.problems)
+    named = [(name, file) for name, file in zip(names, files, strict=True) if name]
+    return [(name if "://" in name else str(path.parent / name), file) for name, file in named]
 
 
 def _reuse_notes(recipe: Recipe, split: str) -> tuple[str, ...]:

@@ -36,9 +36,10 @@ def read_scores(path: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, f
         zip(table["id"].str.strip(), table["metric"].str.strip(), values, strict=True)
     ):
         if identity not in known:
+            of_example = sorted(other for other in known if other.startswith(f"{identity}#"))
             raise InputError(
                 f"{row_of(path, row)} has the id '{identity}', which is none of the {len(known)} "
-                f"texts{_nearest_id(identity, known)}"
+                f"texts{nearest(identity, of_example or sorted(known))}"
             )
         first = seen.setdefault((identity, metric), row)
         if first != row:
@@ -48,24 +49,18 @@ def read_scores(path: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, f
             )
         of_metric = scores.setdefault(metric, {})
         if (number := recorded(value, UNSCORED)) is not None:
-            of_metric[identity] = _number(number, path, row)
+            of_metric[identity] = _number(number, row_of(path, row))
     empty = [metric for metric, found in scores.items() if not found]
     if empty:
         raise InputError(f"'{path}' has rows of the metric '{empty[0]}', but no value in them.")
     return scores
 
 
-def _number(value: str, path: Path, row: int) -> float:
+def _number(value: str, where: str) -> float:
     try:
         number = float(value)
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise InputError(f"{row_of(path, row)} has the value '{value}', which is not a number.")
+        raise InputError(f"{where} has the value '{value}', which is not a number.")
     return number
-
-
-def _nearest_id(identity: str, known: Collection[str]) -> str:
-    """A hint; where the id is that of an example, one of its texts'."""
-    of_example = sorted(other for other in known if other.startswith(f"{identity}#"))
-    return nearest(identity, of_example) if of_example else nearest(identity, sorted(known))
