@@ -66,9 +66,11 @@ def is_within_chance(gap: GapResult) -> bool:
     return gap.p_value is not None and gap.p_value > SIGNIFICANCE
 
 
-def enumerate_names(names: Iterable[str], of_more: str = "more groups") -> str:
-    """'A', 'A and B', or the first six 'and 3 more groups'."""
+def enumerate_names(
+    names: Iterable[str], of_more: str = "more groups", most: int = MOST_NAMES
+) -> str:
+    """'A', 'A and B', or the first `most` 'and 3 more groups'."""
     names = list(names)
-    if len(names) > MOST_NAMES:
-        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} {of_more}"
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} {of_more}"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
