@@ -247,6 +247,10 @@ class ReportSection(Section):
     probes: bool | None = (
         None  # what a fresh probe reads of each attribute, before and after; null: with a tap
     )
+    endpoints: list[str] | None = None  # what is judged between groups; null: the usual ones
+    margin: Annotated[float, Field(gt=0, lt=1)] = (
+        0.05  # the largest difference that counts as equal
+    )
     threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
     text_metrics: list[str] = ["bleu_1", "bleu_4", "rouge_l", "exact_match"]  # of a generative run
 

@@ -45,6 +45,16 @@ def report(
             min=2, metavar="N", help="For publishing: hide whatever reveals a count of 1 to N-1."
         ),
     ] = None,
+    endpoint: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What is judged between groups, declared in advance: a metric, such as sensitivity. "
+            "Repeatable (default: sensitivity, specificity, auroc, accuracy)."
+        ),
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="The largest difference that counts as equal.")
+    ] = 0.05,
     seed: options.Seed = 42,
     threshold: options.Threshold = None,
     validation: options.Validation = None,
@@ -111,6 +121,9 @@ def report(
             "seed": seed,
             "notes": unread,
             "seen": seen,
+            "endpoints": endpoint,
+            "margin": margin,
+            "declared": "command line" if endpoint else "default",
         }
         pairs = Pairs(features, minimum_similarity)
         if of_texts:

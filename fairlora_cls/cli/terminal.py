@@ -76,8 +76,12 @@ def write_data(text: str) -> None:
 
 
 def show_report(method: str, report: FairnessReport, folder: Path) -> None:
-    """The numbers that a reader looks for first, every warning, and where the report lies."""
+    """What a reader must know first, the best-known numbers, every warning, where the report lies."""
+    from fairlora_cls.evaluation.summary import describe_in_short
+
     numbers = report.to_dict()
+    for text in describe_in_short(report):
+        terminal.print(text, soft_wrap=True)
     table = _texts_table if numbers.get("task") == "generate" else _classes_table
     terminal.print(table(method, numbers))
     for warning in numbers["warnings"]:

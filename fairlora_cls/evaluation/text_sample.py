@@ -226,6 +226,12 @@ class TextSample:
         return ranked
 
 
+def given_metrics(asked: Sequence[str]) -> list[str]:
+    """What a report on texts holds where these rows of TEXT_METRICS are asked for."""
+    pooled = POOLED if {"findings", "chexbert_f1"} & set(asked) else ()
+    return [*asked, *pooled]
+
+
 def text_gaps(metrics: Mapping[str, TextMetric]) -> dict[str, Gap]:
     """The largest difference between groups in each metric; called as the metric is."""
     return {

@@ -6,7 +6,7 @@ family, corrected by Holm's method. G groups.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -184,8 +184,14 @@ def _centres_and_errors(
     return values, np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
 
 
+def require_endpoints(known: Iterable[str], names: Iterable[str]) -> None:
+    """Raises InputError for a name that is not known."""
+    known = tuple(known)
+    wrong = [name for name in names if name not in known]
+    if wrong:
+        raise InputError([f"There is no endpoint '{n}'{nearest(n, known)}" for n in wrong])
+
+
 def _chosen(known: Mapping[str, Endpoint], names: Sequence[str]) -> list[Endpoint]:
-    for name in names:
-        if name not in known:
-            raise InputError(f"There is no endpoint '{name}'{nearest(name, known)}")
+    require_endpoints(known, names)
     return [known[name] for name in dict.fromkeys(names)]

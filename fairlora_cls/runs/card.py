@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlora_cls.evaluation.report import FairnessReport
+from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.numbers import RATE, SCORE
 from fairlora_cls.recipe import Recipe
@@ -52,6 +53,8 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
         f"## Test ({numbers['n']} examples)",
         f"{_headline(recipe, overall)} "
         "Intervals, groups and what chance alone would give: [report](report/report.md).",
+        "",
+        *(f"- {text}" for text in describe_in_short(report)),
         *_gap_lines(recipe, numbers["attributes"]),
     ]
     if numbers["warnings"]:

@@ -27,6 +27,7 @@ from fairlora_cls.evaluation.report import FairnessReport, fairness_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.evaluation.selection import selection_score
 from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
+from fairlora_cls.evaluation.verdicts import class_endpoints
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.classifier import (
     ClassifierSettings,
@@ -36,7 +37,7 @@ from fairlora_cls.models.classifier import (
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import build_classifier
-from fairlora_cls.runs.compared import report_attributes
+from fairlora_cls.runs.compared import declared_endpoints, report_attributes
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.folder import split_predictions
@@ -67,6 +68,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
         logits = np.zeros((len(splits.split(split)), len(splits.classes)))
         table = _collect(recipe, splits.split(split), logits, splits.classes)
         require_storable(table)
+        class_endpoints(splits.classes, recipe.report.endpoints)
         for name in report_attributes(recipe):
             grouping_of(table, name)
 
@@ -132,6 +134,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
             minimum_group_size=recipe.report.minimum_group_size,
             seed=recipe.seed,
             notes=notes,
+            **declared_endpoints(recipe),
         )
         return add_sections(report, [operating_point])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
@@ -112,6 +113,16 @@ def report_attributes(recipe: Recipe) -> tuple[str, ...]:
     known = set(single_attributes(sensitive))
     protected = [p for p in recipe.objective.protect if set(single_attributes([p])) <= known]
     return tuple(dict.fromkeys([*sensitive, *protected]))
+
+
+def declared_endpoints(recipe: Recipe) -> dict[str, Any]:
+    """What a report judges, and where that was declared, by argument of the report."""
+    declared = "default" if recipe.report.endpoints is None else "recipe"
+    return {
+        "endpoints": recipe.report.endpoints,
+        "margin": recipe.report.margin,
+        "declared": declared,
+    }
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

@@ -21,6 +21,8 @@ from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.text_sample import given_metrics
+from fairlora_cls.evaluation.verdicts import require_endpoints
 from fairlora_cls.models.adapters import trainable_state
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.decoding import decode_greedily
@@ -33,7 +35,7 @@ from fairlora_cls.models.generator import (
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import build_generator
-from fairlora_cls.runs.compared import report_attributes
+from fairlora_cls.runs.compared import declared_endpoints, report_attributes
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.shared_parts import SharedParts
@@ -67,6 +69,7 @@ class Generate(Task[GeneratorSettings, Generations]):
         asked = _ask(recipe, splits, split)
         table = generations_of(_row(recipe, splits.classes, one, "", True) for one in asked)
         lines_of(table)
+        require_endpoints(given_metrics(recipe.report.text_metrics), recipe.report.endpoints or ())
         for name in report_attributes(recipe):
             grouping_of(table, name)
 
@@ -167,6 +170,7 @@ class Generate(Task[GeneratorSettings, Generations]):
             minimum_group_size=recipe.report.minimum_group_size,
             seed=recipe.seed,
             notes=notes,
+            **declared_endpoints(recipe),
         )
 
 
