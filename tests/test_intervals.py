@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest, norm
+
 from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
@@ -13,7 +15,6 @@ from fairlora_cls.statistics.intervals import (
     tail_p_value,
     wilson_interval,
 )
-from scipy.stats import binomtest, norm
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 12), (41, 76), (57, 108), (9, 10)])

@@ -11,6 +11,7 @@ from fairlearn.metrics import (
     equalized_odds_difference,
     equalized_odds_ratio,
 )
+
 from fairlora_cls.evaluation.class_sample import class_sample, measure
 from fairlora_cls.evaluation.metrics import CALIBRATION_BINS, EQUITY_SCALED, GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
