@@ -21,7 +21,8 @@ from typing import Any
 from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
 from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
-from fairlora_cls.data.simulated.fundus import write_fundus_cohort
+from fairlora_cls.data.simulated.cohorts import write_cohort
+from fairlora_cls.data.simulated.fundus import FUNDUS
 from fairlora_cls.files import cache_folder
 
 SEED = 1000  # no run's cohort
@@ -50,8 +51,8 @@ def evaluate_ablation(ablation: Path, output: Path, by_thresholds: Sequence[str]
 
     eyes = cache_folder() / "cohorts" / f"benchmark-more-eyes-{SEED}"
     if not eyes.is_dir():
-        write_fundus_cohort(
-            eyes, train=0, validation=0, test=TEST, seed=SEED, mechanism=EQUAL_GROUPS
+        write_cohort(
+            FUNDUS, eyes, train=0, validation=0, test=TEST, seed=SEED, mechanism=EQUAL_GROUPS
         )
     data = {
         "source": "table",

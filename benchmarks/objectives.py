@@ -23,11 +23,8 @@ from typing import Any
 from equal_eyes import ATTRIBUTE, EQUAL_GROUPS, TEST, group_numbers
 from over_seeds import append_rows, known_runs, read_rows, seeds_table
 
-from fairlora_cls.data.simulated.fundus import (
-    DEFAULT_FUNDUS_MECHANISM,
-    write_fundus_cohort,
-    write_table,
-)
+from fairlora_cls.data.simulated.cohorts import write_cohort, write_table
+from fairlora_cls.data.simulated.fundus import DEFAULT_FUNDUS_MECHANISM, FUNDUS
 from fairlora_cls.files import cache_folder, whole_folder
 
 MICRO = ["objective.statistics=micro_batch", "training.micro_batch_size=2"]
@@ -146,7 +143,7 @@ def cohort_folder(seed: int, *, equal_training: bool) -> Path:
             ("learning", learning, {"train": TRAIN, "validation": VALIDATION, "test": 0}),
             ("test", EQUAL_GROUPS, {"train": 0, "validation": 0, "test": TEST}),
         ):
-            write_fundus_cohort(draft / name, **counts, seed=seed, mechanism=mechanism)
+            write_cohort(FUNDUS, draft / name, **counts, seed=seed, mechanism=mechanism)
             for row in read_rows(draft / name / "table.csv"):
                 rows.append(row | {"image": f"{name}/{row['image']}"})
         write_table(draft / "table.csv", rows)

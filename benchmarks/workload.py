@@ -13,7 +13,8 @@ import numpy as np
 from fairlora_cls.data.batching import shuffled_steps
 from fairlora_cls.data.datasets import DATASETS, load_splits
 from fairlora_cls.data.examples import Example, limit_splits
-from fairlora_cls.data.simulated.fundus import write_fundus_cohort
+from fairlora_cls.data.simulated.cohorts import write_cohort
+from fairlora_cls.data.simulated.fundus import FUNDUS
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def load_examples(
     """
     if data is None:
         source = "simulated-fundus"
-        write_fundus_cohort(folder / "cohort", train=images, validation=2, test=2, side=side)
+        write_cohort(FUNDUS, folder / "cohort", train=images, validation=2, test=2, side=side)
         splits = load_splits(source, folder / "cohort", {})
     else:
         source, _, path = data.partition(":")

@@ -11,7 +11,21 @@ from collections.abc import Iterable, Sequence
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message names it and the way out (exit 2)."""
+    """Something the user gave cannot be used; each problem names it and the way out (exit 2).
+
+    `problems` lists them; as text, one alone is the sentence itself, several are a line each below
+    a first line. `what` has them, such as "The recipe", and is then named in front of one, too.
+    """
+
+    def __init__(self, problems: str | Iterable[str], what: str = ""):
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        count = len(self.problems)
+        if count == 1 and not what:
+            super().__init__(self.problems[0])
+            return
+        subject = f"{what} has" if what else "There are"
+        errors = "1 error" if count == 1 else f"{count} errors"
+        super().__init__("\n".join([f"{subject} {errors}:", *(f"  {p}" for p in self.problems)]))
 
 
 class RunError(RuntimeError):
@@ -21,6 +35,7 @@ class RunError(RuntimeError):
 # Tokens as they are made, unlike columns such as hf_ejection_fraction; names in addresses.
 SECRETS = re.compile(r"\b(?:hf_[A-Za-z0-9]{30,}|sk-[A-Za-z0-9_-]{20,})|(?<=://)[^/\s@]+(?=@)")
 LONGEST = 500  # characters of what a library says
+LISTED = 10  # problems of one kind that are said
 SPACE = "No space is left on the disk (or your quota is used up); make room and run the same command again"
 MEMORY = (
     "Not enough memory; lower training.micro_batch_size or model.max_pixels, or set "
@@ -50,10 +65,10 @@ def sentence(error: BaseException, hint: str = "") -> str:
     return f"{text} ({kind}{hint})"
 
 
-def several(what: str, problems: Sequence[str]) -> InputError:
-    """One error that lists all that is wrong with something."""
-    count = f"{len(problems)} errors" if len(problems) > 1 else "1 error"
-    return InputError(f"{what} has {count}:\n" + "\n".join(f"  {p}" for p in problems))
+def first_few(sentences: Sequence[str]) -> list[str]:
+    """The first ten of problems of one kind, and how many more there are."""
+    more = len(sentences) - LISTED
+    return [*sentences[:LISTED], *([f"… and {more:,} more like it."] if more > 0 else [])]
 
 
 def nearest(name: str, choices: Iterable[str]) -> str:

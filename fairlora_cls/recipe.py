@@ -28,7 +28,7 @@ from pydantic import (
 
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import read_json, user_path
 from fairlora_cls.plain_yaml import DEEPEST, is_whole, parse_yaml, stands_for_a_number
 
@@ -337,7 +337,7 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
     if recipe is not None and not problems:
         problems += _cross_checks(recipe)
     if problems:
-        raise several("The recipe", problems)
+        raise InputError(problems, "The recipe")
     return _settle(recipe)
 
 
@@ -590,9 +590,9 @@ def override_values(overrides: Iterable[str]) -> dict[str, Any]:
             parsed = parse_yaml(value, f"--set '{text[:80]}'") if value.strip() else ""
             nested = merge(nested, nest(key.strip(), parsed))
         except InputError as error:
-            problems.append(str(error))
+            problems += error.problems
     if problems:
-        raise several("The command line", problems)
+        raise InputError(problems, "The command line")
     return nested
 
 

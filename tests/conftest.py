@@ -21,10 +21,11 @@ def _own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def cohort(tmp_path_factory) -> Path:
     """48 / 24 / 40 simulated eyes on disk."""
-    from fairlora_cls.data.simulated.fundus import write_fundus_cohort
+    from fairlora_cls.data.simulated.cohorts import write_cohort
+    from fairlora_cls.data.simulated.fundus import FUNDUS
 
     folder = tmp_path_factory.mktemp("data") / "cohort"
-    return write_fundus_cohort(folder, train=48, validation=24, test=40, seed=7)
+    return write_cohort(FUNDUS, folder, train=48, validation=24, test=40, seed=7)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.alignment import align, require_same_groups
-from fairlora_cls.evaluation.generations import generations_of, write_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
+from fairlora_cls.texts.generations import generations_of, write_generations
 
 IDS = ("a", "b", "c", "d")
 SEX = ("F", "M", "", "F")

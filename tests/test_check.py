@@ -11,7 +11,6 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from fairlora_cls.checking.check import quick_check, run_check
-from fairlora_cls.checking.table_rows import inspect_table
 from fairlora_cls.cli.app import app
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.errors import InputError
@@ -109,16 +108,9 @@ def broken(tmp_path):
 
 
 EXPECTED = {
-    "blank-label": "no label in 1 row: 2;",
-    "unknown-label": "3 ('yess'); did you mean 'yes'?",
-    "blank-image": "no image in 1 row: 4;",
-    "image-outside": "5 ('../secret.png')",
-    "url-image": "6 ('https://example.org/x.png')",
-    "unknown-split": "7 ('tain'); did you mean 'train'?",
-    "doubled-id": "'train6'",
-    "unit-in-two-splits": "'p-test0' in train and test",
+    "unit-in-two-splits": "'p-test0' is in both train and test;",
     "look-alike-group": "'F', 'f'",
-    "missing-group": "sex is unknown in 1 of 34",
+    "missing-group": "sex is unknown in 1 of 33",
     "not-finite": "site has the value 'inf'",
     "unknown-attribute": "no attribute 'race'",
     "absent-class": "No validation example has the class 'yes'",
@@ -136,6 +128,17 @@ EXPECTED = {
 }
 
 
+ROWS = (  # what the loader says of them
+    "row 2 has no value for 'label'",
+    "row 3 has the label 'yess'; did you mean 'yes'?",
+    "row 4 has no value for 'image'",
+    "row 5 names the image '../secret.png'",
+    "row 6 names the image 'https://example.org/x.png'",
+    "row 7 has the split 'tain'; did you mean 'train'?",
+    "row 9 has the id 'train6' of row 8 again",
+)
+
+
 def test_everything_that_is_broken_is_named(broken):
     wrong = values(broken, sensitive=["sex", "site", "race"])
     wrong |= {"training": {"epoch": 3}, "objective": {"method": "hibrid"}}
@@ -145,6 +148,7 @@ def test_everything_that_is_broken_is_named(broken):
         said[finding.code] = said.get(finding.code, "") + finding.message + "\n"
     missed = {c: (t, said.get(c)) for c, t in EXPECTED.items() if t not in said.get(c, "")}
     assert missed == {}
+    assert [words for words in ROWS if words not in said["row"]] == []
     assert "did you mean 'hybrid'?" in said["recipe"]
     for name in ("train12", "train13", "train14", "train15"):
         assert f"'{name}'" in said["unreadable-image"]
@@ -212,10 +216,9 @@ def test_the_page_is_whole_and_escaped(sound):
 
 
 def test_the_loaders_refusal_is_told_where_no_row_is_to_blame(tmp_path):
-    checked = run_check(values(tmp_path / "nowhere"), (), SilentDisplay())
-    assert [f.code for f in checked.report.findings if f.severity == "error"] == ["table"]
-    checked = run_check(values("~nobody-of-this-name/x"), (), SilentDisplay())
-    assert [f.code for f in checked.report.findings if f.severity == "error"] == ["data"]
+    for place in (tmp_path / "nowhere", "~nobody-of-this-name/x"):
+        checked = run_check(values(place), (), SilentDisplay())
+        assert [f.code for f in checked.report.findings if f.severity == "error"] == ["data"]
     wrong = {"data": {"source": "ham10000", "path": str(tmp_path)}}
     checked = run_check(wrong, (), SilentDisplay())
     (error,) = [f for f in checked.report.findings if f.severity == "error"]
@@ -304,9 +307,63 @@ def test_the_command(broken, sound, tmp_path, monkeypatch):
 
 def test_classes_that_no_label_has_are_one_finding(sound):
     options = {"classes": ["No", "Yes"], "attributes": ["sex"]}
-    splits, findings = inspect_table(sound, options)
-    assert [f.code for f in findings] == ["unknown-label"]
-    assert not any(splits.everything())
+    report = run_check(values(sound, options=options), (), SilentDisplay()).report
+    (finding,) = [f for f in report.findings if f.severity == "error"]
+    assert finding.code == "data"
+    assert "No, Yes of data.options.classes; the labels are no, yes" in finding.message
+    assert "examples" not in report.facts
+
+
+def errors(folder, **data):
+    report = run_check(values(folder, **data), (), SilentDisplay()).report
+    return [f.message for f in report.findings if f.severity == "error"], report.facts
+
+
+def test_a_blank_label_in_one_of_three_tables(tmp_path):
+    """The row is named, and the splits stay as they are."""
+    for k, (split, count) in enumerate(EACH_SPLIT.items()):
+        lines = ["file_name,label,sex,site"]
+        (tmp_path / split).mkdir()
+        for i in range(count):
+            picture(100 * k + i).save(tmp_path / split / f"{i}.png")
+            label = "" if (split, i) == ("train", 5) else ("no", "yes")[i % 2]
+            lines.append(f"{i}.png,{label},{'FM'[i // 2 % 2]},{'ns'[i // 4 % 2]}")
+        (tmp_path / split / "metadata.csv").write_text("\n".join(lines))
+    messages, facts = errors(tmp_path, options={})
+    (message,) = messages
+    assert "train/metadata.csv' row 7 has no value for 'label'" in message
+    assert facts["examples_by_split"] == EACH_SPLIT | {"train": 23}
+    assert facts["unknown"] == {"sex": 0, "site": 0}
+
+
+def test_check_and_train_name_the_same_line_of_json_lines(sound):
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    (sound / "table.csv").unlink()
+    rows[3]["split"] = "trian"
+    lines = "\n".join(json.dumps(row) for row in rows)
+    (sound / "table.jsonl").write_text(lines)
+    (message,) = errors(sound)[0]
+    assert "table.jsonl' line 4 has the split 'trian'; did you mean 'train'" in message
+    done = CliRunner().invoke(app, ["train", "--data", f"table:{sound}", "--method", "vanilla"])
+    assert done.exit_code == 2
+    assert message in " ".join(done.output.split())
+
+
+def test_rows_that_are_left_are_read_as_the_loader_reads_them(sound):
+    """A bad age takes no age group from the others, and patients are found by their usual names."""
+    rows = list(csv.DictReader((sound / "table.csv").open()))
+    for i, row in enumerate(rows):
+        row["Patient ID"] = "p" if i in (2, 3) else row.pop("patient")
+        row.pop("patient", None)
+        row["age"] = {0: "old", 1: "-3"}.get(i, "50")
+    write_rows(sound, rows)
+    options = {"age_column": "age", "attributes": ["sex"]}
+    messages, facts = errors(sound, sensitive=["sex", "age_group"], options=options)
+    assert ["row 2 has age 'old'" in m for m in messages] == [True, False]
+    assert "row 3 has age '-3'" in messages[1]
+    assert facts["examples"] == 38
+    assert facts["units"] == 37
+    assert facts["unknown"]["age_group"] == 0
 
 
 def test_train_checks_quickly_before_the_model_loads(sound):

@@ -7,12 +7,12 @@ import pytest
 
 from fairlora_cls.checking.batches import (
     GroupPresence,
+    check_groups_in_steps,
     compared_size,
     count_presence,
-    find_seldom_present,
-    tabulate_presence,
 )
 from fairlora_cls.checking.check import quick_check
+from fairlora_cls.checking.findings import CheckReport
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.recipe import build_recipe
 from tests.test_examples import example
@@ -42,7 +42,9 @@ def test_spread_over_the_epoch_two_examples_are_in_two_of_four_steps():
     spread = recipe("fr", *FOUR)
     found = count_presence(spread, splits(F=14, M=2), ["sex"])
     assert found == [GroupPresence("sex", "F", 14, 1.0), GroupPresence("sex", "M", 2, 0.5)]
-    assert find_seldom_present(spread, found) == []  # half of the steps is not fewer than half
+    report = check_groups_in_steps(spread, splits(F=14, M=2), ["sex"])
+    assert report.findings == []  # half of the steps is not fewer than half
+    assert report.facts == {"groups_in_steps": {"sex F": 1.0, "sex M": 0.5}}
 
 
 def test_a_shuffled_epoch_holds_a_rare_group_as_often_as_chance_has_it():
@@ -51,11 +53,12 @@ def test_a_shuffled_epoch_holds_a_rare_group_as_often_as_chance_has_it():
     assert expected == pytest.approx(0.309, abs=5e-4)
     error = math.sqrt(expected * (1 - expected) / 250)
     assert shares(found)["M"] == pytest.approx(expected, abs=3 * error)
-    (finding,) = find_seldom_present(recipe("fr"), found)
+    report = check_groups_in_steps(recipe("fr"), splits(F=1910, M=90), ["sex"])
+    (finding,) = report.findings
     assert finding.code == "seldom-in-batch"
     assert f"sex M in {shares(found)['M']:.1%}" in finding.message
     assert "F in" not in finding.message
-    (table,) = tabulate_presence(recipe("fr"), found)
+    (table,) = report.tables
     assert table.texts() == [
         ["sex F", "1,910", "100.0%"],
         ["sex M", "90", f"{shares(found)['M']:.1%}"],
@@ -66,7 +69,7 @@ def test_micro_batch_statistics_see_less():
     micro = recipe("fr", *FOUR, "objective.statistics=micro_batch")
     found = count_presence(micro, splits(F=14, M=2), ["sex"])
     assert shares(found) == {"F": 1.0, "M": 0.25}  # 2 of 8 micro-batches
-    (finding,) = find_seldom_present(micro, found)
+    (finding,) = check_groups_in_steps(micro, splits(F=14, M=2), ["sex"]).findings
     assert "within 2 examples (training.micro_batch_size" in finding.message
 
 
@@ -96,7 +99,7 @@ def test_what_is_compared(method, keys, size):
     assert compared_size(asked) == size
     if size is None:
         assert count_presence(asked, splits(F=20, M=1), ["sex"]) == []
-        assert tabulate_presence(asked, []) == []
+        assert check_groups_in_steps(asked, splits(F=20, M=1), ["sex"]) == CheckReport()
 
 
 def test_a_group_that_is_absent_from_training_and_no_training_at_all():

@@ -1,14 +1,12 @@
 """CheXpert's four values become yes, no or left out, by the rule that was stated."""
 
-from pathlib import Path
-
-import pandas as pd
 import pytest
 
 from fairlora_cls.data.sources.chexpert import label_finding
 from fairlora_cls.errors import InputError
+from tests.small_tables import table_of
 
-COLUMN = pd.Series(["1.0", "0.0", "-1.0", None], name="Edema")
+CELLS = {"Edema": ["1.0", "0.0", "-1.0", None]}
 
 
 @pytest.mark.parametrize(
@@ -20,12 +18,15 @@ COLUMN = pd.Series(["1.0", "0.0", "-1.0", None], name="Edema")
     ],
 )
 def test_rules(uncertain, blank, expected):
-    assert label_finding(COLUMN, Path("t.csv"), uncertain=uncertain, blank=blank) == expected
+    assert label_finding(table_of(CELLS), "Edema", uncertain=uncertain, blank=blank) == expected
 
 
 def test_other_values_and_rules_are_refused():
-    column = pd.Series(["1", "0.5"], name="Edema")
-    with pytest.raises(InputError, match=r"row 3 has Edema '0\.5'; expected 1, 0 or -1"):
-        label_finding(column, Path("t.csv"), uncertain="drop", blank="drop")
+    table = table_of({"Edema": ["1", "0.5", "2"]})
+    found = label_finding(table, "Edema", uncertain="drop", blank="drop")
+    assert found == [1, None, None]
+    first, second = table.problems
+    assert "row 3 has Edema '0.5'; expected 1, 0 or -1" in first
+    assert "row 4 has Edema '2'" in second
     with pytest.raises(InputError, match="blank is 'zero'"):
-        label_finding(COLUMN, Path("t.csv"), uncertain="drop", blank="zero")
+        label_finding(table_of(CELLS), "Edema", uncertain="drop", blank="zero")

@@ -1,13 +1,9 @@
 """MIMIC-IV's words for race become FairLLaVA's five groups, and patients become people."""
 
 import math
-from pathlib import Path
 
-import pandas as pd
-import pytest
-
-from fairlora_cls.data.sources.demographics import decode_races, load_mimic_iv
-from fairlora_cls.errors import InputError
+from fairlora_cls.data.sources.demographics import load_mimic_iv, read_races
+from tests.small_tables import table_of
 
 
 def test_races():
@@ -22,21 +18,23 @@ def test_races():
         "UNABLE TO OBTAIN": None,
         "?": None,
     }
-    column = pd.Series([None if word == "?" else word for word in words], name="race")
-    assert decode_races(column, Path("a.csv")) == list(words.values())
-    with pytest.raises(InputError, match=r"'a\.csv' row 3 has race 'MARTIAN', which is no race"):
-        decode_races(pd.Series(["WHITE", "MARTIAN"], name="race"), Path("a.csv"))
+    cells = [None if word == "?" else word for word in words]
+    assert read_races(table_of({"race": cells}), "race") == list(words.values())
+    table = table_of({"race": ["WHITE", "MARTIAN"]}, "a.csv")
+    assert read_races(table, "race") == ["White", None]
+    assert "'a.csv' row 3 has race 'MARTIAN', which is no race" in table.problems[0]
 
 
 def test_people(tmp_path):
     (tmp_path / "patients.csv").write_text("subject_id,gender,anchor_age\n1,F,52\n2,M,\n")
     rows = "subject_id,race\n1,WHITE\n1,ASIAN\n1,WHITE - RUSSIAN\n2,WHITE\n2,ASIAN\n"
     (tmp_path / "admissions.csv").write_text(rows)
-    people = load_mimic_iv(tmp_path, None)
+    people, problems = load_mimic_iv(tmp_path, None)
+    assert problems == []
     assert people["sex"] == {"1": "Female", "2": "Male"}
     assert people["race"] == {"1": "White", "2": None}  # the most frequent; a tie is not recorded
     assert people["age"]["1"] == 52
     assert math.isnan(people["age"]["2"])
     (tmp_path / "patients.csv").write_text("subject_id,gender,anchor_age\n1,F,52\n1,M,53\n")
-    with pytest.raises(InputError, match="row 3 has the id '1' of row 2 again"):
-        load_mimic_iv(tmp_path, None)
+    _, problems = load_mimic_iv(tmp_path, None)
+    assert "row 3 has the id '1' of row 2 again" in problems[0]

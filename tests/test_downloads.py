@@ -63,9 +63,9 @@ def cache(monkeypatch, tmp_path):
 
 def test_an_image_is_fetched_once(server):
     url = f"{server}/a.png"
-    path = downloads.download_images([url])[url]
+    path = downloads.download_image(url)
     assert path.read_bytes() == PICTURE
-    assert downloads.download_images([url])[url] == path
+    assert downloads.download_image(url) == path
     assert Answers.asked == ["/a.png"]
 
 
@@ -95,7 +95,7 @@ def test_what_goes_wrong_is_said_and_leaves_nothing(server, path, words, monkeyp
     if path.startswith("drip"):
         monkeypatch.setattr(downloads, "TOTAL_TIME", 0.2)
     with pytest.raises(InputError, match=words):
-        downloads.download_images([f"{server}/{path}"])
+        downloads.download_image(f"{server}/{path}")
     assert [p for p in cache.rglob("*") if p.is_file()] == []
     assert Answers.asked == [f"/{path}"]
 
@@ -113,10 +113,10 @@ def test_a_public_host_is_followed(server, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     url = f"{server}/to/http://public.example:{port}/b.png"
-    assert downloads.download_images([url])[url].read_bytes() == PICTURE
+    assert downloads.download_image(url).read_bytes() == PICTURE
     round_and_round = f"{server}/to/" + f"http://public.example:{port}/to/" * 6 + "x"
     with pytest.raises(InputError, match="more than 5"):
-        downloads.download_images([round_and_round])
+        downloads.download_image(round_and_round)
 
 
 def test_a_name_unknown_here_is_left_to_the_proxy(server, monkeypatch):
@@ -140,10 +140,10 @@ def test_nothing_answers():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(InputError, match="cannot be fetched"):
-            downloads.download_images([f"http://127.0.0.1:{unused.getsockname()[1]}/a.png"])
+            downloads.download_image(f"http://127.0.0.1:{unused.getsockname()[1]}/a.png")
 
 
 def test_another_scheme_is_not_fetched(tmp_path):
     (tmp_path / "a.png").write_bytes(PICTURE)
     with pytest.raises(InputError, match="cannot be fetched"):
-        downloads.download_images([(tmp_path / "a.png").as_uri()])
+        downloads.download_image((tmp_path / "a.png").as_uri())

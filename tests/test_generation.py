@@ -9,25 +9,26 @@ import torch
 from safetensors.torch import load_file
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import read_generations
 from fairlora_cls.plain_yaml import parse_yaml
 from fairlora_cls.recipe import build_recipe, recipe_digest
 from fairlora_cls.runs import generate as generation
 from fairlora_cls.runs import saved as saved_run
 from fairlora_cls.runs import train as run
+from fairlora_cls.runs.assembly import load_data
 from fairlora_cls.runs.folder import split_predictions, update_state
 from fairlora_cls.runs.generate import GENERATE
-from fairlora_cls.runs.run_data import load_run_data
 from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.texts.generations import read_generations
 
 
 @pytest.fixture(scope="module")
 def chests(tmp_path_factory):
     """24 / 12 / 20 simulated radiographs on disk."""
-    from fairlora_cls.data.simulated.chest import write_chest_cohort
+    from fairlora_cls.data.simulated.chest import CHEST
+    from fairlora_cls.data.simulated.cohorts import write_cohort
 
     folder = tmp_path_factory.mktemp("data") / "chests"
-    return write_chest_cohort(folder, train=24, validation=12, test=20, seed=7, side=84)
+    return write_cohort(CHEST, folder, train=24, validation=12, test=20, seed=7, side=84)
 
 
 def recipe(chests, *overrides, **objective):
@@ -221,7 +222,7 @@ def test_only_named_attributes_are_written(written):
 
 def test_what_texts_cannot_hold_is_refused_beforehand(chests):
     settings = recipe(chests)
-    splits, _ = load_run_data(settings, SharedParts())
+    splits = load_data(settings, SharedParts())
     GENERATE.require_reportable(settings, splits, "test")
     for change, word in (
         ({"text": "half \ud800"}, "half a character"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import (
+from fairlora_cls.texts.generations import (
     Generations,
     read_generations,
     write_generations,
@@ -68,10 +68,10 @@ def test_intersections_join_names():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no texts"),
-        ("{", "Line 1 of .* cannot be read as JSON"),
-        ("[1]", "Line 1 of .* must be an object"),
-        ('{"id": 1, "text": "a"}', "Line 1 of .* has no 'reference'"),
+        ("", "empty"),
+        ("{", "line 1 .*cannot be read as JSON"),
+        ("[1]", "line 1 .*object"),
+        ('{"id": 1, "text": "a"}', "line 1 .*has no 'reference'"),
         ('{"id": 1, "text": "a", "reference": "b", "attributes": [1]}', "attributes as an object"),
         ('{"id": 1, "text": "a", "reference": "b"}\n' * 2, r"x\.jsonl: 1 ids .* '1'"),
     ],
@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_used_is_refused_in_a_sentence(tmp_path, content, 
 
 
 def test_unequal_lengths_are_refused():
-    with pytest.raises(InputError, match="'units' has 1 values for 2"):
+    with pytest.raises(InputError, match="'unit' has 1 values for 2"):
         two_texts(units=("p",))
     with pytest.raises(InputError, match="empty"):
         two_texts(ids=())
@@ -130,14 +130,14 @@ def test_nothing_recorded_is_blank_but_a_text_is_a_text(tmp_path, word):
         (json.dumps(row(text="\ud800")), "half a character"),
         (json.dumps(row(complete="no")), "'complete'"),
         ('{"id": 1, "id": 2, "reference": "a", "text": "b"}', "'id' stands twice"),
-        ('{"id": 1, "reference": "a", "text": ' + "[" * 100_000, "Line 1"),
-        ('{"id": ' + "9" * 5000 + ', "reference": "a", "text": "b"}', "Line 1"),
+        ('{"id": 1, "reference": "a", "text": ' + "[" * 100_000, "line 1"),
+        ('{"id": ' + "9" * 5000 + ', "reference": "a", "text": "b"}', "line 1"),
     ],
 )
 def test_a_line_that_says_something_odd_is_named(tmp_path, line, word):
     path = tmp_path / "x.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(InputError, match="Line 1") as error:
+    with pytest.raises(InputError, match="line 1") as error:
         read_generations(path)
     assert word in str(error.value)
 
@@ -164,3 +164,16 @@ def test_names_that_tables_would_join_are_one_and_a_nul_is_refused(tmp_path):
     path.write_text(json.dumps(line | {"id": "a\0"}) + "\n")
     with pytest.raises(InputError, match="NUL"):
         read_generations(path)
+
+
+def test_every_line_that_cannot_be_used_is_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    lines = [row(), row(id="b", text=None), row(id="c", complete="no"), row(id="d")]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(InputError) as error:
+        read_generations(path)
+    assert [problem.split("line ")[1][0] for problem in error.value.problems] == ["2", "3"]
+    path.write_text('{"id": 1\n[]\n' + json.dumps(row()))
+    with pytest.raises(InputError) as error:
+        read_generations(path)
+    assert [problem.split("line ")[1][0] for problem in error.value.problems] == ["1", "2"]

@@ -1,13 +1,10 @@
 """Classes are those that the user names or the labels, and a label that combines others is said."""
 
-from pathlib import Path
-
 import pytest
 
 from fairlora_cls.data.labels import code_labels, name_classes, note_combined, sort_classes
 from fairlora_cls.errors import InputError
-
-FILES = [Path("a.csv"), Path("b.csv")]
+from tests.small_tables import table_of
 
 
 def test_classes_that_are_named_have_labels():
@@ -22,16 +19,20 @@ def test_classes_that_are_named_have_labels():
             name_classes(named, {"normal": 1, "glaucoma": 1})
 
 
-def test_labels_are_sorted_over_all_files_and_written_alike():
-    assert sort_classes([["yes"], ["no", "yes"]], FILES) == ("no", "yes")
-    with pytest.raises(InputError, match=r"'b\.csv' row 3 has the label 'No'"):
-        sort_classes([["yes", "no"], ["yes", "No"]], FILES)
+def test_labels_are_sorted_and_written_alike():
+    assert sort_classes(["yes", "no", "yes"]) == ("no", "yes")
+    assert sort_classes(["yes", "no", "No"]) == ("no", "yes")
+    table = table_of({"label": ["yes", "No"]})
+    assert code_labels(table, ["yes", "No"], ("no", "yes"), named=False) == [1, None]
+    assert "row 3 has the label 'No', and others have 'no'" in table.problems[0]
 
 
 def test_labels_have_their_class():
-    assert code_labels(["b", "a"], ("a", "b"), FILES[0]) == [1, 0]
-    with pytest.raises(InputError, match="row 3 has the label 'c'"):
-        code_labels(["b", "c"], ("a", "b"), FILES[0])
+    table = table_of({"label": ["b", "a", None, "c", "c"]})
+    codes = code_labels(table, ["b", "a", None, "c", "c"], ("a", "b"), named=True)
+    assert codes == [1, 0, None, None, None]
+    assert ["row 5 has the label 'c'" in p for p in table.problems] == [True, False]
+    assert table.bad == {3, 4}
 
 
 @pytest.mark.parametrize(

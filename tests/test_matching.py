@@ -198,8 +198,8 @@ def test_bad_files(tmp_path):
         (written("short.csv", "id,a,b\n1,2\n"), "2 cells"),
         (written("torn.npz", "PK\x03\x04"), "cannot read"),
         (written("no-id.csv", "a,b\n1,2\n"), "no column 'id'"),
-        (written("words.csv", "id,a\n1,x\n"), "the column 'a' holds words"),
-        (written("blanks.csv", "id,a\n1,\n"), "the column 'a' holds words or blanks"),
+        (written("words.csv", "id,a\n1,x\n"), "column 'a' has 'x' for id '1'"),
+        (written("blanks.csv", "id,a\n1,\n"), "column 'a' has '' for id '1'"),
         (written("empty.csv", "id\n1\n"), "shape"),
         (written("not.npz", "hello"), "cannot read"),
     ):
@@ -252,7 +252,7 @@ def test_suppression_and_pairs_do_not_go_together(tmp_path):
 def test_features_of_a_run(small_run, tmp_path):
     """The mean visual tokens of the run's backbone, for the ids asked for."""
     from fairlora_cls.evaluation.prediction_table import read_predictions
-    from fairlora_cls.runs.image_features import visual_features
+    from fairlora_cls.runs.saved import visual_features
     from fairlora_cls.training.loop import SilentDisplay
 
     table = read_predictions(small_run[0] / "predictions" / "test.csv")

@@ -153,9 +153,10 @@ def test_never_more_than_forty_visual_tokens(processor):
 
 def test_the_weights_are_trained(model, processor):
     """It reads the cup-to-disc ratio off simulated eyes, far better than a fixed guess would."""
-    from fairlora_cls.data.simulated.fundus import simulate_fundus
+    from fairlora_cls.data.simulated.fundus import simulate_eye
 
-    eyes = [eye for eye in simulate_fundus(150, seed=9) if eye.ethnicity == "Non-Hispanic"]
+    eyes = [simulate_eye(index, seed=9) for index in range(150)]
+    eyes = [eye for eye in eyes if eye.ethnicity == "Non-Hispanic"]
     inputs = ask(
         processor, [eye.image for eye in eyes], "How many percent of the disc does the cup fill?"
     )

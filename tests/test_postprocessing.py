@@ -151,3 +151,10 @@ def test_an_attribute_with_a_slash_names_a_file_all_the_same(tmp_path):
     written = sorted(path.name for path in tmp_path.iterdir())
     assert "test-equalized_odds-sex.csv" in written
     assert len([name for name in written if name.startswith("test-equalized_odds-race-")]) == 2
+
+
+def test_validation_images_without_a_label_are_refused():
+    test, validation = biased(1, 100), biased(2, 100)
+    blank = replace(validation, labels=np.where(np.arange(100) == 7, -1, validation.labels))
+    with pytest.raises(InputError, match="without a label"):
+        postprocess_predictions(test, blank, "g")

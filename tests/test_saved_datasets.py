@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.images import read_image
+from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.sources.saved_datasets import load_saved_dataset
 from fairlora_cls.errors import InputError
 
@@ -49,7 +50,7 @@ def test_a_data_set_with_splits_and_embedded_images(tmp_path):
         for k, name in enumerate(["train", "validation", "test"])
     }
     datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
-    splits = load_saved_dataset(tmp_path / "saved", age_column="age")
+    splits = load_saved_dataset(tmp_path / "saved", TableOptions(age_column="age"))
     assert splits.classes == ("no", "yes")
     assert splits.attributes == ("sex", "age_group")
     assert len(splits.train) == len(splits.validation) == len(splits.test) == 4
@@ -57,13 +58,15 @@ def test_a_data_set_with_splits_and_embedded_images(tmp_path):
     assert (second.label, second.unit) == (1, "21")
     assert second.attributes == {"sex": None, "age_group": "(0,44]"}
     assert read_image(second.image).getpixel((0, 0)) == (21, 21, 21)
-    again = load_saved_dataset(tmp_path / "saved", age_column="age")
+    again = load_saved_dataset(tmp_path / "saved", TableOptions(age_column="age"))
     assert again == splits
 
 
 def test_a_single_data_set_is_split_by_patient(tmp_path):
     build(40, embedded(40)).save_to_disk(str(tmp_path / "saved"))
-    splits = load_saved_dataset(tmp_path / "saved", attributes=["sex"], stratify=["sex"])
+    splits = load_saved_dataset(
+        tmp_path / "saved", TableOptions(attributes=["sex"], stratify=["sex"])
+    )
     assert sum(1 for _ in splits.everything()) == 40
     assert len(splits.train) > 25
 
@@ -99,7 +102,7 @@ def plain(folder, **columns):
 
 def test_the_rules_of_tables_hold(tmp_path):
     owners = {"MRN": ["1", "1.0", "nan", "NA"], "sex": ["n/a", "1.0", "1", "None"]}
-    splits = load_saved_dataset(plain(tmp_path / "good", **owners), id_column="MRN2")
+    splits = load_saved_dataset(plain(tmp_path / "good", **owners), TableOptions(id_column="MRN2"))
     found = [(e.unit, e.attributes) for e in sorted(splits.everything(), key=lambda e: e.id)]
     assert [unit for unit, _ in found] == ["1", "1", "id 2", "id 3"]
     assert [attributes for _, attributes in found] == [
@@ -114,7 +117,7 @@ def test_the_rules_of_tables_hold(tmp_path):
         with pytest.raises(InputError, match=words):
             load_saved_dataset(plain(tmp_path / name, **columns))
     named = ("maybe", "no", "yes")  # training refuses it, an evaluation need not
-    assert load_saved_dataset(tmp_path / "good", classes=named).classes == named
+    assert load_saved_dataset(tmp_path / "good", TableOptions(classes=named)).classes == named
 
 
 def test_bad_folders(tmp_path):
@@ -122,7 +125,7 @@ def test_bad_folders(tmp_path):
         load_saved_dataset(tmp_path)
     build(4, embedded(4)).save_to_disk(str(tmp_path / "saved"))
     with pytest.raises(InputError, match="no column 'dx'"):
-        load_saved_dataset(tmp_path / "saved", label_column="dx")
+        load_saved_dataset(tmp_path / "saved", TableOptions(label_column="dx"))
     arrow = next((tmp_path / "saved").glob("*.arrow"))
     arrow.write_bytes(arrow.read_bytes()[:100])
     with pytest.raises(InputError, match="not a whole saved data set"):

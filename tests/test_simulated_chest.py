@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.data.datasets import load_splits
 from fairlora_cls.data.simulated.chest import (
+    CHEST,
     CONDITIONS,
     TASKS,
     ChestMechanism,
@@ -16,8 +17,8 @@ from fairlora_cls.data.simulated.chest import (
     bayes_probabilities,
     describe_findings,
     simulate_chest,
-    write_chest_cohort,
 )
+from fairlora_cls.data.simulated.cohorts import write_cohort
 from fairlora_cls.errors import InputError
 
 COUNT = 500
@@ -134,7 +135,7 @@ def test_the_stated_bias_lowers_the_contrast_of_findings():
 
 
 def test_cohort_on_disk_and_as_a_source(tmp_path):
-    folder = write_chest_cohort(tmp_path / "c", train=8, validation=3, test=3, seed=1)
+    folder = write_cohort(CHEST, tmp_path / "c", train=8, validation=3, test=3, seed=1)
     with (folder / "table.csv").open(newline="", encoding="utf-8") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
     for task in TASKS:

@@ -9,12 +9,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from fairlora_cls.data.datasets import load_splits
+from fairlora_cls.data.simulated.cohorts import prevalence_of, write_cohort
 from fairlora_cls.data.simulated.dermoscopy import (
+    DERMOSCOPY,
     DermoscopyMechanism,
-    malignant_prevalence,
     malignant_probability,
     simulate_lesion,
-    write_dermoscopy_cohort,
 )
 from fairlora_cls.data.simulated.skin import ITA_RANGES, skin_colour
 
@@ -76,8 +76,8 @@ def test_bayes_probability_by_hand():
 
 def test_a_stated_shift_of_prevalence_moves_that_group_alone():
     mechanism = DermoscopyMechanism(prevalence=0.5, prevalence_log_odds_shift={"V-VI": math.log(3)})
-    assert malignant_prevalence(mechanism, "V-VI") == pytest.approx(0.75)
-    assert malignant_prevalence(mechanism, "I-II") == pytest.approx(0.5)
+    assert prevalence_of(mechanism, "V-VI") == pytest.approx(0.75)
+    assert prevalence_of(mechanism, "I-II") == pytest.approx(0.5)
 
 
 def test_bayes_probability_is_calibrated(lesions):
@@ -112,7 +112,7 @@ def test_the_stated_bias_lowers_the_contrast_of_the_lesion():
 
 
 def test_cohort_on_disk_and_as_a_source(tmp_path):
-    folder = write_dermoscopy_cohort(tmp_path / "c", train=6, validation=3, test=3, seed=1)
+    folder = write_cohort(DERMOSCOPY, tmp_path / "c", train=6, validation=3, test=3, seed=1)
     splits = load_splits("simulated-dermoscopy", folder, {})
     assert splits.classes == ("benign", "malignant")
     assert splits.attributes == ("skin_tone", "sex", "age_group")
@@ -124,6 +124,6 @@ def test_cohort_on_disk_and_as_a_source(tmp_path):
     assert kept == pytest.approx(first.bayes_probability, abs=1e-6)
     facts = json.loads((folder / "mechanism.json").read_text(encoding="utf-8"))
     assert facts["mechanism"]["contrast_factor"]["V-VI"] == 0.5
-    larger = write_dermoscopy_cohort(tmp_path / "d", train=7, validation=3, test=3, seed=1)
+    larger = write_cohort(DERMOSCOPY, tmp_path / "d", train=7, validation=3, test=3, seed=1)
     name = f"images/{first.id}.jpg"
     assert (folder / name).read_bytes() == (larger / name).read_bytes()

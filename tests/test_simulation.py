@@ -15,25 +15,32 @@ from sklearn.model_selection import cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fairlora_cls.data.simulated.fundus import (
-    DEFAULT_FUNDUS_MECHANISM,
+from fairlora_cls.data.simulated.cohorts import (
     FUNDUS_NAMESPACE,
     PRETRAINING_NAMESPACE,
-    FundusMechanism,
-    glaucoma_prevalence,
-    glaucoma_probability,
+    prevalence_of,
     sample_category,
-    simulate_fundus,
     stream_generator,
-    write_fundus_cohort,
+    write_cohort,
+)
+from fairlora_cls.data.simulated.fundus import (
+    DEFAULT_FUNDUS_MECHANISM,
+    FUNDUS,
+    FundusMechanism,
+    glaucoma_probability,
+    simulate_eye,
 )
 
 EYES = 1500
 
 
+def simulate_fundus(count, seed, **options):
+    return [simulate_eye(index, seed, **options) for index in range(count)]
+
+
 @pytest.fixture(scope="module")
 def eyes():
-    return list(simulate_fundus(EYES, seed=5))
+    return simulate_fundus(EYES, seed=5)
 
 
 def read_table(folder):
@@ -49,21 +56,21 @@ def cross_validated_auroc(features, labels):
 
 
 def test_same_seed_same_eyes_and_a_prefix_of_any_larger_cohort():
-    few = list(simulate_fundus(3, seed=11))
-    more = list(simulate_fundus(6, seed=11))
+    few = simulate_fundus(3, seed=11)
+    more = simulate_fundus(6, seed=11)
     for one, other in zip(few, more[:3], strict=True):
         assert np.array_equal(one.image, other.image)
         assert one.bayes_probability == other.bayes_probability
         assert (one.id, one.age, one.sex) == (other.id, other.age, other.sex)
-    other_seed = next(simulate_fundus(1, seed=12))
-    other_stream = next(simulate_fundus(1, seed=11, stream=1))
+    other_seed = simulate_eye(0, seed=12)
+    other_stream = simulate_eye(0, seed=11, stream=1)
     assert not np.array_equal(few[0].image, other_seed.image)
     assert not np.array_equal(few[0].image, other_stream.image)
     assert len({eye.patient for eye in (few[0], other_seed, other_stream)}) == 3
 
 
 def test_images_are_of_the_asked_size():
-    image = next(simulate_fundus(1, seed=0, side=84)).image
+    image = simulate_eye(0, seed=0, side=84).image
     assert image.shape == (84, 84, 3)
     assert image.dtype == np.uint8
 
@@ -121,8 +128,8 @@ def test_bayes_probability_by_hand():
 
 def test_a_stated_shift_of_prevalence_moves_that_group_alone():
     mechanism = FundusMechanism(prevalence_log_odds_shift={"Hispanic": math.log(3)})
-    assert glaucoma_prevalence(mechanism, "Hispanic") == pytest.approx(0.75)
-    assert glaucoma_prevalence(mechanism, "Unknown") == pytest.approx(0.5)
+    assert prevalence_of(mechanism, "Hispanic") == pytest.approx(0.75)
+    assert prevalence_of(mechanism, "Unknown") == pytest.approx(0.5)
 
 
 def test_bayes_probability_is_calibrated_and_leaves_realistic_overlap(eyes):
@@ -185,7 +192,7 @@ def test_the_stated_bias_lowers_the_contrast_of_the_cup():
 
 
 def test_cohort_on_disk(tmp_path):
-    folder = write_fundus_cohort(tmp_path / "cohort", train=6, validation=4, test=5, seed=1)
+    folder = write_cohort(FUNDUS, tmp_path / "cohort", train=6, validation=4, test=5, seed=1)
     rows = read_table(folder)
     assert [row["split"] for row in rows] == ["train"] * 6 + ["validation"] * 4 + ["test"] * 5
     for key in ("id", "patient", "image"):
@@ -193,7 +200,7 @@ def test_cohort_on_disk(tmp_path):
     contents = {(folder / row["image"]).read_bytes() for row in rows}
     assert len(contents) == 15
     assert {row["label"] for row in rows} <= {"no", "yes"}
-    first = next(simulate_fundus(1, seed=1))
+    first = simulate_eye(0, seed=1)
     assert float(rows[0]["bayes_probability"]) == pytest.approx(first.bayes_probability, abs=1e-6)
     with Image.open(folder / rows[0]["image"]) as image:
         assert image.size == (112, 112)
@@ -205,8 +212,8 @@ def test_cohort_on_disk(tmp_path):
 
 
 def test_a_larger_cohort_begins_with_the_smaller(tmp_path):
-    small = write_fundus_cohort(tmp_path / "small", train=2, validation=1, test=1)
-    large = write_fundus_cohort(tmp_path / "large", train=4, validation=1, test=2)
+    small = write_cohort(FUNDUS, tmp_path / "small", train=2, validation=1, test=1)
+    large = write_cohort(FUNDUS, tmp_path / "large", train=4, validation=1, test=2)
     ids = {row["id"]: row for row in read_table(large)}
     for row in read_table(small):
         assert ids[row["id"]] == row
@@ -214,9 +221,9 @@ def test_a_larger_cohort_begins_with_the_smaller(tmp_path):
 
 
 def test_drawing_in_processes_gives_the_same_and_leaves_none_behind(tmp_path, monkeypatch):
-    alone = write_fundus_cohort(tmp_path / "alone", train=6, validation=2, test=2, side=32)
-    monkeypatch.setattr("fairlora_cls.data.simulated.fundus.PIECE", 4)
-    shared = write_fundus_cohort(tmp_path / "shared", train=6, validation=2, test=2, side=32)
+    alone = write_cohort(FUNDUS, tmp_path / "alone", train=6, validation=2, test=2, side=32)
+    monkeypatch.setattr("fairlora_cls.data.simulated.cohorts.PIECE", 4)
+    shared = write_cohort(FUNDUS, tmp_path / "shared", train=6, validation=2, test=2, side=32)
     # A worker of `ablate` joins what it has begun: idle ones would hold it up for minutes.
     assert multiprocessing.active_children() == []
     for path in sorted(p for p in alone.rglob("*") if p.is_file()):

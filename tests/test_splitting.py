@@ -1,9 +1,7 @@
 """Units stay whole, and every split keeps the classes and groups in proportion."""
 
 from collections import Counter
-from pathlib import Path
 
-import pandas as pd
 import pytest
 
 from fairlora_cls.data.splitting import (
@@ -13,6 +11,7 @@ from fairlora_cls.data.splitting import (
     split_examples,
 )
 from fairlora_cls.errors import InputError
+from tests.small_tables import table_of
 from tests.test_examples import example
 
 
@@ -65,15 +64,16 @@ def test_groups_are_kept_in_proportion():
 
 
 def test_split_names_in_all_spellings():
-    names = read_split_names(pd.Series(["Training ", "VALIDATE", "dev", "testing"]), Path("t.csv"))
+    cells = ["Training ", "VALIDATE", "dev", "testing"]
+    names = read_split_names(table_of({"use": cells}), "use")
     assert names == ["train", "validation", "validation", "test"]
-    with pytest.raises(InputError, match="row 3 has the split 'trian'; did you mean 'train'"):
-        read_split_names(pd.Series(["train", "trian"]), Path("t.csv"))
-    for missing in (None, " ", "nan", "N/A"):
-        with pytest.raises(InputError, match="row 2 has no value for 'use'"):
-            read_split_names(pd.Series([missing], name="use"), Path("t.csv"))
-    with pytest.raises(InputError, match="row 3 has the split '1'; there is: train"):
-        read_split_names(pd.Series(["test", "1.0"]), Path("t.csv"))
+    table = table_of({"use": ["train", "trian", None, " ", "nan", "N/A", "1.0"]})
+    assert read_split_names(table, "use") == ["train", *[None] * 6]
+    assert table.bad == {1, 2, 3, 4, 5, 6}
+    assert "row 3 has the split 'trian'; did you mean 'train'" in table.problems[0]
+    for row, problem in zip(range(4, 8), table.problems[1:5], strict=True):
+        assert f"row {row} has no value for 'use'" in problem
+    assert "row 8 has the split '1'; there is: train" in table.problems[5]
 
 
 def test_few_units_leave_no_split_empty():

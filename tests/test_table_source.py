@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.examples import validate_splits
+from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.sources.table import load_table
 from fairlora_cls.errors import InputError
 
@@ -64,7 +65,7 @@ def test_imagefolder_with_a_table_per_split(tmp_path):
 
 def test_other_column_names_and_tabs(tmp_path):
     path = write(tmp_path, "file\tdx\na.png\tx\nb.png\ty\n", "t.tsv")
-    splits = load_table(path, image_column="file", label_column="dx", attributes=[])
+    splits = load_table(path, TableOptions(image_column="file", label_column="dx", attributes=[]))
     assert splits.classes == ("x", "y")
     assert {e.id for e in splits.everything()} == {"a.png", "b.png"}
 
@@ -73,10 +74,12 @@ def test_text_ages_and_words_for_missing(tmp_path):
     text = "image,label,report,age,sex\na.png, no ,Clear lungs.,44,F\nb.png,yes,,nan,not known\n"
     splits = load_table(
         write(tmp_path, text),
-        text_column="report",
-        age_column="age",
-        age_cuts=[40, 60],
-        missing_values=["Not Known"],
+        TableOptions(
+            text_column="report",
+            age_column="age",
+            age_cuts=[40, 60],
+            missing_values=["Not Known"],
+        ),
     )
     first, second = sorted(splits.everything(), key=lambda e: e.id)
     assert (first.text, second.text) == ("Clear lungs.", None)
@@ -86,7 +89,9 @@ def test_text_ages_and_words_for_missing(tmp_path):
 
 
 def test_class_order_can_be_given(tmp_path):
-    assert load_table(write(tmp_path, HEAD + ROWS), classes=["yes", "no"]).classes == ("yes", "no")
+    assert load_table(
+        write(tmp_path, HEAD + ROWS), TableOptions(classes=["yes", "no"])
+    ).classes == ("yes", "no")
 
 
 @pytest.mark.parametrize(
@@ -114,7 +119,7 @@ def test_bad_tables(tmp_path, text, words):
 def test_impossible_ages_are_refused(tmp_path, age):
     path = write(tmp_path, f"image,label,age\na.png,no,\nb.png,yes,{age}\n")
     with pytest.raises(InputError, match=f"row 3 has age '{age}', which is not an age in years"):
-        load_table(path, age_column="age")
+        load_table(path, TableOptions(age_column="age"))
 
 
 def test_one_example_of_each_class_is_too_few(tmp_path):
@@ -132,11 +137,11 @@ def test_unknown_class_attribute_and_place(tmp_path):
         (["no", "nan"], "name each class once"),
     ):
         with pytest.raises(InputError, match=words):
-            load_table(path, classes=classes)
+            load_table(path, TableOptions(classes=classes))
     with pytest.raises(InputError, match="no column 'race'"):
-        load_table(path, attributes=["race"])
+        load_table(path, TableOptions(attributes=["race"]))
     named = ("no", "maybe", "yes")  # training refuses it, an evaluation need not
-    assert load_table(path, classes=named).classes == named
+    assert load_table(path, TableOptions(classes=named)).classes == named
     with pytest.raises(InputError, match="no file or folder"):
         load_table(tmp_path / "nowhere")
     with pytest.raises(InputError, match=r"holds no 'tabel\.csv'; did you mean 'table\.csv'"):
@@ -162,11 +167,13 @@ def test_real_chest_reports():
     """166 radiographs with reports; patients kept whole, the split its own."""
     splits = load_table(
         SAMPLES / "chest_reports",
-        label_column="finding",
-        unit_column="patient_id",
-        text_column="report",
-        age_column="age",
-        attributes=["sex"],
+        TableOptions(
+            label_column="finding",
+            unit_column="patient_id",
+            text_column="report",
+            age_column="age",
+            attributes=["sex"],
+        ),
     )
     everyone = list(splits.everything())
     assert len(everyone) == 166
@@ -176,7 +183,9 @@ def test_real_chest_reports():
 
 def test_a_table_of_texts_needs_no_label(tmp_path):
     rows = "id,image,patient,split,report\n1,a.png,p,train,Clear.\n2,b.png,q,val,\n3,c.png,r,test,Dim.\n"
-    splits = load_table(write(tmp_path, rows), label_column=None, text_column="report")
+    splits = load_table(
+        write(tmp_path, rows), TableOptions(label_column=None, text_column="report")
+    )
     assert splits.classes == ("unlabelled",)
     assert splits.attributes == ()
     assert [e.text for e in splits.everything()] == ["Clear.", None, "Dim."]

@@ -7,13 +7,16 @@ import pandas as pd
 import pytest
 
 from fairlora_cls.data.tables import (
+    find_missing_columns,
     find_table,
+    open_table,
     read_table,
+    refuse_repeated_ids,
     require_columns,
-    require_unique,
     require_values,
 )
 from fairlora_cls.errors import InputError
+from tests.small_tables import table_of
 
 ROWS = [{"id": "1", "sex": "F"}, {"id": "2", "sex": None}]
 
@@ -95,10 +98,9 @@ def test_other_encodings_and_separators_are_named_and_can_be_given(tmp_path):
     frame = read_table(path, encoding="cp1250", separator=";")
     assert frame.to_dict("list") == {"id": ["1"], "név": ["Jóska"]}
     semicolons = read_table(write(tmp_path / "s.csv", "id;sex\n1;F\n"))
-    with pytest.raises(
-        InputError, match=r"looks separated by semicolons.*data\.options\.separator"
-    ):
-        require_columns(semicolons, ["id"], tmp_path / "s.csv", "id_column")
+    (problem,) = find_missing_columns(semicolons, ["id"], tmp_path / "s.csv", "id_column")
+    assert "looks separated by semicolons" in problem
+    assert "data.options.separator" in problem
     with pytest.raises(InputError, match=r"looks separated by semicolons(?!.*data\.options)"):
         require_columns(semicolons, ["id"], tmp_path / "s.csv")
     with pytest.raises(InputError, match="no text encoding 'klingon'"):
@@ -122,6 +124,12 @@ def test_quoted_lines_and_blank_lines_are_no_rows_of_their_own(tmp_path):
     assert frame["note"].tolist()[0] == 'a\n"b", c'
 
 
+def test_ends_of_lines_of_old_macs(tmp_path):
+    frame = read_table(write(tmp_path / "t.csv", "id,sex\r1,F\r,M\r"))
+    assert frame["id"].isna().tolist() == [False, True]
+    assert frame["sex"].tolist() == ["F", "M"]
+
+
 @pytest.mark.parametrize(
     "content",
     [",id,sex\n0,1,F\n", "Unnamed: 0,id,Unnamed: 0.1,sex\n0,1,0,F\n", "id,sex,,\n1,F,,\n"],
@@ -141,7 +149,6 @@ def test_a_column_without_a_name_is_not_read(tmp_path, content):
         ("id;sex\n1;a, b\n", "looks separated by semicolons"),
         ('id,sex\n1,"F\n2,M\n', "not a readable CSV"),
         ("id,sex\n1,F\0\n", "line 2 holds a NUL"),
-        ("id,sex\r1,F\r,M\r", "line 3 begins with a blank cell"),
         ("", "it is empty"),
     ],
 )
@@ -158,7 +165,7 @@ def test_what_is_no_table_by_its_shape(tmp_path, content, words):
         ("t.csv", "id,sex\n", "has no rows"),
         ("t.csv", 'id,sex\n1,"F\n', "not a readable CSV"),
         ("t.csv", "id,sex\n1,F,extra\n2,M,extra\n", "row 2 has 3 cells"),
-        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "not a readable CSV"),
+        ("t.csv.gz", gzip.compress(b"id,sex\n1,F\n")[:-9], "cannot be read"),
         ("t.jsonl", '{"id": 1}\n{"id": \n', "line 2 cannot be read as JSON"),
         ("t.jsonl", "[1]\n", "line 1 is not a JSON object"),
         ("t.jsonl", b'{"id": "\xe9"}\n', "not in UTF-8"),
@@ -180,12 +187,45 @@ def test_broken_tables(tmp_path, name, content, words):
 def test_columns_values_and_ids_are_checked(tmp_path):
     path = write(tmp_path / "t.csv", "id,sex\n1,F\n2, \n1,M\n")
     frame = read_table(path)
-    with pytest.raises(InputError, match="no column 'sx'; did you mean 'sex'"):
-        require_columns(frame, ["sx"], path)
+    with pytest.raises(InputError, match="no column 'sx'; did you mean 'sex'") as caught:
+        require_columns(frame, ["sx", "id", "age"], path)
+    assert len(caught.value.problems) == 2
     with pytest.raises(InputError, match="row 3 has no value for 'sex'"):
         require_values(frame, ["sex"], path)
-    with pytest.raises(InputError, match=r"row 4 has the id '1' of row 2 again \(1 such"):
-        require_unique(frame["id"], path)
+    table = open_table(path)
+    refuse_repeated_ids([table], [table.read_names("id")])
+    assert "row 4 has the id '1' of row 2 again" in table.problems[0]
+    other = table_of({"id": ["2"]}, "u.csv")
+    refuse_repeated_ids([table_of({"id": ["1", "2"]}), other], [["1", "2"], ["2"]])
+    assert "'u.csv' row 2 has the id '2' of 't.csv' row 3 again" in other.problems[0]
+
+
+def test_every_broken_row_is_named(tmp_path):
+    path = write(tmp_path / "t.csv", "id,sex\n1,F,x\n2,M\n3\n")
+    with pytest.raises(InputError) as caught:
+        read_table(path)
+    assert ["row 2" in p for p in caught.value.problems] == [True, False]
+    assert "row 4" in caught.value.problems[1]
+    lines = '{"id": 1}\n\n[2]\n{"id": \n{"id": 3}\n'
+    with pytest.raises(InputError) as caught:
+        read_table(write(tmp_path / "t.jsonl", lines))
+    assert "line 3 is not a JSON object" in caught.value.problems[0]
+    assert "line 4" in caught.value.problems[1]
+
+
+def test_of_many_bad_rows_the_first_are_named_and_the_others_counted():
+    table = table_of({"sex": [""] * 1234 + ["F"]})
+    table.read_names("sex")
+    assert len(table.problems) == 11
+    assert "row 11 " in table.problems[9]
+    assert "1,224 more" in table.problems[10]
+    assert table.good == [1234]
+
+
+def test_rows_of_json_lines_are_named_by_their_line(tmp_path):
+    table = open_table(write(tmp_path / "t.jsonl", '{"id": 1}\n\n \n{"id": ""}\n'))
+    table.read_names("id")
+    assert "line 4 has no value" in table.problems[0]
 
 
 def test_the_wrong_folder_level_is_pointed_out(tmp_path):

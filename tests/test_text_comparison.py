@@ -12,9 +12,9 @@ from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.comparison import compare_texts
 from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
-from fairlora_cls.evaluation.generations import generations_of, write_generations
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of, write_generations
+from fairlora_cls.texts.scores import TextScores
 
 COUNT = 200
 SEX = np.array(["F", "M"])[np.arange(COUNT) % 2]

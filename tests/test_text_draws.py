@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import generations_of
 from fairlora_cls.evaluation.text_sample import text_sample
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.statistics.draws import bootstrap, null
 from fairlora_cls.statistics.resampling import bootstrap_blocks, drawn_weights
 from fairlora_cls.statistics.sample import MEDIAN
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of
+from fairlora_cls.texts.scores import TextScores
 
 
 def sample_of(found, units=None, **fields):

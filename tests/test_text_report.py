@@ -12,15 +12,14 @@ from fairlora_cls.cli.app import app
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.constant_answer import constant_answers
 from fairlora_cls.evaluation.features import Features
-from fairlora_cls.evaluation.generations import generations_of, write_generations
+from fairlora_cls.evaluation.matching import counterfactual_text_gaps
 from fairlora_cls.evaluation.matching_section import counterfactual_section
 from fairlora_cls.evaluation.report import text_report, write_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.evaluation.summary import describe_in_short
-from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
-from fairlora_cls.evaluation.text_scores import TextScores, score_texts
-from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of, write_generations
+from fairlora_cls.texts.scores import TextScores, needed_metrics, score_texts, usual_metrics
 
 
 def table(groups, **columns):

@@ -1,16 +1,16 @@
 """The column of patients is known by its usual names, and no other is taken for it."""
 
-import pandas as pd
 import pytest
 
 from fairlora_cls.data.units import choose_unit_column, find_candidates
 from fairlora_cls.errors import InputError
+from tests.small_tables import table_of
 
 TWICE = ["1", "1.0", "2", "3"]  # one patient has two images
 
 
 def frame(**columns):
-    return pd.DataFrame(columns, dtype=object)
+    return table_of(columns)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlora_cls.data.examples import LARGEST_SEED
-from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.plain_yaml import parse_yaml
 from fairlora_cls.recipe import recipe_values, safe_name, shipped_recipes
 
@@ -53,7 +53,7 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
         try:
             grid[key.strip().removeprefix("grid.")] = parse_yaml(value, f"--set '{text[:80]}'")
         except InputError as error:
-            problems.append(str(error))
+            problems += error.problems
     for key, listed in grid.items():
         if not isinstance(listed, list) or not listed:
             problems.append(
@@ -75,7 +75,7 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
         try:
             base = recipe_values(find_recipe(values["base"], path.parent))
         except InputError as error:
-            problems.append(f"base: {error}")
+            problems += [f"base: {problem}" for problem in error.problems]
     name = values.get("name")
     if name is None:
         name = safe_name(path.stem)[:LONGEST] or "ablation"
@@ -86,7 +86,7 @@ def read_definition(given: str, overrides: Sequence[str] = ()) -> Definition:
         )
     reference = values.get("reference")
     if problems:
-        raise several("The ablation", problems)
+        raise InputError(problems, "The ablation")
     return Definition(
         name=str(name),
         base=base,

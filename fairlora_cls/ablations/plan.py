@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlora_cls.ablations.definition import LONGEST, SEED, Definition, read_definition
 from fairlora_cls.data.datasets import DATASETS
-from fairlora_cls.errors import InputError, nearest, several
+from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.recipe import Recipe, build_recipe, merge, nest, override_values, safe_name
 from fairlora_cls.runs.quick import SEEDS, quick_values
 
@@ -80,10 +80,14 @@ def make_plan(
         try:
             recipes[name] = build_recipe(merge(quick_values(whole), chosen) if quick else whole)
         except InputError as error:
-            first, *lines = str(error).splitlines()
-            errors[name] = [line.strip() for line in lines] or [first]
+            errors[name] = error.problems
     if errors:
-        raise several("The ablation", _where(errors, len(points)))
+        raise InputError(_where(errors, len(points)), "The ablation")
+    tasks = sorted({recipe.task for recipe in recipes.values()})
+    if len(tasks) > 1:
+        raise InputError(
+            f"task: an ablation compares answers of one kind (got {' and '.join(tasks)})"
+        )
     _require_data(recipes)
     seeds = definition.seeds or (next(iter(recipes.values())).seed,)
     seeds = seeds[:SEEDS] if quick and definition.seeds else seeds
@@ -129,9 +133,8 @@ def _points(definition: Definition) -> dict[str, dict[str, Any]]:
             name = ", ".join(part for part in (own_name, _describe(values, labels)) if part)
             name = name or "base"
             if name in points:
-                raise several(
-                    "The ablation",
-                    [f"settings: two settings are called '{name}'; give each a name"],
+                raise InputError(
+                    f"settings: two settings are called '{name}'; give each a name", "The ablation"
                 )
             points[name] = {**linked, **values}
     return points
@@ -171,7 +174,7 @@ def _refuse_varied(definition: Definition, common: Mapping[str, Any]) -> None:
             )
 
 
-def _where(errors: Mapping[str, list[str]], count: int) -> list[str]:
+def _where(errors: Mapping[str, Sequence[str]], count: int) -> list[str]:
     """Each problem once: said of the base where every setting has it, else of its setting."""
     common = [p for p in next(iter(errors.values())) if all(p in e for e in errors.values())]
     common = common if len(errors) == count else []

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, list_some
+from fairlora_cls.checking.findings import CheckReport, Finding, list_some
 from fairlora_cls.data.batching import SAMPLERS, micro_batches
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import cross_groups, encode_groups
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
-from fairlora_cls.presentation.document import Table, text_table
+from fairlora_cls.presentation.document import text_table
+from fairlora_cls.presentation.numbers import RATE, show_count
 from fairlora_cls.recipe import Recipe
 
 SELDOM = 0.5  # of the steps: a group that fewer of them hold is named
@@ -87,36 +88,31 @@ def count_presence(
     return found
 
 
-def find_seldom_present(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[Finding]:
-    """A warning that names the groups that fewer than SELDOM of the steps hold."""
-    seldom = [p for p in presence if p.share < SELDOM]
-    if not seldom:
-        return []
+def check_groups_in_steps(recipe: Recipe, splits: Splits, attributes: Sequence[str]) -> CheckReport:
+    """Every group with the share of steps that hold it, and a warning that names those that fewer
+    than SELDOM of the steps do; nothing where no penalty compares groups."""
+    presence = count_presence(recipe, splits, attributes)
+    if not presence:
+        return CheckReport()
     size, training = compared_size(recipe), recipe.training
-    named = list_some([f"{p.attribute} {p.group} in {p.share:.1%}" for p in seldom])
     key, unit = COMPARED[recipe.objective.statistics]
-    return [
-        Finding(
-            "warning",
-            "seldom-in-batch",
+    shares = {f"{p.attribute} {p.group}": p.share for p in presence}
+    table = text_table(
+        f"Groups that the penalty sees, {size} examples at a time",
+        ("group", "train", f"in the share of {unit}"),
+        (
+            (name, show_count(p.count), RATE.show(p.share))
+            for name, p in zip(shares, presence, strict=True)
+        ),
+    )
+    findings = []
+    if seldom := [name for name, share in shares.items() if share < SELDOM]:
+        named = list_some([f"{name} in {RATE.show(shares[name])}" for name in seldom])
+        message = (
             f"The penalty of {recipe.objective.method} compares groups within {size} examples "
             f"(training.{key}; sampler {training.sampler}), and these are in fewer than half of the {unit}: "
             f"{named}. Where they are it is by an example or two, and chance decides which group "
-            f"is raised; training.sampler=balanced or a larger training.{key} puts them into more.",
-            tuple(f"{p.attribute} {p.group}" for p in seldom),
+            f"is raised; training.sampler=balanced or a larger training.{key} puts them into more."
         )
-    ]
-
-
-def tabulate_presence(recipe: Recipe, presence: Sequence[GroupPresence]) -> list[Table]:
-    """One row per group; [] where no penalty compares groups."""
-    if not presence:
-        return []
-    _, unit = COMPARED[recipe.objective.statistics]
-    return [
-        text_table(
-            f"Groups that the penalty sees, {compared_size(recipe)} examples at a time",
-            ("group", "train", f"in the share of {unit}"),
-            tuple((f"{p.attribute} {p.group}", f"{p.count:,}", f"{p.share:.1%}") for p in presence),
-        )
-    ]
+        findings.append(Finding("warning", "seldom-in-batch", message, tuple(seldom)))
+    return CheckReport(findings, [table], {"groups_in_steps": shares})

@@ -17,7 +17,7 @@ from PIL import Image
 from scipy.fft import irfft2, rfft2
 from scipy.ndimage import binary_erosion, gaussian_filter, label
 
-from fairlora_cls.checking.findings import SHOWN, Finding, Severity, counted
+from fairlora_cls.checking.findings import SHOWN, CheckReport, Finding, Severity, counted, list_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
@@ -228,53 +228,66 @@ def fine_correlation(one: np.ndarray, other: np.ndarray) -> float:
     return float(products[np.ix_(shifts, shifts)].max() / max(strength, 1.0))
 
 
+def check_duplicates(
+    examples: Sequence[Example], homes: Sequence[str], facts: ImageFacts
+) -> CheckReport:
+    """Equal and nearly equal images; `homes` (N,) names each example's split."""
+    pairs = find_pairs(facts, [e.image for e in examples])
+    counts = {"identical_pairs": len(pairs.identical), "near_identical_pairs": len(pairs.near)}
+    return CheckReport(find_duplicates(examples, homes, pairs), facts=counts)
+
+
 def find_duplicates(
     examples: Sequence[Example], homes: Sequence[str], pairs: Pairs
 ) -> list[Finding]:
-    """Findings on equal and nearly equal images: across splits, of several patients, contradicting.
-
-    `homes` (N,) names each example's split.
-    """
-    labels = np.array([e.label for e in examples])
-    units = np.array([e.unit for e in examples])
-    splits = np.array(homes)
+    """Findings on pairs: across splits, contradicting, of several patients, of one."""
+    kinds: tuple[tuple[str, str, Severity, np.ndarray], ...] = (
+        ("identical", "Byte-identical", "error", pairs.identical),
+        ("near-identical", "Nearly identical", "warning", pairs.near),
+    )
     found = []
-    for kind, rows, across, word in (
-        ("identical", pairs.identical, "error", "byte-identical"),
-        ("near-identical", pairs.near, "warning", "nearly identical"),
-    ):
-        first, second = rows[:, 0], rows[:, 1]
-        torn = splits[first] != splits[second]
-        found += _listed(
-            examples,
-            rows[torn],
-            across,
-            f"{kind}-across-splits",
-            f"{word} images lie in two splits, so that the test is not unseen; give them one "
-            "patient or lesion, or remove one",
+    for kind, word, grave, rows in kinds:
+        labels, units, splits = (
+            np.array(column)[rows]
+            for column in ([e.label for e in examples], [e.unit for e in examples], homes)
         )
-        found += _listed(
-            examples,
-            rows[(labels[first] != labels[second])],
-            "error" if kind == "identical" else "warning",
-            f"{kind}-contradicting",
-            f"{word} images have different labels; see which is right",
+        together = splits[:, 0] == splits[:, 1]
+        of_one = units[:, 0] == units[:, 1]
+        cases: tuple[tuple[str, Severity, np.ndarray, str], ...] = (
+            (
+                "across-splits",
+                grave,
+                ~together,
+                "lie in two splits, so that the test is not unseen; give them one patient or "
+                "lesion, or remove one",
+            ),
+            (
+                "contradicting",
+                grave,
+                labels[:, 0] != labels[:, 1],
+                "have different labels; see which is right",
+            ),
+            (
+                "of-two-units",
+                "warning",
+                together & ~of_one,
+                "within a split are of different patients or lesions; see whether these are one",
+            ),
+            (
+                "within-unit",
+                "note",
+                together & of_one,
+                "of one patient or lesion lie within a split and count twice",
+            ),
         )
-        found += _listed(
-            examples,
-            rows[~torn & (units[first] != units[second])],
-            "warning",
-            f"{kind}-of-two-units",
-            f"{word} images within a split are of different patients or lesions; see whether "
-            "these are one",
-        )
-        found += _listed(
-            examples,
-            rows[~torn & (units[first] == units[second])],
-            "note",
-            f"{kind}-within-unit",
-            f"{word} images of one patient or lesion lie within a split and count twice",
-        )
+        for code, severity, chosen, sentence in cases:
+            names = [f"{examples[a].id} = {examples[b].id}" for a, b in rows[chosen].tolist()]
+            if names:
+                pairs_of = f"{word} images {sentence} ({counted(len(names), 'pair')})"
+                message = f"{pairs_of}: {list_some(names, SHOWN)}."
+                found.append(
+                    Finding(severity, f"{kind}-{code}", message, tuple(names[:NAMED_PAIRS]))
+                )
     if pairs.unconfirmed:
         found.append(
             Finding(
@@ -285,21 +298,3 @@ def find_duplicates(
             )
         )
     return found
-
-
-def _listed(
-    examples: Sequence[Example], rows: np.ndarray, severity: Severity, code: str, sentence: str
-) -> list[Finding]:
-    if not len(rows):
-        return []
-    names = [f"{examples[a].id} = {examples[b].id}" for a, b in rows[:NAMED_PAIRS].tolist()]
-    more = f" and {len(rows) - SHOWN:,} more" if len(rows) > SHOWN else ""
-    return [
-        Finding(
-            severity,
-            code,
-            f"{sentence[:1].upper()}{sentence[1:]} ({counted(len(rows), 'pair')}): "
-            f"{', '.join(names[:SHOWN])}{more}.",
-            tuple(names),
-        )
-    ]

@@ -12,11 +12,18 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
-from fairlora_cls.checking.findings import Finding
-from fairlora_cls.models.backbones import Backbone
+from fairlora_cls.checking.batches import outline_objective
+from fairlora_cls.checking.findings import CheckReport, Finding
+from fairlora_cls.checking.texts import TextFacts
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.models.backbones import DTYPES, Backbone
+from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.document import Table, text_table
+from fairlora_cls.presentation.numbers import show_duration
+from fairlora_cls.recipe import Recipe
 
 MEASURE_SECONDS = 0.05  # that products of one size are repeated
 LONGEST_PRODUCT = 0.5  # seconds; products expected to take longer are not measured
@@ -73,9 +80,9 @@ class Estimate:
 def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int) -> Estimate:
     """Estimate from a network on the meta device; `head_numbers` are those trained beside it: the
     linear head's, the projector's."""
-    shapes = [(n, p.numel(), p.requires_grad) for n, p in network.named_parameters()]
-    parameters = sum(count for _, count, trained in shapes if not trained)
-    trained = sum(count for _, count, is_trained in shapes if is_trained) + head_numbers
+    shapes = [(p.numel(), p.requires_grad) for p in network.parameters()]
+    parameters = sum(count for count, trained in shapes if not trained)
+    trained = sum(count for count, is_trained in shapes if is_trained) + head_numbers
     size = torch.finfo(plan.precision).bits // 8
     text = backbone.config.text_config
     language_numbers, vision_numbers = _linear_numbers(network)
@@ -88,10 +95,11 @@ def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int
     rows = int(plan.micro_batch * plan.tokens)
     device, memory = this_device()
     sides = rows, text.hidden_size, text.intermediate_size
-    speed, plain_speed = (
-        measure_speed(sides, dtype, device, trains=plan.epochs > 0)
-        for dtype in (plan.precision, torch.float32)
-    )
+    speeds = {
+        dtype: measure_speed(sides, dtype, device, trains=plan.epochs > 0)
+        for dtype in {plan.precision, torch.float32}
+    }
+    speed = speeds[plan.precision]
     training = plan.epochs * plan.train * plan.passes
     predicted = plan.epochs * plan.validation + plan.validation + plan.test
     decoded = plan.texts * plan.answers * 2 * (language_numbers + word_numbers)
@@ -105,7 +113,7 @@ def estimate_run(network: Any, backbone: Backbone, plan: Plan, head_numbers: int
         language_flops=language,
         vision_flops=vision,
         speed=speed,
-        plain_speed=plain_speed,
+        plain_speed=speeds[torch.float32],
         seconds=work / speed,
         device=device,
         device_bytes=memory,
@@ -208,11 +216,47 @@ def _time_products(
     return least
 
 
-def find_slow_precision(estimate: Estimate, precision: str) -> list[Finding]:
-    """An error for a precision that the device refuses, a warning for one that it has no units for.
+def plan_run(
+    recipe: Recipe, splits: Splits, tokens: np.ndarray, words: int, texts: TextFacts | None
+) -> Plan:
+    """How much the run of a recipe reads. `tokens` are the visual ones of each image, `words` the
+    others of the longest sequence; `texts` are those of a generative run."""
+    training = recipe.training
+    preset = OBJECTIVES[recipe.objective.method]
+    reads_taps = bool(recipe.objective.mutual_information or recipe.objective.adversary)
+    in_parts = training.micro_batch_size < training.batch_size
+    cached_gradient = in_parts and (reads_taps or not outline_objective(recipe).is_separable)
+    mean = float(tokens.mean())
+    return Plan(
+        train=len(splits.train),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        epochs=training.epochs if preset.trains else 0,
+        micro_batch=training.micro_batch_size,
+        passes=(3.0 if cached_gradient else 2.0)
+        + (1.0 if training.gradient_checkpointing else 0.0),
+        new_images=len(tokens),
+        tokens=mean + words,
+        most_tokens=int(tokens.max()) + words,
+        visual_tokens=mean,
+        checkpointing=training.gradient_checkpointing,
+        precision=DTYPES[training.precision],
+        answers=float(texts.answers.mean()) if texts else 0.0,
+        most_answers=int(texts.answers.max()) if texts else 0,
+        texts=texts.texts if texts else 0,
+    )
 
-    `precision` is the recipe's training.precision.
-    """
+
+def check_estimate(estimate: Estimate, precision: str) -> CheckReport:
+    """Whether the device suffices, and the numbers; `precision` is the recipe's
+    training.precision."""
+    findings = [*find_too_large(estimate), *find_slow_precision(estimate, precision)]
+    numbers = {**vars(estimate), "bytes": estimate.needed_bytes}
+    return CheckReport(findings, [_tabulate(estimate)], {"estimate": numbers})
+
+
+def find_slow_precision(estimate: Estimate, precision: str) -> list[Finding]:
+    """An error for a precision that the device refuses, a warning for one that it has no units for."""
     if precision == "fp16" and estimate.device == "cpu":
         message = "training.precision is fp16, which needs a GPU; use bf16 or fp32 here."
         return [Finding("error", "precision", message)]
@@ -250,7 +294,7 @@ def find_too_large(estimate: Estimate) -> list[Finding]:
     ]
 
 
-def tabulate_estimate(estimate: Estimate) -> Table:
+def _tabulate(estimate: Estimate) -> Table:
     """One row per part of memory and time."""
     rows = (
         ("parameters, frozen", f"{estimate.parameters:,}"),
@@ -264,7 +308,7 @@ def tabulate_estimate(estimate: Estimate) -> Table:
         ("forward pass, vision", f"{estimate.vision_flops / 1e9:,.2f} GFLOP an image, once"),
         ("speed in the run's precision, measured", _gflops(estimate.speed)),
         ("speed in fp32, measured", _gflops(estimate.plain_speed)),
-        ("time of the run", f"about {describe_seconds(estimate.seconds)}"),
+        ("time of the run", f"about {show_duration(estimate.seconds)}"),
     )
     return text_table("Estimate, from the configuration alone", ("", ""), rows)
 
@@ -275,10 +319,3 @@ def _gib(count: int) -> str:
 
 def _gflops(speed: float) -> str:
     return f"{speed / 1e9:.3g} GFLOP/s"
-
-
-def describe_seconds(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fairlora_cls.presentation.document import Table
+import numpy as np
+
+from fairlora_cls.errors import InputError
+from fairlora_cls.presentation.document import Table, text_table
 
 Severity = Literal["error", "warning", "note"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
@@ -26,11 +29,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The outcome of a check; `facts` are plain values that JSON can hold."""
+    """The outcome of a check, or of one part of it; `facts` are plain values that JSON can hold."""
 
-    findings: tuple[Finding, ...]  # most severe first
-    tables: tuple[Table, ...]
-    facts: Mapping[str, Any]
+    findings: Sequence[Finding] = ()
+    tables: Sequence[Table] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -59,9 +62,37 @@ class CheckReport:
         }
 
 
-def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Errors first, then warnings, then notes, each in the order found."""
-    return tuple(sorted(findings, key=lambda f: SEVERITIES.index(f.severity)))
+def tabulate_spread(caption: str, rows: Iterable[tuple[str, np.ndarray, int]]) -> Table:
+    """Least, median and most of each row's values, all of them values that there are, with as many
+    decimals as it says."""
+    return text_table(
+        caption,
+        ("", "least", "median", "most"),
+        (
+            (name, *(f"{value:,.{digits}f}" for value in spread_of(values)))
+            for name, values, digits in rows
+        ),
+    )
+
+
+def spread_of(values: np.ndarray) -> list[Any]:
+    """Least, median and most."""
+    return np.percentile(values, (0, 50, 100), method="lower").tolist()
+
+
+def list_errors(code: str, error: InputError) -> list[Finding]:
+    """One finding for each problem of an error."""
+    return [Finding("error", code, problem) for problem in error.problems]
+
+
+def join_parts(parts: Sequence[CheckReport]) -> CheckReport:
+    """The whole: errors first, then warnings, then notes, each in the order found."""
+    findings = [f for part in parts for f in part.findings]
+    return CheckReport(
+        sorted(findings, key=lambda f: SEVERITIES.index(f.severity)),
+        [t for part in parts for t in part.tables],
+        {k: v for part in parts for k, v in part.facts.items()},
+    )
 
 
 def name_some(names: Sequence[str]) -> str:

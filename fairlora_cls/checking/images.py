@@ -10,91 +10,97 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, counted, name_some
+from fairlora_cls.checking.findings import (
+    CheckReport,
+    Finding,
+    Severity,
+    counted,
+    list_some,
+    name_some,
+    tabulate_spread,
+)
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.images import LARGEST_RATIO
-from fairlora_cls.presentation.document import Table, text_table
 
 MOST = 0.9  # a size or mode that this share of the files has is the rule, another one odd
 FAR = 4.0  # without such a rule, a side this many times the median side (or 1 / that) is odd
 FLAT = 2  # grey values between the darkest and the brightest pixel of a constant image
+REASONS = 10  # unreadable files that are named with what is wrong
 DEEP_MODES = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F", "RGB;16", "RGBA;16", "dicom")
 
 
-def find_bad_images(names: Sequence[str], facts: ImageFacts) -> list[Finding]:
-    """Findings about single images; `names` (N,) are the files as the user knows them."""
+def check_images(names: Sequence[str], facts: ImageFacts) -> CheckReport:
+    """Single images; `names` (N,) are the files as the user knows them."""
     labelled = np.asarray(names, dtype=object)
-    found = _unreadable(labelled, facts)
-    labelled, facts = labelled[facts.readable], facts.take(facts.readable)
-    if not len(labelled):
-        return found
+    findings = _unreadable(labelled[~facts.readable], facts.error[~facts.readable])
+    unreadable = {"unreadable_images": int((~facts.readable).sum())}
+    if not facts.readable.any():
+        return CheckReport(findings, facts=unreadable)
+    readable = facts.take(facts.readable)
+    return CheckReport(
+        findings + _odd_images(labelled[facts.readable], readable),
+        [
+            tabulate_spread(
+                f"Images ({len(readable.width):,} readable of {len(labelled):,})",
+                (
+                    ("width, px", readable.width, 0),
+                    ("height, px", readable.height, 0),
+                    ("file size, kB", readable.bytes / 1000, 1),
+                    ("mean brightness, 0–255", readable.brightness, 0),
+                ),
+            )
+        ],
+        unreadable,
+    )
+
+
+def _unreadable(names: np.ndarray, reasons: np.ndarray) -> list[Finding]:
+    if not len(names):
+        return []
+    shown = [f"'{name}' ({reason})" for name, reason in zip(names, reasons, strict=True)]
+    message = (
+        f"{counted(len(names), 'image')} cannot be read: {list_some(shown, REASONS)}; mend "
+        "them, or train with --skip-unreadable."
+    )
+    return [Finding("error", "unreadable-image", message, tuple(names))]
+
+
+def _odd_images(names: np.ndarray, facts: ImageFacts) -> list[Finding]:
+    """Findings about readable images."""
     odd, rule = _odd_sizes(facts)
-    ratio = np.maximum(facts.width, facts.height) / np.minimum(facts.width, facts.height)
-    long = ratio > LARGEST_RATIO
-    if long.any():
-        found.append(
-            _about(
-                "error",
-                "too-long-image",
-                labelled[long],
-                f"{_are(long)} more than {LARGEST_RATIO} times longer than wide, which no model "
-                "reads; crop or leave out",
-            )
-        )
-    if (odd & ~long).any():
-        sizes = sorted(
-            {f"{w} × {h}" for w, h in zip(facts.width[odd], facts.height[odd], strict=True)}
-        )
-        found.append(
-            _about(
-                "warning",
-                "odd-size",
-                labelled[odd & ~long],
-                f"{_are(odd & ~long)} of another size ({', '.join(sizes[:3])}) than {rule}; see "
-                "that they are the same kind of image",
-            )
-        )
-    flat = facts.spread < FLAT
-    if flat.any():
-        found.append(
-            _about(
-                "error",
-                "constant-image",
-                labelled[flat],
-                f"{_are(flat)} one colour only; leave out or export again",
-            )
-        )
+    odd &= ~facts.too_long
+    sizes = {f"{w} × {h}" for w, h in zip(facts.width[odd], facts.height[odd], strict=True)}
     deep = np.isin(facts.mode, DEEP_MODES)
-    if deep.any():
-        found.append(
-            _about(
-                "note",
-                "deep-image",
-                labelled[deep],
-                f"{_are(deep)} stored with more than 8 bits and rescaled to 8 when read; look at "
-                "the contact sheet in check.html",
-            )
-        )
-    return found + _odd_modes(labelled[~deep], facts.take(~deep))
-
-
-def _unreadable(names: np.ndarray, facts: ImageFacts) -> list[Finding]:
-    found = []
-    reasons = {f"'{name}' ({e})" for name, e in zip(names, facts.error, strict=True) if e}
-    if reasons:
-        bad = names[~facts.readable]
-        shown = [f"'{n}' ({e})" for n, e in zip(bad, facts.error[~facts.readable], strict=True)]
-        rest = f" and {len(shown) - 10:,} more" if len(shown) > 10 else ""
-        found.append(
-            Finding(
-                "error",
-                "unreadable-image",
-                f"{counted(len(bad), 'image')} cannot be read: {', '.join(shown[:10])}{rest}; mend "
-                "them, or train with --skip-unreadable.",
-                tuple(bad),
-            )
-        )
-    return found
+    return [
+        *_about(
+            "error",
+            "too-long-image",
+            names[facts.too_long],
+            f"more than {LARGEST_RATIO} times longer than wide, which no model reads; crop or "
+            "leave out",
+        ),
+        *_about(
+            "warning",
+            "odd-size",
+            names[odd],
+            f"of another size ({', '.join(sorted(sizes)[:3])}) than {rule}; see that they are the "
+            "same kind of image",
+        ),
+        *_about(
+            "error",
+            "constant-image",
+            names[facts.spread < FLAT],
+            "one colour only; leave out or export again",
+        ),
+        *_about(
+            "note",
+            "deep-image",
+            names[deep],
+            "stored with more than 8 bits and rescaled to 8 when read; look at the contact sheet "
+            "in check.html",
+        ),
+        *_odd_modes(names[~deep], facts.mode[~deep]),
+    ]
 
 
 def _odd_sizes(facts: ImageFacts) -> tuple[np.ndarray, str]:
@@ -109,49 +115,20 @@ def _odd_sizes(facts: ImageFacts) -> tuple[np.ndarray, str]:
     return (side > FAR * middle) | (side < middle / FAR), f"the rest (about {middle:.0f} px)"
 
 
-def _odd_modes(names: np.ndarray, facts: ImageFacts) -> list[Finding]:
-    modes = Counter(facts.mode.tolist())
-    if not modes:
+def _odd_modes(names: np.ndarray, modes: np.ndarray) -> list[Finding]:
+    if not len(names):
         return []
-    usual, count = modes.most_common(1)[0]
-    if count == len(names) or count < MOST * len(names):
+    usual, count = Counter(modes.tolist()).most_common(1)[0]
+    if count < MOST * len(names):
         return []
-    odd = facts.mode != usual
-    others = ", ".join(sorted(set(facts.mode[odd].tolist())))
-    return [
-        _about(
-            "note",
-            "odd-mode",
-            names[odd],
-            f"{_are(odd)} stored as {others}, the other {count:,} as {usual}; all become RGB",
-        )
-    ]
+    others = ", ".join(sorted(set(modes.tolist()) - {usual}))
+    sentence = f"stored as {others}, the other {count:,} as {usual}; all become RGB"
+    return _about("note", "odd-mode", names[modes != usual], sentence)
 
 
-def _are(which: np.ndarray) -> str:
-    count = int(which.sum())
-    return "1 image is" if count == 1 else f"{count:,} images are"
-
-
-def _about(severity, code: str, names: np.ndarray, sentence: str) -> Finding:
-    return Finding(severity, code, f"{sentence}: {name_some(list(names))}.", tuple(names))
-
-
-def tabulate_images(facts: ImageFacts) -> Table:
-    """Least, median and most of size, brightness and bytes of the readable files."""
-    readable = facts.take(facts.readable)
-    rows = [
-        ("width, px", readable.width, 0),
-        ("height, px", readable.height, 0),
-        ("file size, kB", readable.bytes / 1000, 1),
-        ("mean brightness, 0–255", readable.brightness, 0),
-    ]
-    return text_table(
-        f"Images ({len(readable.width):,} readable of {len(facts.width):,})",
-        ("", "least", "median", "most"),
-        tuple(
-            (name, *(f"{value:,.{digits}f}" for value in np.percentile(column, (0, 50, 100))))
-            for name, column, digits in rows
-            if len(column)
-        ),
-    )
+def _about(severity: Severity, code: str, names: np.ndarray, sentence: str) -> list[Finding]:
+    """What is said of these images; nothing without any."""
+    if not len(names):
+        return []
+    images = f"{counted(len(names), 'image is', 'images are')} {sentence}"
+    return [Finding(severity, code, f"{images}: {name_some(list(names))}.", tuple(names))]

@@ -5,18 +5,35 @@ T tokens, V visual tokens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
-from fairlora_cls.checking.findings import Finding, counted, name_some
+from fairlora_cls.checking.estimate import check_estimate, estimate_run, plan_run
+from fairlora_cls.checking.findings import (
+    CheckReport,
+    Finding,
+    counted,
+    list_errors,
+    name_some,
+    spread_of,
+    tabulate_spread,
+)
 from fairlora_cls.checking.image_facts import ImageFacts
-from fairlora_cls.data.images import LARGEST_RATIO, Rescaling, read_image
+from fairlora_cls.checking.page import show_first_example
+from fairlora_cls.checking.texts import (
+    ask_everyone,
+    count_tokens,
+    find_long_answers,
+    tabulate_texts,
+)
+from fairlora_cls.data.conversations import render_conversation
+from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.images import Rescaling
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
@@ -29,7 +46,8 @@ from fairlora_cls.models.backbones import (
     wrap_model,
 )
 from fairlora_cls.models.loading import find_folder, is_cached
-from fairlora_cls.presentation.document import Table, text_table
+from fairlora_cls.presentation.document import Part
+from fairlora_cls.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -38,6 +56,69 @@ class Skeleton:
 
     backbone: Backbone  # on the meta device; its processor is None where that is not here
     network: Any  # PeftModel around it
+
+
+def check_model(
+    recipe: Recipe, splits: Splits | None, facts: ImageFacts | None
+) -> tuple[Part | None, CheckReport]:
+    """Tokens, memory, time and the first example, as far as configuration and processor are here.
+
+    `facts` are of all examples of `splits`, in their order.
+    """
+    skeleton, findings = build_skeleton(
+        recipe.model.backbone,
+        LoraSettings(**recipe.model.lora.model_dump()),
+        recipe.model.max_pixels,
+        recipe.model.rescaling,
+        train_projector=bool(recipe.model.train_projector),
+    )
+    generates = recipe.task == "generate"
+    asked: dict[str, Any] = {}
+    if generates and splits is not None:
+        asked, silent = ask_everyone(recipe, splits)
+        findings += silent
+    if skeleton is None or splits is None or facts is None or not facts.readable.any():
+        return None, CheckReport(findings)
+    backbone = skeleton.backbone
+    examples = [e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok]
+    facts = facts.take(facts.readable)
+    tokens, shrunk = visual_tokens(facts, backbone)
+    findings += _find_slivers([e.id for e in examples], facts, tokens, backbone)
+    if not tokens.any():
+        return None, CheckReport(findings)
+    first, words, texts, tables = None, None, None, []
+    if backbone.processor is not None and bool(asked) == generates:
+        try:
+            text = render_prompt(backbone.processor, recipe.data.prompt)
+            words = _prompt_tokens(text, backbone)
+            if generates:
+                texts = count_tokens(asked, backbone)
+                words = int(texts.words.max())
+                findings += find_long_answers(texts, recipe.generation.max_new_tokens)
+                tables += tabulate_texts(texts, asked)
+                turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
+                text = "".join(p.text for p in render_conversation(backbone.processor, turns))
+            example = examples[int(np.argmax(tokens > 0))]
+            first = show_first_example(example, text, backbone)
+        except InputError as error:  # of a template, or words that it takes for an image
+            return None, CheckReport([*findings, *list_errors("model", error)], tables)
+        findings += _find_token_problems(tokens, shrunk, words, backbone)
+    rows = [("visual tokens", tokens, 0)]
+    if words is not None:
+        rows.append(("whole sequence", tokens + words, 0))
+    head_numbers = 0 if generates else (backbone.hidden_size + 1) * len(splits.classes)
+    if backbone.train_projector:
+        head_numbers += sum(p.numel() for p in backbone.projector.parameters())
+    plan = plan_run(recipe, splits, tokens, words or 0, texts)
+    needs = check_estimate(
+        estimate_run(skeleton.network, backbone, plan, head_numbers), recipe.training.precision
+    )
+    spread = dict(zip(("least", "median", "most"), spread_of(tokens), strict=True))
+    return first, CheckReport(
+        [*findings, *needs.findings],
+        [*tables, tabulate_spread("Tokens per image", rows), *needs.tables],
+        {"visual_tokens": spread, **needs.facts},
+    )
 
 
 def build_skeleton(
@@ -53,47 +134,37 @@ def build_skeleton(
     No Skeleton, and a finding that says why, where the configuration is not here or cannot be used.
     """
     findings: list[Finding] = []
-    try:
+    architecture = processor = model = network = None
+    with _noting(findings):
         folder = find_folder(name)
         if folder is None and not is_cached(name, "config.json"):
-            return None, [
-                Finding(
-                    "warning",
-                    "model-unknown",
-                    f"model.backbone: '{name}' is neither a folder nor in this machine's model cache, so "
-                    "tokens, memory and time cannot be known here; training would have to download it.",
-                )
-            ]
-        architecture, config = read_configuration(name, cached_only=True)
-    except InputError as error:
-        return None, [_error(error)]
-    processor = None
-    if folder is None and not is_cached(name, "tokenizer_config.json"):
-        findings.append(
-            Finding(
-                "warning",
-                "processor-unknown",
-                f"model.backbone: '{name}' has a configuration here but no processor, so its prompt "
-                "cannot be shown; training would have to download it.",
+            message = (
+                f"model.backbone: '{name}' is neither a folder nor in this machine's model cache, so "
+                "tokens, memory and time cannot be known here; training would have to download it."
             )
+            return None, [Finding("warning", "model-unknown", message)]
+        architecture, config = read_configuration(name, cached_only=True)
+    if architecture is None:
+        return None, findings
+    if folder is None and not is_cached(name, "tokenizer_config.json"):
+        message = (
+            f"model.backbone: '{name}' has a configuration here but no processor, so its prompt "
+            "cannot be shown; training would have to download it."
         )
+        findings.append(Finding("warning", "processor-unknown", message))
     else:
-        try:
+        with _noting(findings):
             processor = read_processor(name, architecture, config, cached_only=True)
-        except InputError as error:
-            findings.append(_error(error))
-    model = None
     if folder is not None:
-        try:
+        with _noting(findings):
             model, _ = load_model(name, architecture, torch.float32, on_meta=True)
-        except InputError as error:
-            findings.append(_error(error))
     if model is None:
-        try:
+        # What is wrong with a folder was said above, of its weights.
+        with _noting([] if folder is not None else findings):
             model = build_shapes(name, architecture, config)
-        except InputError as error:  # of a folder, said above of its weights
-            return None, findings if folder is not None else [*findings, _error(error)]
-    try:
+    if model is None:
+        return None, findings
+    with _noting(findings):
         backbone = wrap_model(
             name,
             architecture,
@@ -104,22 +175,24 @@ def build_skeleton(
             train_projector=train_projector,
         )
         network = attach_lora(backbone, lora)
+    return (Skeleton(backbone, network) if network is not None else None), findings
+
+
+@contextmanager
+def _noting(findings: list[Finding]) -> Iterator[None]:
+    """What is wrong with the model becomes a finding."""
+    try:
+        yield
     except InputError as error:
-        return None, [*findings, _error(error)]
-    return Skeleton(backbone, network), findings
-
-
-def _error(error: InputError) -> Finding:
-    return Finding("error", "model", str(error))
+        findings += list_errors("model", error)
 
 
 def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:
-    """V of each readable image (N,), and whether its sides shrink below 70 % to fit (N,).
+    """V of each image (N,), and whether its sides shrink below 70 % to fit (N,).
 
-    Images too narrow for the model have 0.
+    `facts` (N,) are of readable images. Those too narrow for the model have 0.
     """
-    readable = facts.take(facts.readable)
-    sizes = np.stack([readable.height, readable.width], axis=1)
+    sizes = np.stack([facts.height, facts.width], axis=1)
     distinct, places = np.unique(sizes, axis=0, return_inverse=True)
     tokens, shrunk = np.zeros(len(distinct), np.int64), np.zeros(len(distinct), bool)
     for i, (height, width) in enumerate(distinct.tolist()):
@@ -133,17 +206,14 @@ def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np
     return tokens[places.reshape(-1)], shrunk[places.reshape(-1)]
 
 
-def find_slivers(
+def _find_slivers(
     names: Sequence[str], facts: ImageFacts, tokens: np.ndarray, backbone: Backbone
 ) -> list[Finding]:
     """Images of which this model would see nothing, besides those too long for any.
 
     `names`, `facts` and `tokens` (N,) are of readable images.
     """
-    long = np.maximum(facts.width, facts.height) > LARGEST_RATIO * np.minimum(
-        facts.width, facts.height
-    )
-    slivers = [names[i] for i in np.flatnonzero((tokens == 0) & ~long)]
+    slivers = [names[i] for i in np.flatnonzero((tokens == 0) & ~facts.too_long)]
     if not slivers:
         return []
     sentence = (
@@ -153,51 +223,17 @@ def find_slivers(
     return [Finding("error", "too-narrow-image", sentence, tuple(slivers))]
 
 
-@dataclass(frozen=True)
-class FirstExample:
-    """One example exactly as the model will read it."""
-
-    id: str
-    image: Image.Image  # after the resize
-    stored: tuple[int, int]  # (width, height) of the file, upright
-    text: str  # the chat template's text, one placeholder for all visual tokens
-    placeholder: str
-    visual_tokens: int
-    image_token: int  # id of a visual token
-    token_ids: tuple[int, ...]  # (T,)
-    tokens: tuple[str, ...]  # (T,) as the tokenizer spells them
-
-
-def decode_example(example_id: str, path: Path, text: str, backbone: Backbone) -> FirstExample:
-    """Read, resize and tokenise one example by the functions that training uses; `text` is the chat
-    template's."""
-    image = read_image(path, backbone.rescaling)
-    grid = backbone.grid_of_size(image.size)
-    ids = backbone.encode_text(text, grid).tolist()
-    return FirstExample(
-        id=example_id,
-        image=backbone.fit_image(image),
-        stored=image.size,
-        text=text,
-        placeholder=backbone.image_placeholder,
-        visual_tokens=backbone.visual_tokens(grid),
-        image_token=backbone.image_token,
-        token_ids=tuple(ids),
-        tokens=tuple(backbone.processor.tokenizer.decode([i]) for i in ids),
-    )
-
-
-def prompt_tokens(prompt: str, backbone: Backbone) -> int:
-    """Tokens of the prompt besides the visual ones."""
+def _prompt_tokens(text: str, backbone: Backbone) -> int:
+    """Tokens of the chat template's text besides the visual ones."""
     grid = backbone.grid_of_size((1, 1))
-    ids = backbone.encode_text(render_prompt(backbone.processor, prompt), grid)
-    return len(ids) - backbone.visual_tokens(grid)
+    return len(backbone.encode_text(text, grid)) - backbone.visual_tokens(grid)
 
 
-def find_token_problems(
-    tokens: np.ndarray, shrunk: np.ndarray, words: int, longest: int, backbone: Backbone
+def _find_token_problems(
+    tokens: np.ndarray, shrunk: np.ndarray, words: int, backbone: Backbone
 ) -> list[Finding]:
     """Whether sequences fit the model, and how many images lose detail to the pixel budget."""
+    longest = backbone.config.text_config.max_position_embeddings
     found = []
     most = int(tokens.max(initial=0)) + words
     over = int((tokens + words > longest).sum())
@@ -236,12 +272,3 @@ def find_token_problems(
             )
         )
     return found
-
-
-def tabulate_tokens(tokens: np.ndarray, words: int | None) -> Table:
-    """Least, median and most visual tokens per image, and whole sequences where words are known."""
-    low, middle, high = (int(v) for v in np.percentile(tokens, (0, 50, 100), method="lower"))
-    rows = [("visual tokens", f"{low:,}", f"{middle:,}", f"{high:,}")]
-    if words is not None:
-        rows.append(("whole sequence", *(f"{value + words:,}" for value in (low, middle, high))))
-    return text_table("Tokens per image", ("", "least", "median", "most"), tuple(rows))

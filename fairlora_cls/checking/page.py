@@ -6,15 +6,18 @@ import base64
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
 from fairlora_cls.checking.findings import SEVERITIES, CheckReport, counted
-from fairlora_cls.checking.model import FirstExample
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.images import UnreadableImageError, read_image
 from fairlora_cls.presentation.document import Document, Excerpt, Fact, Part, Picture
+
+if TYPE_CHECKING:  # torch, of which a check of a bad recipe needs nothing
+    from fairlora_cls.models.backbones import Backbone
 
 STRIP = 6  # images of a group and label on the contact sheet
 THUMBNAIL = 144  # pixels a side, at most
@@ -42,7 +45,7 @@ def draw_contact_sheet(
 
 
 def check_document(
-    title: str, report: CheckReport, first: FirstExample | None, sheet: tuple[Excerpt, ...]
+    title: str, report: CheckReport, first: Part | None, sheet: tuple[Excerpt, ...]
 ) -> Document:
     """The check as a document: first what is wrong."""
     return Document(
@@ -52,9 +55,9 @@ def check_document(
         verdicts=(),
         parts=(
             *_findings(report),
-            *([_first_example(first)] if first else []),
+            *([first] if first else []),
             *([Part("Contact sheet", excerpts=sheet)] if sheet else []),
-            Part("Numbers", tables=report.tables),
+            Part("Numbers", tables=tuple(report.tables)),
         ),
     )
 
@@ -83,39 +86,44 @@ def _findings(report: CheckReport) -> list[Part]:
     ]
 
 
-def _first_example(first: FirstExample) -> Part:
-    width, height = first.image.size
-    shown = first.text.replace(first.placeholder, f"{first.placeholder} × {first.visual_tokens}", 1)
+def show_first_example(example: Example, text: str, backbone: Backbone) -> Part:
+    """One example exactly as the model will read it: read, resized and tokenised by the functions
+    that training uses; `text` is the chat template's."""
+    stored = read_image(example.image, backbone.rescaling)
+    fitted = backbone.fit_image(stored)
+    grid = backbone.grid_of_size(stored.size)
+    tokens = backbone.encode_text(text, grid).tolist()
+    count = backbone.visual_tokens(grid)
+    placeholder = backbone.image_placeholder
+    sizes = [f"{image.width} × {image.height} px" for image in (stored, fitted)]
+    sentence = (
+        f"Example {example.id}: stored with {sizes[0]}, resized to {sizes[1]}, {count} visual "
+        f"tokens; {len(tokens)} tokens in all."
+    )
+    texts = (
+        ("Text", text.replace(placeholder, f"{placeholder} × {count}", 1)),
+        ("Tokens, each with its number", _spell(tokens, count, backbone)),
+    )
+    picture = _picture("The resized image", fitted, "PNG")
     return Part(
         "The first example, as the model reads it",
-        sentences=(
-            f"Example {first.id}: stored with {first.stored[0]} × {first.stored[1]} px, resized to "
-            f"{width} × {height} px, {first.visual_tokens} visual tokens; {len(first.token_ids)} "
-            "tokens in all.",
-        ),
-        excerpts=(
-            Excerpt(
-                "Image, text of the chat template and tokens",
-                (("Text", shown), ("Tokens, each with its number", _tokens(first))),
-                (_picture("The resized image", first.image, "PNG"),),
-            ),
-        ),
+        sentences=(sentence,),
+        excerpts=(Excerpt("Image, text of the chat template and tokens", texts, (picture,)),),
     )
 
 
-def _tokens(first: FirstExample) -> str:
-    """'a' 12 · 'b' 7; the visual tokens once, with their count."""
-    shown, repeated = [], 0
-    for number, token in zip(first.token_ids, first.tokens, strict=True):
-        times = ""
-        if number == first.image_token:
-            repeated += 1
-            if repeated > 1:
-                continue
-            times = f" × {first.visual_tokens}"
-        spelled = token.replace("\n", "⏎")
-        shown.append(f"'{spelled}'{times} {number}")
-    return " · ".join(shown)
+def _spell(tokens: Sequence[int], count: int, backbone: Backbone) -> str:
+    """'a' 12 · 'b' 7; of the visual tokens the first, with their count."""
+    image = backbone.image_token
+    first = tokens.index(image)
+    spelled = []
+    for place, token in enumerate(tokens):
+        if token == image and place > first:
+            continue
+        times = f" × {count}" if token == image else ""
+        word = backbone.processor.tokenizer.decode([token]).replace("\n", "⏎")
+        spelled.append(f"'{word}'{times} {token}")
+    return " · ".join(spelled)
 
 
 def _thumbnails(paths: Sequence[Path]) -> tuple[Picture, ...]:

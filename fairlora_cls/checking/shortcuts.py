@@ -6,12 +6,12 @@ may have learned nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, list_some
+from fairlora_cls.checking.findings import CheckReport, Finding, list_some
 from fairlora_cls.checking.image_facts import ImageFacts
 from fairlora_cls.data.examples import Example
 from fairlora_cls.data.groups import UNKNOWN
@@ -23,6 +23,7 @@ from fairlora_cls.evaluation.probes import (
     predict_held_out,
 )
 from fairlora_cls.presentation.document import Table, text_table
+from fairlora_cls.presentation.numbers import SCORE, UNDEFINED
 
 RESAMPLES = 400  # of patients, behind each interval
 FEWEST = 20  # examples of the rarer class in validation and test; with fewer, cross-validation
@@ -32,118 +33,109 @@ MOST_VALUES = 50  # a column of words with more values than this is left out
 
 
 @dataclass(frozen=True)
+class Cohort:
+    """What a baseline is fitted to and judged on."""
+
+    examples: Sequence[Example]
+    train: np.ndarray  # (N,) bool
+    classes: Sequence[str]
+    seed: int
+
+    def labels(self) -> np.ndarray:
+        """(N,) codes."""
+        return np.array([e.label for e in self.examples], dtype=np.int64)
+
+    def values(self, attribute: str) -> list[str | None]:
+        """(N,); None where the attribute is not known."""
+        values = [e.attributes.get(attribute) for e in self.examples]
+        return [None if value == UNKNOWN else value for value in values]
+
+    def encode(self, attributes: Sequence[str]) -> np.ndarray:
+        """(N, F): the columns of all attributes side by side."""
+        columns = [encode_attribute(self.values(name)) for name in attributes]
+        return np.concatenate([np.zeros((len(self.examples), 0)), *columns], axis=1)
+
+
+@dataclass(frozen=True)
 class Baseline:
     """One logistic regression: AUROC with a 95 % interval, null where it cannot be computed."""
 
     name: str
     auroc: float | None
     interval: tuple[float, float] | None
-    held_out: int  # examples that it was judged on
+    examples: int  # that it was judged on
     cross_validated: bool
 
 
-def fit_baselines(
-    examples: Sequence[Example],
-    homes: Sequence[str],
-    facts: ImageFacts,
-    sensitive: Sequence[str],
-    class_count: int,
-    seed: int,
-) -> tuple[Baseline, ...]:
-    """Fit on train and judge on validation and test; in small data, cross-validate by patient.
+def check_shortcuts(
+    cohort: Cohort, facts: ImageFacts, people: Sequence[str], sensitive: Sequence[str]
+) -> CheckReport:
+    """Baselines, and blanks that tell the label.
 
-    `homes` (N,) names each example's split. With more than two classes the AUROC is the mean of
-    one class against the rest.
+    `people` are the attributes of demographics; of these `data.missing_groups` rules the
+    `sensitive` ones.
     """
-    features: dict[str, np.ndarray] = {
-        "file size": np.log(np.maximum(facts.bytes, 1.0))[:, None],
-        "width and height": np.stack([facts.width, facts.height], axis=1).astype(float),
-        "mean brightness": facts.brightness[:, None],
-    }
-    people = _encode_people(examples, sensitive)
-    if people.shape[1]:
-        features[f"demographics ({', '.join(sensitive)})"] = people
-    return tuple(
-        _fit_rows(name, columns, examples, homes, facts.readable, class_count, seed)
-        for name, columns in features.items()
+    baselines = fit_baselines(cohort, facts, people)
+    return CheckReport(
+        [*find_shortcuts(baselines), *find_telling_blanks(cohort, people, sensitive)],
+        [_tabulate(baselines)],
+        {"shortcuts": [asdict(baseline) for baseline in baselines]},
     )
 
 
-def _encode_people(examples: Sequence[Example], attributes: Sequence[str]) -> np.ndarray:
-    """(N, F): the columns of all attributes side by side."""
-    blank = np.zeros((len(examples), 0))
-    columns = [encode_attribute([e.attributes.get(name) for e in examples]) for name in attributes]
-    return np.concatenate([blank, *columns], axis=1)
+def fit_baselines(cohort: Cohort, facts: ImageFacts, people: Sequence[str]) -> tuple[Baseline, ...]:
+    """Fit on train and judge on validation and test; in small data, cross-validate by patient.
 
-
-def _fit_rows(
-    name: str,
-    columns: np.ndarray,
-    examples: Sequence[Example],
-    homes: Sequence[str],
-    usable: np.ndarray,
-    class_count: int,
-    seed: int,
-) -> Baseline:
-    """A baseline on features (N, F) of the examples that are `usable` (N,) bool."""
-    rows = np.flatnonzero(usable)
-    labels = np.array([examples[i].label for i in rows], dtype=np.int64)
-    units = np.unique([examples[i].unit for i in rows], return_inverse=True)[1]
-    train = np.array([homes[i] == "train" for i in rows], dtype=bool)
-    return _fit_one(name, columns[rows], labels, units, train, class_count, seed)
+    With more than two classes the AUROC is the mean of one class against the rest.
+    """
+    features = {
+        "file size": np.log(np.maximum(facts.bytes, 1.0))[:, None],
+        "width and height": np.stack([facts.width, facts.height], axis=1).astype(float),
+        "mean brightness": facts.brightness[:, None],
+        f"demographics ({', '.join(people)})": cohort.encode(people),
+    }
+    return tuple(
+        _fit_baseline(name, columns, cohort, facts.readable)
+        for name, columns in features.items()
+        if columns.shape[1]
+    )
 
 
 def find_telling_blanks(
-    examples: Sequence[Example],
-    homes: Sequence[str],
-    people: Sequence[str],
-    sensitive: Sequence[str],
-    classes: Sequence[str],
-    seed: int,
+    cohort: Cohort, people: Sequence[str], sensitive: Sequence[str]
 ) -> list[Finding]:
-    """A warning for each attribute of people whose blanks tell the label, and what is left without.
-
-    `people` are the attributes looked at; of these `data.missing_groups` rules the `sensitive` ones.
-    """
-    labels = np.array([e.label for e in examples])
-    blank = {
-        name: np.array([e.attributes.get(name) in (None, UNKNOWN) for e in examples])
-        for name in people
-    }
-    everyone = np.ones(len(examples), dtype=bool)
+    """A warning for each attribute of people whose blanks tell the label, and what is left without."""
+    labels = cohort.labels()
+    blank = {name: np.array([v is None for v in cohort.values(name)]) for name in people}
+    none = np.zeros(len(labels), dtype=bool)
     found = []
     for name, lacking in blank.items():
         if not 0 < lacking.sum() < len(lacking):
             continue
-        column = lacking[:, None].astype(float)
-        alone = _fit_rows(name, column, examples, homes, everyone, len(classes), seed)
+        alone = _fit_baseline(name, lacking[:, None].astype(float), cohort, ~none)
         if alone.interval is None or alone.auroc < TELLING or alone.interval[0] <= 0.5:
             continue
-        complete = ~np.any(list(blank.values()), axis=0)
-        columns = _encode_people(examples, people)
         known = "is not known"
+        columns = cohort.encode(people)
         if columns.shape[1]:  # none of an attribute with too many values
-            rest = _fit_rows(name, columns, examples, homes, complete, len(classes), seed)
+            complete = ~np.any(list(blank.values()), axis=0)
+            rest = _fit_baseline(name, columns, cohort, complete)
             known = known if rest.auroc is None else f"is {rest.auroc:.2f}"
-        kept = ~np.any([blank[n] for n in people if n in sensitive] or [~everyone], axis=0)
-        if name in sensitive:
-            drop = "data.missing_groups=drop"
-        else:
-            drop, kept = (
-                f"Naming {name} in data.sensitive, with data.missing_groups=drop,",
-                (kept & ~lacking),
-            )
+        dropped = np.any([none, *(blank[n] for n in people if n in sensitive)], axis=0)
+        drop = "data.missing_groups=drop"
+        if name not in sensitive:
+            drop = f"Naming {name} in data.sensitive, with {drop},"
+            dropped = dropped | lacking
         found.append(
             Finding(
                 "warning",
                 "telling-blanks",
-                f"{name} is missing {_where(lacking, labels, classes)}: whether it is recorded "
-                f"tells the label with an AUROC of {alone.auroc:.2f} "
-                f"[{alone.interval[0]:.2f}, {alone.interval[1]:.2f}], and a model can learn that "
+                f"{name} is missing {_where(lacking, labels, cohort.classes)}: whether it is recorded "
+                f"tells the label with an {_show_auroc(alone)}, and a model can learn that "
                 "instead of the picture. In the complete rows the AUROC of demographics "
-                f"({', '.join(people)}) {known}. {drop} leaves out {int((~kept).sum()):,} of "
-                f"{len(kept):,} examples; {_mix(labels, kept, classes)}.",
-                tuple(examples[i].id for i in np.flatnonzero(lacking)),
+                f"({', '.join(people)}) {known}. {drop} leaves out {int(dropped.sum()):,} of "
+                f"{len(dropped):,} examples; {_mix(labels, ~dropped, cohort.classes)}.",
+                tuple(cohort.examples[i].id for i in np.flatnonzero(lacking)),
             )
         )
     return found
@@ -175,7 +167,6 @@ def _mix(labels: np.ndarray, kept: np.ndarray, classes: Sequence[str]) -> str:
 
 def encode_attribute(values: Sequence[str | None]) -> np.ndarray:
     """One attribute as columns (N, F): numbers as one column and its blanks, words as 0/1 each."""
-    values = [None if v == UNKNOWN else v for v in values]
     known = [v for v in values if v is not None]
     try:
         numbers = [float(v) for v in known]
@@ -192,30 +183,29 @@ def encode_attribute(values: Sequence[str | None]) -> np.ndarray:
     return np.stack([np.array([v == name for v in values], float) for name in names] or [blank], 1)
 
 
-def _fit_one(
-    name: str,
-    features: np.ndarray,
-    labels: np.ndarray,
-    units: np.ndarray,
-    train: np.ndarray,
-    class_count: int,
-    seed: int,
-) -> Baseline:
-    """A baseline on features (N, F); `train` (N,) bool."""
+def _fit_baseline(name: str, columns: np.ndarray, cohort: Cohort, usable: np.ndarray) -> Baseline:
+    """A baseline on features (N, F) of the examples that are `usable` (N,) bool."""
+    rows = np.flatnonzero(usable)
+    features, labels, train = columns[rows], cohort.labels()[rows], cohort.train[rows]
+    units = np.array([cohort.examples[i].unit for i in rows])
     model = logistic_regression()
-    present = np.bincount(labels, minlength=class_count)
-    fewest = np.bincount(labels[~train], minlength=class_count).min()
-    crossed = bool(fewest < FEWEST) or len(np.unique(labels[train])) < 2
+    present = np.bincount(labels, minlength=len(cohort.classes))
+    held_out = np.bincount(labels[~train], minlength=len(cohort.classes))
+    crossed = bool(held_out.min() < FEWEST) or len(np.unique(labels[train])) < 2
     if not crossed:
         judged = np.flatnonzero(~train)
         chances = predict_held_out(model, features, labels, np.flatnonzero(train), judged)
-    elif len(np.unique(units)) < FOLDS or (present[present > 0] < FOLDS).any():
+    elif (
+        len(np.unique(units)) < FOLDS
+        or len(np.unique(labels)) < 2
+        or (present[present > 0] < FOLDS).any()
+    ):
         return Baseline(name, None, None, len(labels), True)
     else:
-        chances = cross_fit(model, features, labels, units, seed)
+        chances = cross_fit(model, features, labels, units, cohort.seed)
         judged = np.flatnonzero(~np.isnan(chances[:, 0]))
         chances = chances[judged]
-    generator = np.random.default_rng([seed, 5])
+    generator = np.random.default_rng([cohort.seed, 5])
     result = judge_probe(chances, labels[judged], units[judged], RESAMPLES, generator)
     return Baseline(name, result.auroc, result.interval, result.n, crossed)
 
@@ -226,9 +216,8 @@ def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
         Finding(
             "warning",
             "shortcut",
-            f"The label can be told from {b.name} alone with an AUROC of {b.auroc:.2f} "
-            f"[{b.interval[0]:.2f}, {b.interval[1]:.2f}]; only what a model reaches beyond that "
-            "comes from the picture.",
+            f"The label can be told from {b.name} alone with an {_show_auroc(b)}; only what a model "
+            "reaches beyond that comes from the picture.",
         )
         for b in baselines
         if b.interval and b.interval[0] > NOTABLE
@@ -248,32 +237,24 @@ def find_shortcuts(baselines: Sequence[Baseline]) -> list[Finding]:
     return found
 
 
-def tabulate_baselines(baselines: Sequence[Baseline]) -> Table:
+def _show_auroc(baseline: Baseline) -> str:
+    low, high = baseline.interval
+    return f"AUROC of {baseline.auroc:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _tabulate(baselines: Sequence[Baseline]) -> Table:
     """One row per baseline."""
-
-    def row(b: Baseline) -> tuple[str, ...]:
-        if b.auroc is None:
-            return b.name, "–", "–", "–"
-        limits = f"[{b.interval[0]:.3f}, {b.interval[1]:.3f}]" if b.interval else "–"
-        judged = f"{b.held_out:,} " + ("cross-validated" if b.cross_validated else "held out")
-        return b.name, f"{b.auroc:.3f}", limits, judged
-
+    ways = {True: "cross-validated", False: "held out"}
     return text_table(
         "How well the label is told without the picture (logistic regression, AUROC; 0.5 is chance)",
         ("from", "AUROC", "95 %", "examples"),
-        tuple(row(b) for b in baselines),
+        (
+            (
+                b.name,
+                SCORE.show(b.auroc),
+                SCORE.show_range(b.interval, UNDEFINED),
+                UNDEFINED if b.auroc is None else f"{b.examples:,} {ways[b.cross_validated]}",
+            )
+            for b in baselines
+        ),
     )
-
-
-def describe_baselines(baselines: Sequence[Baseline]) -> list[Mapping[str, object]]:
-    """The same as plain values."""
-    return [
-        {
-            "name": b.name,
-            "auroc": b.auroc,
-            "interval": list(b.interval) if b.interval else None,
-            "examples": b.held_out,
-            "cross_validated": b.cross_validated,
-        }
-        for b in baselines
-    ]

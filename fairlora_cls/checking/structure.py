@@ -6,12 +6,12 @@ N examples of a split, G groups.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, counted, name_some
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
+from fairlora_cls.checking.findings import Finding, name_some
+from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits, find_faults
 from fairlora_cls.data.groups import UNKNOWN
 from fairlora_cls.errors import nearest
 
@@ -24,122 +24,52 @@ def find_loader_notes(splits: Splits) -> list[Finding]:
 
 
 def find_structure(splits: Splits, *, classifies: bool = True) -> list[Finding]:
-    """Everything that `validate_splits` refuses, all of it at once, and the units as a note."""
-    found = []
-    if classifies and len(splits.classes) < 2:
-        found.append(
-            Finding(
-                "error",
-                "one-class",
-                f"The data has {counted(len(splits.classes), 'class', 'classes')} "
-                f"({', '.join(splits.classes) or 'none'}); a classifier needs at least two. "
-                "Check the label column.",
-            )
-        )
-    found += _empty_splits(splits)
-    found += _doubled_ids(splits)
-    found += _units(splits)
-    found += _absent_classes(splits) if classifies else []
-    found += _look_alikes("label", "class", "classes", Counter(splits.classes))
-    return found
-
-
-def _empty_splits(splits: Splits) -> list[Finding]:
+    """What no run would accept, classes that a split lacks, and units with several images."""
+    faults = find_faults(splits, classifies=classifies)
     return [
-        Finding(
-            "error",
-            "empty-split",
-            f"The {name} split is empty; a run needs all of train, validation and test: name the "
-            "column that says the split, or bring more patients.",
-        )
-        for name in SPLIT_NAMES
-        if not splits.split(name)
-    ]
-
-
-def _doubled_ids(splits: Splits) -> list[Finding]:
-    doubled = [i for i, n in Counter(e.id for e in splits.everything()).items() if n > 1]
-    if not doubled:
-        return []
-    return [
-        Finding(
-            "error",
-            "doubled-id",
-            f"{counted(len(doubled), 'id')} stand more than once: {name_some(doubled)}; "
-            "give every example an id of its own.",
-            tuple(doubled),
-        )
+        *(Finding("error", fault.code, fault.message, fault.examples) for fault in faults),
+        *_units(splits),
+        *(_absent_classes(splits) if classifies else []),
+        *_look_alikes("label", "class", "classes", splits.classes),
     ]
 
 
 def _units(splits: Splits) -> list[Finding]:
-    homes: dict[str, set[str]] = defaultdict(set)
-    sizes: Counter[str] = Counter()
-    for name in SPLIT_NAMES:
-        for example in splits.split(name):
-            homes[example.unit].add(name)
-            sizes[example.unit] += 1
-    found = []
-    torn = [unit for unit, where in homes.items() if len(where) > 1]
-    if torn:
-        both = " and ".join(n for n in SPLIT_NAMES if n in homes[torn[0]])
-        found.append(
-            Finding(
-                "error",
-                "unit-in-two-splits",
-                f"{counted(len(torn), 'patient or lesion', 'patients or lesions')} have images in "
-                f"more than one split, the first '{torn[0]}' in {both}; put all images of one into "
-                "one split.",
-                tuple(torn),
-            )
-        )
-    if len(sizes) == 1 and sum(sizes.values()) > 1:
-        found.append(
-            Finding(
-                "error",
-                "one-unit",
-                f"All {sum(sizes.values()):,} examples belong to '{next(iter(sizes))}'; the patient "
-                "column says nothing, name the right one (data.options.unit_column).",
-            )
-        )
+    sizes = Counter(e.unit for e in splits.everything())
     several = [unit for unit, n in sizes.items() if n > 1]
-    if several and len(sizes) > 1:
-        found.append(
-            Finding(
-                "note",
-                "units-with-several-images",
-                f"{len(several):,} of {len(sizes):,} patients or lesions have several images (up to "
-                f"{max(sizes.values())}); each stays within one split.",
-                tuple(several),
-            )
+    if not several or len(sizes) == 1:
+        return []
+    return [
+        Finding(
+            "note",
+            "units-with-several-images",
+            f"{len(several):,} of {len(sizes):,} patients or lesions have several images (up to "
+            f"{max(sizes.values())}); each stays within one split.",
+            tuple(several),
         )
-    return found
+    ]
 
 
 def _absent_classes(splits: Splits) -> list[Finding]:
+    """Classes that validation or test lack; training may lack none."""
     found = []
-    for name in SPLIT_NAMES:
-        examples = splits.split(name)
-        counts = Counter(e.label for e in examples)
-        absent = [c for k, c in enumerate(splits.classes) if not counts[k]]
-        if examples and absent:
+    for name in SPLIT_NAMES[1:]:
+        present = {e.label for e in splits.split(name)}
+        absent = [c for k, c in enumerate(splits.classes) if k not in present]
+        if present and absent:
             found.append(
                 Finding(
-                    "error" if name == "train" else "warning",
+                    "warning",
                     "absent-class",
-                    f"No {name} example has the class {name_some(absent)}; "
-                    + (
-                        "a class absent from training cannot be learned."
-                        if name == "train"
-                        else "its sensitivity and AUROC are undefined there."
-                    ),
+                    f"No {name} example has the class {name_some(absent)}; its sensitivity and AUROC "
+                    "are undefined there.",
                     tuple(absent),
                 )
             )
     return found
 
 
-def _look_alikes(what: str, noun: str, plural: str, values: Counter[str]) -> list[Finding]:
+def _look_alikes(what: str, noun: str, plural: str, values: Iterable[str]) -> list[Finding]:
     """Names that differ only in case or surrounding space, and so split one group in two."""
     alike: dict[str, list[str]] = defaultdict(list)
     for value in values:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, counted
+from fairlora_cls.checking.findings import Finding, counted, list_errors, tabulate_spread
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.questions import Turn, ask_all
@@ -40,7 +40,7 @@ def ask_everyone(
     try:
         ask_all(tuple(splits.everything()), data.questions, splits.classes, data.prompt)
     except InputError as error:
-        return {}, [Finding("error", "questions", str(error))]
+        return {}, list_errors("questions", error)
     seeds = {name: recipe.seed if name == "train" else None for name in SPLIT_NAMES}
     return {
         name: ask_all(splits.split(name), data.questions, splits.classes, data.prompt, seed)
@@ -81,11 +81,10 @@ def find_long_answers(facts: TextFacts, max_new_tokens: int) -> list[Finding]:
 
 def tabulate_texts(facts: TextFacts, asked: dict[str, list[tuple[Turn, ...]]]) -> list[Table]:
     """Tokens of conversations, and an example of each question."""
-    rows = []
-    for title, values in (("conversation, without image", facts.words), ("answers", facts.answers)):
-        low, middle, high = np.percentile(values, (0, 50, 100), method="lower").astype(int).tolist()
-        rows.append((title, f"{low:,}", f"{middle:,}", f"{high:,}"))
-    tokens = text_table("Tokens of texts", ("", "least", "median", "most"), tuple(rows))
+    tokens = tabulate_spread(
+        "Tokens of texts",
+        (("conversation, without image", facts.words, 0), ("answers", facts.answers, 0)),
+    )
     first = _first_of_each(asked["test"] or asked["train"])
     questions = text_table(
         "Questions, as evaluation asks them",

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fairlora_cls.cli import options
-from fairlora_cls.cli.terminal import exit_codes, open_display, show_report, terminal
+from fairlora_cls.cli.display import open_display
+from fairlora_cls.cli.terminal import exit_codes, show_report, terminal
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
@@ -188,13 +189,11 @@ def _report_texts(
     pairs: Pairs,
     measured: dict[str, Any],
 ) -> tuple[TextReport, list[Section]]:
-    from fairlora_cls.evaluation.generations import read_generations
-    from fairlora_cls.evaluation.outside_scores import read_scores
+    from fairlora_cls.evaluation.matching import counterfactual_text_gaps
     from fairlora_cls.evaluation.report import text_report
-    from fairlora_cls.evaluation.text_matching import counterfactual_text_gaps
-    from fairlora_cls.evaluation.text_sample import image_ids
-    from fairlora_cls.evaluation.text_scores import score_texts
-    from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
+    from fairlora_cls.texts.generations import image_ids, read_generations
+    from fairlora_cls.texts.outside_scores import read_scores
+    from fairlora_cls.texts.scores import needed_metrics, score_texts, usual_metrics
 
     texts = read_generations(file)
     outside = read_scores(scores, texts.ids) if scores else {}
@@ -209,7 +208,7 @@ def _report_texts(
 def _load_features(path: Path, ids: tuple[str, ...]) -> Features:
     """Features of a file, or of a run's vision tower for the images with these ids."""
     if path.is_dir():
-        from fairlora_cls.runs.image_features import visual_features
+        from fairlora_cls.runs.saved import visual_features
 
         with open_display() as display:
             return visual_features(path, ids, display)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import INTERSECTION
@@ -28,7 +29,7 @@ def require_unique(ids: Sequence[str], where: str = "") -> None:
         )
 
 
-def require_columns_of(
+def require_table(
     ids: Sequence[str], columns: Mapping[str, Sequence[Any]], attributes: Mapping[str, Any]
 ) -> None:
     """Raise InputError for a table without examples, a column or attribute that has not a value for
@@ -43,6 +44,23 @@ def require_columns_of(
             raise InputError(
                 f"An attribute cannot be called '{name}': {INTERSECTION} joins attributes; rename it."
             )
+
+
+def read_numbers(table: pd.DataFrame, columns: Sequence[str], what: str) -> np.ndarray:
+    """Columns of a table with an `id` as (N, C) float64, every digit kept.
+
+    Raises InputError naming column, value and id of a cell that is no number; `what` it must be.
+    """
+    values = np.empty((len(table), len(columns)))
+    for place, name in enumerate(columns):
+        for row, text in enumerate(table[name]):
+            try:
+                values[row, place] = float(text)
+            except ValueError:
+                raise InputError(
+                    f"column '{name}' has '{text}' for id '{table['id'].iloc[row]}'; it must be {what}"
+                ) from None
+    return values
 
 
 def group_names(attributes: Mapping[str, Sequence[Any]], attribute: str) -> np.ndarray:

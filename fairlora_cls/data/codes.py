@@ -1,4 +1,4 @@
-"""Codes become names at the door: what a column's numbers and letters stand for, or an InputError.
+"""Codes become names at the door: what a column's numbers and letters stand for.
 
 N rows.
 """
@@ -7,16 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import AGE_CUTS, age_band, check_age_cuts
-from fairlora_cls.data.tables import row_of
+from fairlora_cls.data.tables import Table
 from fairlora_cls.data.text_files import one_line
-from fairlora_cls.errors import InputError
 
 OLDEST = 130.0  # years; more is no age
 
@@ -33,25 +29,22 @@ def plain(value: Any) -> str:
     return (recorded(value) or "").lower()
 
 
-def decode_column(
-    column: pd.Series, names: Mapping[str, str | None], file: Path | Sequence[Path]
+def read_codes(
+    table: Table, column: str, names: Mapping[str, str | None], *, required: bool = False
 ) -> list[str | None]:
     """The name of each row's code; None where it is blank or stands for "not recorded".
 
-    `names` maps plain codes to names, or to None for the code of an unknown value. Raises
-    InputError naming file, row and value for any other code: it never becomes a group.
+    `names` maps plain codes to names, or to None for the code of an unknown value. Any other code is
+    refused with its row: it never becomes a group. `required`: so is a row without a name.
     """
-    texts = column.fillna("").astype(str)
-    decoded: dict[str, str | None] = {}
-    for value in texts.unique():
-        code = plain(value)
+
+    def name(cell: str) -> str | None:
+        code = plain(cell)
         if code and code not in names:
-            row = int((texts == value).argmax())
-            raise InputError(
-                f"{row_of(file, row)} has {column.name} '{value}'; expected {_choices(names)}."
-            )
-        decoded[value] = names.get(code)
-    return [decoded[value] for value in texts]
+            raise ValueError(f"has {column} '{cell}'; expected {_choices(names)}.")
+        return names[required_name(cell, column).lower()] if required else names.get(code)
+
+    return table.read(column, name)
 
 
 def _choices(names: Mapping[str, str | None]) -> str:
@@ -59,35 +52,26 @@ def _choices(names: Mapping[str, str | None]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
 
-def read_ages(
-    column: pd.Series, file: Path | Sequence[Path], unknown: Sequence[str] = ("unknown",)
-) -> list[float]:
+def read_ages(table: Table, column: str, unknown: Sequence[str] = ("unknown",)) -> list[float]:
     """Ages in years, NaN where not recorded (blank, NaN, or one of the words `unknown`).
 
-    Raises InputError naming file, row and value for what is no age: a word, infinity, a negative
-    number or more than 130.
+    A row with what is no age is refused: a word, infinity, a negative number or more than 130.
     """
-    texts = column.fillna("").astype(str)
-    ages: dict[str, float] = {}
-    for value in texts.unique():
-        age = _age(value, unknown)
-        if age is None:
-            row = int((texts == value).argmax())
-            raise InputError(
-                f"{row_of(file, row)} has {column.name} '{value}', which is not an age in years (a number from 0 to 130)."
+
+    def age(cell: str) -> float:
+        if plain(cell) in ("", *unknown):
+            return math.nan
+        try:
+            years = float(cell)
+        except ValueError:
+            years = math.nan
+        if not 0.0 <= years <= OLDEST:
+            raise ValueError(
+                f"has {column} '{cell}', which is not an age in years (a number from 0 to 130)."
             )
-        ages[value] = age
-    return [ages[value] for value in texts]
+        return years
 
-
-def _age(value: str, unknown: Sequence[str]) -> float | None:
-    if plain(value) in ("", *unknown):
-        return math.nan
-    try:
-        age = float(value)
-    except ValueError:
-        return None
-    return age if 0.0 <= age <= OLDEST else None
+    return [math.nan if years is None else years for years in table.read(column, age)]
 
 
 def age_bands(ages: Sequence[float], cuts: Sequence[float] = AGE_CUTS) -> list[str | None]:
@@ -96,38 +80,35 @@ def age_bands(ages: Sequence[float], cuts: Sequence[float] = AGE_CUTS) -> list[s
     return [age_band(age, cuts) for age in ages]
 
 
-def decode_free(column: pd.Series, missing: Sequence[str] = ()) -> list[str | None]:
+def read_groups(table: Table, column: str, missing: Sequence[str] = ()) -> list[str | None]:
     """Names in a column that has no coding of its own, None where nothing is recorded.
 
     `missing`: further words for "not recorded", in any case. A line break or another control
     character within a name becomes a space.
     """
     words = {plain(word) for word in missing}
-    cells = column.fillna("").astype(str)
-    names = {cell: recorded(one_line(cell), words) for cell in cells.unique()}
-    return [names[cell] for cell in cells]
+    return table.read(column, lambda cell: recorded(one_line(cell), words))
 
 
-def decode_required(column: pd.Series, file: Path | Sequence[Path]) -> list[str]:
-    """As `decode_free`, for labels and patients. Raises InputError naming a row without a value."""
-    return require_recorded(decode_free(column), column, file)
+def read_required(table: Table, column: str) -> list[str | None]:
+    """As `read_groups`, for labels and patients: a row without a value is refused."""
+    return table.read(column, lambda cell: required_name(cell, column))
 
 
-def require_recorded(
-    names: Sequence[str | None], column: pd.Series, file: Path | Sequence[Path]
-) -> list[str]:
-    """The names decoded from `column`. Raises InputError naming the first row that has none."""
-    if None in names:
-        row = names.index(None)
-        cell = column.fillna("").astype(str).iloc[row].strip()
-        seen = f" ('{cell}' says that it is not known)" if cell else ""
-        raise InputError(f"{row_of(file, row)} has no value for '{column.name}'{seen}.")
-    return list(names)
+def required_name(cell: str, column: str) -> str:
+    """The name in a cell of the column. Raises ValueError where nothing is recorded."""
+    name = recorded(one_line(cell))
+    if name is None:
+        seen = f" ('{cell.strip()}' says that it is not known)" if cell.strip() else ""
+        raise ValueError(f"has no value for '{column}'{seen}.")
+    return name
 
 
-def read_texts(column: pd.Series) -> list[str | None]:
-    """Reports, questions, answers: as they stand but for outer spaces; None where not recorded."""
-    return [read_text(cell) for cell in column]
+def read_texts(table: Table, column: str | None) -> list[str | None]:
+    """Reports, questions, answers, as `read_text` has them; None of no column."""
+    if column is None or column not in table.frame:
+        return [None] * len(table.frame)
+    return [read_text(cell) for cell in table.frame[column]]
 
 
 def read_text(cell: Any) -> str | None:

@@ -116,16 +116,17 @@ DATASETS: dict[str, Dataset] = {
 }
 
 
-def dataset_options(source: str) -> tuple[str, ...]:
-    """Names of the options that a source's loader takes."""
-    parameters = inspect.signature(DATASETS[source].load).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
+def dataset_options(source: str) -> dict[str, Any]:
+    """Names and types of the options that a source's loader takes, by keyword or in a record."""
+    load = DATASETS[source].load
+    types = get_type_hints(load)
+    record = get_type_hints(types["options"]) if "options" in types else {}
+    return record | {name: types[name] for name in inspect.getfullargspec(load).kwonlyargs}
 
 
 def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """A source's options as its loader wants them, and what is wrong: unknown names, other types."""
     known = dataset_options(source)
-    types = get_type_hints(DATASETS[source].load)
     values, problems = {}, []
     for name, value in options.items():
         if name not in known:
@@ -133,7 +134,7 @@ def check_options(source: str, options: Mapping[str, Any]) -> tuple[dict[str, An
                 f"data.options.{name}: '{source}' has no option '{name}'{nearest(name, known)}"
             )
             continue
-        kind = Seed if name == "seed" else types[name]
+        kind = Seed if name == "seed" else known[name]
         if stands_for_a_number(value, kind):
             problems.append(f"data.options.{name}: true and false are no numbers (got {value!r})")
             continue
@@ -163,12 +164,21 @@ def permitted_options(source: str, options: Mapping[str, Any], allow_urls: bool)
 
 
 def load_splits(source: str, path: Path | None, options: Mapping[str, Any]) -> Splits:
-    """Load a source by name. Raises InputError for an unknown source, option or bad data."""
+    """Load a source by name.
+
+    Raises BadRowsError listing what is wrong with which row, and InputError for an unknown source or
+    option, or data that cannot be read.
+    """
     if source not in DATASETS:
         raise InputError(f"There is no data source '{source}'{nearest(source, DATASETS)}")
     values, problems = check_options(source, options)
     if problems:
-        raise InputError("; ".join(problems))
+        raise InputError(problems)
     if path is None and DATASETS[source].needs_path:
         raise InputError(f"'{source}' needs its folder or file: --data {source}:PATH (data.path).")
-    return DATASETS[source].load(None if path is None else user_path(path), **values)
+    load = DATASETS[source].load
+    own = inspect.getfullargspec(load).kwonlyargs
+    given = {name: values.pop(name) for name in own if name in values}
+    if values:
+        given["options"] = get_type_hints(load)["options"](**values)
+    return load(None if path is None else user_path(path), **given)

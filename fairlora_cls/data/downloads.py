@@ -13,12 +13,11 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from ipaddress import ip_address
 from pathlib import Path
 
-from fairlora_cls.data.threads import map_in_threads
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable, write_atomically
 
@@ -26,7 +25,7 @@ LARGEST = 64 * 2**20  # bytes of one image
 TIMEOUT = 30.0  # seconds without an answer
 TOTAL_TIME = 120.0  # seconds for one image, all in all
 REDIRECTS = 5  # addresses that one leads to
-CONNECTIONS = 8
+CONNECTIONS = 8  # at once
 MOVED = (301, 302, 303, 307, 308)
 
 
@@ -41,16 +40,11 @@ def fetched_file(url: str) -> Path:
     return cache_folder() / "downloads" / f"{key}.image"
 
 
-def download_images(urls: Sequence[str]) -> dict[str, Path]:
-    """URL → file in the cache; each is fetched once and is whole or absent.
+def download_image(url: str) -> Path:
+    """The file in the cache of an image that is fetched once and is whole or absent.
 
-    Raises InputError naming the first address that gives no whole file of at most 64 MiB within
-    two minutes.
+    Raises InputError for an address that gives no whole file of at most 64 MiB within two minutes.
     """
-    return dict(zip(urls, map_in_threads(_download, urls, CONNECTIONS), strict=True))
-
-
-def _download(url: str) -> Path:
     path = fetched_file(url)
     if path.is_file():
         return path

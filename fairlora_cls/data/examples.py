@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class Example:
     unit: str  # patient, lesion …: examples of one unit stay in one split
     text: str | None = None  # report or findings, where the data set has them
     conversation: tuple[tuple[str, str], ...] = ()  # questions and answers that the data set brings
+
+    def with_groups(self, groups: Mapping[str, str]) -> Example:
+        """The same example, with these groups for these attributes."""
+        return replace(self, attributes={**self.attributes, **groups}) if groups else self
 
 
 @dataclass(frozen=True)
@@ -53,57 +57,110 @@ class Splits:
         for name in SPLIT_NAMES:
             yield from self.split(name)
 
+    def changed(self, change: Callable[[Example], Example | None]) -> Splits:
+        """Every example as `change` makes it; where it makes None, the example is left out."""
+        parts = {
+            name: tuple(e for e in map(change, self.split(name)) if e is not None)
+            for name in SPLIT_NAMES
+        }
+        return replace(self, **parts)
 
-def validate_splits(splits: Splits) -> None:
-    """Refuse a data set that no honest classifier can be made of.
 
-    Raises InputError for: fewer than two classes, no class of three examples, a class without a
-    training example, and what `validate_structure` refuses.
+class BadRowsError(InputError):
+    """Rows of a data set cannot be used; `rest` is what the other ones make."""
+
+    def __init__(self, problems: str | Iterable[str], rest: Splits | None = None):
+        super().__init__(problems)
+        self.rest = rest
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What keeps splits from an honest run."""
+
+    code: str  # stable, for machines
+    message: str
+    examples: tuple[str, ...] = ()  # ids, patients or classes that it speaks of, all of them
+
+
+def find_faults(splits: Splits, *, classifies: bool) -> list[Fault]:
+    """All that makes an honest run impossible: an empty split, a doubled id, a unit in two splits.
+
+    Of a classifier also fewer than two classes, no class of three examples, and a class without a
+    training example.
     """
+    faults = [
+        Fault(
+            "empty-split",
+            f"The {name} split of '{splits.source}' is empty; a run needs all of train, validation "
+            "and test: name the column that says the split, or bring more patients.",
+        )
+        for name in SPLIT_NAMES
+        if not splits.split(name)
+    ]
+    doubled = [i for i, n in Counter(e.id for e in splits.everything()).items() if n > 1]
+    if doubled:
+        message = f"'{doubled[0]}' occurs more than once ({len(doubled):,} such ids)"
+        faults.append(
+            Fault("doubled-id", f"Example ids must be unique: {message}.", tuple(doubled))
+        )
+    homes: dict[str, list[str]] = {}
+    for name in SPLIT_NAMES:
+        for unit in dict.fromkeys(e.unit for e in splits.split(name)):
+            homes.setdefault(unit, []).append(name)
+    torn = [unit for unit, names in homes.items() if len(names) > 1]
+    if torn:
+        more = f", and {len(torn) - 1:,} more are in several" if len(torn) > 1 else ""
+        faults.append(
+            Fault(
+                "unit-in-two-splits",
+                f"Patient or lesion '{torn[0]}' is in both {' and '.join(homes[torn[0]])}"
+                f"{more}; put all images of one into one split, or name the right column of patients "
+                "(data.options.unit_column; null: none).",
+                tuple(torn),
+            )
+        )
+    return faults + (_class_faults(splits) if classifies else [])
+
+
+def _class_faults(splits: Splits) -> list[Fault]:
+    faults = []
     if len(splits.classes) < 2:
-        raise InputError(
-            f"The data has {len(splits.classes)} class ({', '.join(splits.classes) or 'none'}); "
-            "a classifier needs at least two. Check the label column."
+        message = f"{len(splits.classes)} class ({', '.join(splits.classes) or 'none'})"
+        faults.append(
+            Fault(
+                "one-class",
+                f"The data has {message}; a classifier needs at least two. Check the label column.",
+            )
         )
     sizes = Counter(e.label for e in splits.everything())
     if sizes and max(sizes.values()) < len(SPLIT_NAMES):
-        raise InputError(
-            f"No class of '{splits.source}' has more than {max(sizes.values())} examples; training, "
-            "validation and test need at least one each."
+        faults.append(
+            Fault(
+                "few-examples",
+                f"No class of '{splits.source}' has more than {max(sizes.values())} examples; "
+                "training, validation and test need at least one each.",
+            )
         )
-    validate_structure(splits)
     present = {example.label for example in splits.train}
     absent = [c for k, c in enumerate(splits.classes) if k not in present]
-    if absent:
-        raise InputError(
-            f"No training example has class '{absent[0]}'; a class absent from training cannot be learned."
-        )
-
-
-def validate_structure(splits: Splits) -> None:
-    """Refuse splits that no honest run can be made of, whatever its task.
-
-    Raises InputError for an empty split, a doubled id, and a unit in two splits.
-    """
-    for name in SPLIT_NAMES:
-        if not splits.split(name):
-            raise InputError(
-                f"The {name} split of '{splits.source}' is empty; a run needs all of train, validation and test."
+    if absent and splits.train:
+        named = " or ".join(f"'{name}'" for name in absent)
+        faults.append(
+            Fault(
+                "absent-class",
+                f"No training example has class {named}; a class absent from training cannot be learned.",
+                tuple(absent),
             )
-    doubled = [i for i, n in Counter(e.id for e in splits.everything()).items() if n > 1]
-    if doubled:
-        raise InputError(
-            f"Example ids must be unique: '{doubled[0]}' occurs more than once ({len(doubled)} such ids)."
         )
-    home: dict[str, str] = {}
-    for name in SPLIT_NAMES:
-        for example in splits.split(name):
-            if home.setdefault(example.unit, name) != name:
-                raise InputError(
-                    f"Patient or lesion '{example.unit}' is in both {home[example.unit]} and {name}; "
-                    "put all of its images into one split, or name the right column of patients "
-                    "(data.options.unit_column; null: none)."
-                )
+    return faults
+
+
+def validate_splits(splits: Splits, *, classifies: bool = True) -> None:
+    """Raise InputError listing all that `find_faults` finds."""
+    faults = find_faults(splits, classifies=classifies)
+    if faults:
+        raise InputError(fault.message for fault in faults)
 
 
 def limit_splits(splits: Splits, limit: int | None) -> Splits:

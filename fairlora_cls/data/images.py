@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 from fairlora_cls.data.archives import is_archive, read_archive_image
 from fairlora_cls.data.deep_colour import is_deep_colour, read_deep_colour
 from fairlora_cls.data.dicom import PREAMBLE, is_dicom, read_dicom
-from fairlora_cls.data.threads import map_in_threads
+from fairlora_cls.data.threads import attempt, map_in_threads
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
@@ -284,11 +284,11 @@ def find_unreadable(
     `fits` hears the size (width, height) of each and raises ValueError where it fits no backbone.
     """
 
-    def problem(path: Path) -> UnreadableImageError | None:
-        try:
-            read_fitted(path, lambda image: fits(image.size))
-        except UnreadableImageError as error:
-            return error
-        return None
+    def look(path: Path) -> None:
+        read_fitted(path, lambda image: fits(image.size))
 
-    return [error for error in map_in_threads(problem, paths) if error is not None]
+    return [
+        error
+        for error in map_in_threads(attempt(look, UnreadableImageError), paths)
+        if error is not None
+    ]

@@ -6,11 +6,10 @@ N rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 
 from fairlora_cls.data.cells import recorded
-from fairlora_cls.data.tables import row_of
+from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 
 COMBINING = re.compile(r"\s*[|;,/+&]\s*|\s+and\s+")  # between the labels of one cell
@@ -40,30 +39,35 @@ def name_classes(named: Sequence[str], counts: Mapping[str, int]) -> tuple[str, 
     return names
 
 
-def sort_classes(labels: Sequence[Sequence[str]], files: Sequence[Path]) -> tuple[str, ...]:
-    """The labels of all files, each once. Raises InputError where two differ only in case."""
+def sort_classes(labels: Iterable[str]) -> tuple[str, ...]:
+    """The labels, each once; of those that differ only in case, the first."""
     first: dict[str, str] = {}
-    for own, file in zip(labels, files, strict=True):
-        for label in dict.fromkeys(own):
-            known = first.setdefault(label.casefold(), label)
-            if known != label:
-                raise InputError(
-                    f"{row_of(file, own.index(label))} has the label '{label}', and others have "
-                    f"'{known}'; write them alike, or name the classes with data.options.classes."
-                )
+    for label in labels:
+        first.setdefault(label.casefold(), label)
     return tuple(sorted(first.values()))
 
 
-def code_labels(labels: Sequence[str], classes: Sequence[str], file: Path) -> list[int]:
-    """Each label's place in `classes`. Raises InputError naming a row with another label."""
+def code_labels(
+    table: Table, labels: Sequence[str | None], classes: Sequence[str], *, named: bool
+) -> list[int | None]:
+    """Each label's place in `classes`; a row with another label is refused.
+
+    `named`: the user or the data say what the classes are, and another case is another class.
+    """
     index = {name: k for k, name in enumerate(classes)}
-    unknown = next((row for row, label in enumerate(labels) if label not in index), None)
-    if unknown is not None:
-        raise InputError(
-            f"{row_of(file, unknown)} has the label '{labels[unknown]}'"
-            f"{nearest(labels[unknown], classes)}"
-        )
-    return [index[label] for label in labels]
+    alike = {} if named else {name.casefold(): name for name in classes}
+    faults = {}
+    for label in dict.fromkeys(labels):
+        if label is None or label in index:
+            continue
+        faults[label] = f"has the label '{label}'{nearest(label, classes)}"
+        if known := alike.get(label.casefold()):
+            faults[label] = (
+                f"has the label '{label}', and others have '{known}'; write them alike, or name the "
+                "classes with data.options.classes."
+            )
+    table.refuse({row: faults[label] for row, label in enumerate(labels) if label in faults})
+    return [index.get(label) for label in labels]
 
 
 def note_combined(counts: Mapping[str, int]) -> tuple[str, ...]:

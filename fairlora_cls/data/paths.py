@@ -7,48 +7,50 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.downloads import download_images, fetched_file, is_url
-from fairlora_cls.data.tables import row_of
+from fairlora_cls.data.downloads import CONNECTIONS, download_image, fetched_file, is_url
+from fairlora_cls.data.tables import Table
+from fairlora_cls.data.threads import attempt, map_in_threads
 from fairlora_cls.errors import InputError
 
 
 def resolve_images(
-    table: Path,
-    names: Sequence[str],
+    table: Table,
+    names: Sequence[str | None],
     *,
     folder: Path | None = None,
     allow_outside: bool = False,
     allow_urls: bool = False,
-) -> list[Path]:
+) -> list[Path | None]:
     """The file that each row of `table` names, relative to `folder` (the table's own by default).
 
     A name with backslashes, as Windows writes them, is taken as one with slashes unless a file is
-    called so. Raises InputError for a name that leaves the folder, by `..`, an absolute path or a
-    link, unless `allow_outside`; for an URL that is not in the cache unless `allow_urls`, which
-    fetches it. Whether a local file exists is not asked: 100,000 rows would take seconds on a
-    network disk.
+    called so. A row is refused, and its file None, for a name that leaves the folder, by `..`, an
+    absolute path or a link, unless `allow_outside`; for an URL that is not in the cache unless
+    `allow_urls`, which fetches it. Whether a local file exists is not asked: 100,000 rows would take
+    seconds on a network disk.
     """
-    root = os.path.realpath(folder or table.parent)
+    root = os.path.realpath(folder or table.file.parent)
     inside = os.path.join(root, "")
     parents: dict[str, str] = {}
-    urls = {}
-    files: list[Path | None] = []
+    urls: dict[int, str] = {}
+    faults: dict[int, str] = {}
+    files: list[Path | None] = [None] * len(names)
     for row, name in enumerate(names):
+        if name is None:
+            continue
         name = name.strip()
         if "://" in name:
+            urls[row] = name
             if not is_url(name) or not (allow_urls or fetched_file(name).is_file()):
-                raise InputError(
-                    f"{row_of(table, row)} names the image '{name}'; only local files are read "
+                faults[row] = (
+                    f"names the image '{name}'; only local files are read "
                     "(a recipe alone fetches nothing; `fairlora-cls check` with --allow-urls fetches "
                     "http and https once for every verb)."
                 )
-            urls[row] = name
-            files.append(None)
             continue
         if "\0" in name:
-            raise InputError(
-                f"{row_of(table, row)} names the image {name!r}, which no file can be."
-            )
+            faults[row] = f"names the image {name!r}, which no file can be."
+            continue
         if "\\" in name and not os.path.exists(os.path.join(root, name)):
             name = name.replace("\\", "/")
         path = os.path.normpath(os.path.join(root, name))
@@ -60,15 +62,27 @@ def resolve_images(
             path = _other_accents(path)
         real = os.path.realpath(path) if os.path.islink(path) else path
         if not allow_outside and not real.startswith(inside):
-            raise InputError(
-                f"{row_of(table, row)} names the image '{name}', which lies outside the data folder "
-                f"'{root}'; move it there, or set data.options.allow_outside=true."
+            faults[row] = (
+                f"names the image '{name}', which lies outside the data folder '{root}'; move it "
+                "there, or set data.options.allow_outside=true."
             )
-        files.append(Path(path))
-    if urls:
-        fetched = download_images(list(dict.fromkeys(urls.values())))
-        for row, url in urls.items():
+            continue
+        files[row] = Path(path)
+    urls = {row: url for row, url in urls.items() if row not in faults}
+    wanted = list(dict.fromkeys(urls.values()))
+    fetched = dict(
+        zip(
+            wanted,
+            map_in_threads(attempt(download_image, InputError), wanted, CONNECTIONS),
+            strict=True,
+        )
+    )
+    for row, url in urls.items():
+        if isinstance(fetched[url], InputError):
+            faults[row] = f"names an image that cannot be had. {fetched[url]}"
+        else:
             files[row] = fetched[url]
+    table.refuse(faults)
     return files
 
 

@@ -1,4 +1,4 @@
-"""Rows of a table whose columns are named → Splits; what the sources `table` and `datasets` share.
+"""Rows of tables whose columns are named → Splits; what the sources `table` and `datasets` share.
 
 N rows.
 """
@@ -7,199 +7,230 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-
-import pandas as pd
 
 from fairlora_cls.data.codes import (
     age_bands,
-    decode_free,
-    decode_required,
     plain,
     read_ages,
+    read_groups,
+    read_required,
     read_texts,
 )
 from fairlora_cls.data.examples import UNLABELLED, Example, Splits
+from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.labels import code_labels, name_classes, note_combined, sort_classes
+from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.splitting import gather_splits, read_split_names, split_examples
-from fairlora_cls.data.tables import require_columns, require_unique, require_values, row_of
-from fairlora_cls.data.units import choose_unit_column, find_candidates
+from fairlora_cls.data.tables import Table, find_missing_columns, refuse_repeated_ids
+from fairlora_cls.data.units import USUAL, choose_unit_column, find_candidates
 from fairlora_cls.errors import InputError
 
 AGE_GROUP = "age_group"  # the attribute that `age_column` becomes
 
 
 @dataclass(frozen=True)
-class Columns:
-    """What each column is called; those of `id`, `split` and `unit` may be absent from a table."""
+class TableOptions:
+    """What the user says of tables: what columns are called, and what is made of them."""
 
-    image: str
-    label: str | None  # None: no labels, for texts
-    id: str
-    split: str
-    unit: str | None  # None: no column of patients or lesions
-    text: str | None
-    age: str | None
-    question: str | None = None
-    answer: str | None = None
+    image_column: str = "image"
+    label_column: str | None = "label"  # None: no labels, for texts
+    id_column: str = "id"  # where no column is called so, the image's name is the id
+    split_column: str = "split"  # where no column is called so, units are split 80/10/10
+    unit_column: str | None = USUAL  # of patients or lesions; None: every image is its own
+    text_column: str | None = None
+    question_column: str | None = None
+    answer_column: str | None = None
+    age_column: str | None = None  # in years; becomes the attribute age_group
+    age_cuts: Sequence[float] = AGE_CUTS  # years
+    attributes: Sequence[str] | None = None  # None: all columns without another use
+    missing_values: Sequence[str] = ()  # further words for "not recorded"
+    classes: Sequence[str] | None = None  # None: the labels, sorted; the last one is positive
+    stratify: Sequence[
+        str
+    ] = ()  # attributes that a split, where none is given, keeps in proportion
+    allow_outside: bool = False  # images may lie outside the data folder
+    allow_urls: bool = False  # images may be fetched
+    seed: int = 42  # of a split
 
     @property
-    def all(self) -> set[str]:
-        return {name for name in vars(self).values() if name}
+    def columns(self) -> set[str]:
+        """All columns that are named here."""
+        named = {getattr(self, f.name) for f in fields(self) if f.name.endswith("_column")}
+        return named - {None}
 
 
-@dataclass(frozen=True)
-class Part:
-    """One table, and the split that its place on disk says, if it says one."""
+def settle_options(
+    tables: Sequence[Table], options: TableOptions
+) -> tuple[TableOptions, tuple[str, ...]]:
+    """The options with the column of patients and the attributes found, and what there is to say.
 
-    file: Path
-    home: str | None
-    frame: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class Uses:
-    """What each column of the tables is used for, and what there is to say of the choice."""
-
-    columns: Columns
-    attributes: tuple[str, ...]
-    notes: tuple[str, ...]
-
-
-def choose_uses(parts: Sequence[Part], columns: Columns, attributes: Sequence[str] | None) -> Uses:
-    """Find the column of patients and the attributes: by default all that have no other use.
-
-    Raises InputError for a needed column that is not there, and for an image without a name.
+    Raises InputError listing needed columns that are not there.
     """
-    for part in parts:
+    problems = []
+    for table in tables:
         for use in ("image", "label", "text", "age", "question", "answer"):
-            named = [name for name in [getattr(columns, use)] if name]
-            require_columns(part.frame, named, part.file, f"{use}_column")
-        require_columns(part.frame, attributes or (), part.file, "attributes")
-        require_values(part.frame, [columns.image], part.file)
-    frames = [part.frame for part in parts]
-    candidates = find_candidates(frames, columns.all)
-    unit, notes = choose_unit_column(frames, columns.unit, candidates)
+            option = f"{use}_column"
+            named = [name for name in [getattr(options, option)] if name]
+            problems += find_missing_columns(table.frame, named, table.file, option)
+        named = options.attributes or ()
+        problems += find_missing_columns(table.frame, named, table.file, "attributes")
+    if (options.question_column is None) != (options.answer_column is None):
+        problems.append(
+            "data.options.question_column and answer_column belong together; name both or none."
+        )
+    if problems:
+        raise InputError(dict.fromkeys(problems))
+    candidates = find_candidates(tables, options.columns)
+    unit, notes = choose_unit_column(tables, options.unit_column, candidates)
+    attributes = options.attributes
     if attributes is None:
-        others = [c for c in frames[0] if c not in columns.all and c not in candidates]
-        lacking = [c for c in others if any(c not in frame for frame in frames)]
+        others = [c for c in tables[0].frame if c not in options.columns and c not in candidates]
+        lacking = [c for c in others if any(c not in table.frame for table in tables)]
         attributes = [c for c in others if c not in lacking]
         notes += tuple(
             f"The column '{c}' is not in every table, so it is no attribute." for c in lacking
         )
-    if columns.age and AGE_GROUP in attributes:
+    if options.age_column and AGE_GROUP in attributes:
         raise InputError(
-            f"'{parts[0].file}' has a column '{AGE_GROUP}', which data.options.age_column makes "
+            f"'{tables[0].file}' has a column '{AGE_GROUP}', which data.options.age_column makes "
             "too; leave that option away, or name data.options.attributes without it."
         )
-    return Uses(replace(columns, unit=unit), tuple(dict.fromkeys(attributes)), notes)
+    return replace(options, unit_column=unit, attributes=tuple(dict.fromkeys(attributes))), notes
 
 
 def build_splits(
-    parts: Sequence[Part],
-    images: Sequence[Sequence[Path]],
-    uses: Uses,
+    tables: Sequence[Table],
+    options: TableOptions,
     *,
-    age_cuts: Sequence[float],
-    missing_values: Sequence[str],
-    classes: Sequence[str],
-    stratify: Sequence[str],
-    seed: int,
+    embedded: Sequence[Sequence[Path | None]] = (),
+    folder: Path | None = None,
     known_classes: Sequence[str] = (),
 ) -> Splits:
-    """Splits of all parts' rows, `images` the file of each.
+    """Splits of all rows of all tables.
 
-    `classes`: those that the user names, each with a label; else `known_classes`, those that the
-    data declares; else the labels, sorted. Raises InputError naming row and value.
+    `embedded`: of each table, the files of images that have no name in it; the others' names are
+    relative to `folder` (default: the table's own). The classes are those that the user names, each
+    with a label; else `known_classes`, those that the data declare; else the labels, sorted. Raises
+    BadRowsError naming every row that cannot be used, and InputError where no row can.
     """
-    columns, attributes, notes = uses.columns, uses.attributes, uses.notes
-    names: tuple[str, ...] = (UNLABELLED,)
-    coded = [[0] * len(part.frame) for part in parts]
-    if columns.label:
-        labels = [decode_required(part.frame[columns.label], part.file) for part in parts]
-        counts = Counter(label for own in labels for label in own)
-        files = [part.file for part in parts]
-        if classes:
-            names = name_classes(classes, counts)
-        else:
-            names = tuple(known_classes) or sort_classes(labels, files)
-            notes += note_combined(counts)
-        coded = [code_labels(own, names, file) for own, file in zip(labels, files, strict=True)]
-    words = tuple(plain(word) for word in missing_values)
+    options, notes = settle_options(tables, options)
+    ids, images = [], []
+    for place, table in enumerate(tables):
+        names = table.read_names(options.image_column)
+        own = embedded[place] if embedded else [None] * len(names)
+        named = [None if file else name for name, file in zip(names, own, strict=True)]
+        files = resolve_images(
+            table,
+            named,
+            folder=folder,
+            allow_outside=options.allow_outside,
+            allow_urls=options.allow_urls,
+        )
+        images.append([file or named for file, named in zip(own, files, strict=True)])
+        if options.id_column in table.frame:
+            names = table.read_names(options.id_column)
+        elif table.home:  # images of several splits may be called alike
+            names = [name and f"{table.home}/{name}" for name in names]
+        ids.append(names)
+    refuse_repeated_ids(tables, ids)
+    classes, labels, said = _read_classes(tables, options, known_classes)
     examples: list[Example] = []
     homes: list[str] = []
-    for part, files, codes in zip(parts, images, coded, strict=True):
-        frame, file = part.frame, part.file
-        ids = _read_ids(part, columns)
-        units = _read_units(frame, columns.unit, ids, words)
-        known = {a: decode_free(frame[a], words) for a in attributes}
-        if columns.age:
-            ages = read_ages(frame[columns.age], file, ("unknown", *words))
-            known[AGE_GROUP] = age_bands(ages, age_cuts)
-        texts = read_texts(frame[columns.text]) if columns.text else [None] * len(frame)
-        pairs = _read_pairs(part, columns)
-        examples += [
-            Example(name, image, label, dict(zip(known, values, strict=True)), unit, text, own)
-            for name, image, label, unit, text, own, *values in zip(
-                ids, files, codes, units, texts, pairs, *known.values(), strict=True
-            )
-        ]
-        if part.home:
-            homes += [part.home] * len(frame)
-        elif columns.split in frame:
-            homes += read_split_names(frame[columns.split], file)
-    _refuse_one_unit(examples, columns.unit, parts[0].file)
-    homes = homes or split_examples(examples, names, stratify, seed)
-    shown = (*attributes, AGE_GROUP) if columns.age else attributes
-    splits = gather_splits(str(parts[0].file), names, shown, examples, homes)
-    return replace(splits, notes=notes)
+    for table, *columns in zip(tables, ids, images, labels, strict=True):
+        own, own_homes = _read_rows(table, options, *columns)
+        examples += own
+        homes += own_homes
+    problems = [problem for table in tables for problem in table.problems]
+    if len(examples) > 1 and len({e.unit for e in examples}) == 1:
+        problems.append(
+            f"'{tables[0].file}' has '{examples[0].unit}' as '{options.unit_column}' in every row, "
+            "so no split is possible; name the right column with data.options.unit_column (null: "
+            "none)."
+        )
+        examples = []
+    if not examples:
+        raise InputError(problems)
+    homes = homes or split_examples(examples, classes, options.stratify, options.seed)
+    shown = (*options.attributes, AGE_GROUP) if options.age_column else options.attributes
+    return gather_splits(
+        str(tables[0].file), classes, shown, examples, homes, problems, (*notes, *said)
+    )
+
+
+def _read_classes(
+    tables: Sequence[Table], options: TableOptions, known: Sequence[str]
+) -> tuple[tuple[str, ...], list[list[int | None]], tuple[str, ...]]:
+    """The classes, each table's labels as places among them, and what there is to say of them."""
+    if not options.label_column:
+        return (UNLABELLED,), [[0] * len(table.frame) for table in tables], ()
+    labels = [read_required(table, options.label_column) for table in tables]
+    counts = Counter(label for own in labels for label in own if label is not None)
+    if options.classes:
+        classes, said = name_classes(options.classes, counts), ()
+    else:
+        classes, said = tuple(known) or sort_classes(counts), note_combined(counts)
+    named = bool(options.classes or known)
+    pairs = zip(tables, labels, strict=True)
+    return classes, [code_labels(t, own, classes, named=named) for t, own in pairs], said
+
+
+def _read_rows(
+    table: Table,
+    options: TableOptions,
+    ids: Sequence[str | None],
+    images: Sequence[Path | None],
+    labels: Sequence[int | None],
+) -> tuple[list[Example], list[str]]:
+    """Examples of the rows that can be used, and their splits; none of these where no one says them."""
+    words = tuple(plain(word) for word in options.missing_values)
+    groups = {name: read_groups(table, name, words) for name in options.attributes}
+    if options.age_column:
+        ages = read_ages(table, options.age_column, ("unknown", *words))
+        groups[AGE_GROUP] = age_bands(ages, options.age_cuts)
+    units = _read_units(table, options.unit_column, ids, words)
+    texts = read_texts(table, options.text_column)
+    pairs = _read_pairs(table, options)
+    homes: list[str | None] = []
+    if table.home:
+        homes = [table.home] * len(table.frame)
+    elif options.split_column in table.frame:
+        homes = read_split_names(table, options.split_column)
+    examples = [
+        Example(
+            ids[row],
+            images[row],
+            labels[row],
+            {name: names[row] for name, names in groups.items()},
+            units[row],
+            texts[row],
+            pairs[row],
+        )
+        for row in table.good
+    ]
+    return examples, [homes[row] for row in table.good if homes]
 
 
 def _read_units(
-    frame: pd.DataFrame, column: str | None, ids: Sequence[str], missing: Sequence[str]
+    table: Table, column: str | None, ids: Sequence[str], missing: Sequence[str]
 ) -> list[str]:
     """Patient or lesion of each row; a row without one is its own, and shares it with no patient."""
-    if column is None or column not in frame:
+    if column is None or column not in table.frame:
         return list(ids)
-    units = decode_free(frame[column], missing)
+    units = read_groups(table, column, missing)
     return [unit or f"id {own}" for unit, own in zip(units, ids, strict=True)]
 
 
-def _read_pairs(part: Part, columns: Columns) -> list[tuple[tuple[str, str], ...]]:
-    """Each row's question and answer, () where both are blank. Raises InputError for a half pair."""
-    if not columns.question or not columns.answer:
-        if columns.question or columns.answer:
-            raise InputError(
-                "data.options.question_column and answer_column belong together; name both or none."
-            )
-        return [()] * len(part.frame)
-    asked = read_texts(part.frame[columns.question])
-    answered = read_texts(part.frame[columns.answer])
-    pairs = []
-    for row, pair in enumerate(zip(asked, answered, strict=True)):
-        if (pair[0] is None) != (pair[1] is None):
-            there, lacks = (columns.question, columns.answer)[:: 1 if pair[0] else -1]
-            raise InputError(f"{row_of(part.file, row)} has '{there}' but no '{lacks}'.")
-        pairs.append((pair,) if pair[0] else ())
-    return pairs
-
-
-def _read_ids(part: Part, columns: Columns) -> pd.Series:
-    """The ids; where no column has them, the image paths, below their split's folder."""
-    if columns.id in part.frame:
-        require_values(part.frame, [columns.id], part.file)
-        ids = part.frame[columns.id].str.strip()
-    else:
-        prefix = f"{part.home}/" if part.home else ""
-        ids = prefix + part.frame[columns.image].str.strip()
-    require_unique(ids, part.file)
-    return ids
-
-
-def _refuse_one_unit(examples: Sequence[Example], column: str | None, file: Path) -> None:
-    if len(examples) > 1 and len({e.unit for e in examples}) == 1:
-        raise InputError(
-            f"'{file}' has '{examples[0].unit}' as '{column}' in every row, so no split is possible; "
-            "name the right column with data.options.unit_column (null: none)."
-        )
+def _read_pairs(table: Table, options: TableOptions) -> list[tuple[tuple[str, str], ...]]:
+    """Each row's question and answer, () where both are blank; a row with half a pair is refused."""
+    question, answer = options.question_column, options.answer_column
+    pairs = list(zip(read_texts(table, question), read_texts(table, answer), strict=True))
+    table.refuse(
+        {
+            row: f"has '{question if asked else answer}' but no '{answer if asked else question}'."
+            for row, (asked, answered) in enumerate(pairs)
+            if (asked is None) != (answered is None)
+        }
+    )
+    return [() if None in pair else (pair,) for pair in pairs]

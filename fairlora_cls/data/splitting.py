@@ -6,14 +6,12 @@ N rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from fairlora_cls.data.codes import decode_required
-from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
-from fairlora_cls.data.tables import row_of
+from fairlora_cls.data.codes import required_name
+from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits
+from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 
 SPLIT_ALIASES = {
@@ -31,16 +29,16 @@ FRACTIONS = {"train": 0.8, "validation": 0.1, "test": 0.1}
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it, modulo 1, fill every stretch evenly
 
 
-def read_split_names(column: pd.Series, file: Path | Sequence[Path]) -> list[str]:
-    """Split names of a column, in any of the usual spellings. Raises InputError naming the row."""
-    names = decode_required(column, file)
-    homes = [SPLIT_ALIASES.get(name.lower()) for name in names]
-    if None in homes:
-        row = homes.index(None)
-        raise InputError(
-            f"{row_of(file, row)} has the split '{names[row]}'{nearest(names[row], SPLIT_ALIASES)}"
-        )
-    return homes
+def read_split_names(table: Table, column: str) -> list[str | None]:
+    """Split names of a column, in any of the usual spellings; a row with another is refused."""
+
+    def home(cell: str) -> str:
+        name = required_name(cell, column)
+        if name.lower() not in SPLIT_ALIASES:
+            raise ValueError(f"has the split '{name}'{nearest(name, SPLIT_ALIASES)}")
+        return SPLIT_ALIASES[name.lower()]
+
+    return table.read(column, home)
 
 
 def split_by_unit(
@@ -126,9 +124,18 @@ def gather_splits(
     attributes: tuple[str, ...],
     examples: Sequence[Example],
     homes: Sequence[str],
+    problems: Sequence[str] = (),
+    notes: tuple[str, ...] = (),
 ) -> Splits:
-    """Sort examples into Splits by their split's name."""
+    """Sort examples into Splits by their split's name.
+
+    Raises BadRowsError where there are problems with other rows, the splits being the rest.
+    """
     chosen: dict[str, list[Example]] = {name: [] for name in SPLIT_NAMES}
     for example, home in zip(examples, homes, strict=True):
         chosen[home].append(example)
-    return Splits(source, classes, attributes, **{n: tuple(e) for n, e in chosen.items()})
+    parts = {name: tuple(own) for name, own in chosen.items()}
+    splits = Splits(source, classes, attributes, **parts, notes=notes)
+    if problems:
+        raise BadRowsError(problems, splits)
+    return splits

@@ -1,310 +1,142 @@
-"""Tables on disk (CSV, TSV, Parquet, JSON lines) → text columns, blanks as NaN.
+"""A table as its readers see it: columns of text, and what is wrong with which row.
 
 N rows.
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import re
-import zlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 
-from fairlora_cls.data.text_files import (
-    column_name,
-    encoding_of,
-    open_text,
-    parse_json,
-)
-from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.files import user_path
-from fairlora_cls.plain_yaml import is_whole
+from fairlora_cls.data.table_files import other_separator, read_rows, row_of
+from fairlora_cls.errors import InputError, first_few, nearest
 
-# The first row of these, and of a data set's folder, is number 1.
-HEADLESS = (".parquet", ".jsonl", ".ndjson", ".json")
-# A column that pandas wrote as a table's index, or that a separator at the end of a line makes.
-NAMELESS = re.compile(r"(Unnamed: \d+(\.\d+)?(_level_\d+)?|__index_level_\d+__)?")
-OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+Value = TypeVar("Value")
 
 
-def read_table(
-    path: Path,
-    *,
-    columns: Sequence[str] | None = None,
-    separator: str | None = None,
-    encoding: str = "utf-8",
-    has_options: bool = False,
-) -> pd.DataFrame:
-    """A table as text columns, blanks as NaN; the format by the suffix, `.gz` opened on the way.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """N rows of text. What reads a column refuses bad rows and goes on, so that all are named."""
 
-    `.parquet` (needs pyarrow) and `.jsonl` (one object a line); `.tsv` and `.tab` are separated by
-    tabs, everything else by commas unless `separator` says otherwise. `columns` reads only those
-    of them that there are. `has_options`: the user may give separator and encoding as data.options,
-    which errors then say. A column without a name, such as the index that pandas writes, is not
-    read. Raises InputError for a missing, unreadable or empty table, a column that stands twice,
-    and a row with more or fewer cells than the first line has names.
+    file: Path | Sequence[Path]  # a sequence of files has one row in each
+    frame: pd.DataFrame  # blanks as NaN
+    home: str | None = None  # the split that its place on disk says, if it says one
+    lines: Sequence[int] = ()  # of JSON lines: the number of each row's line
+    bad: set[int] = field(default_factory=set)  # rows that cannot be used
+    problems: list[str] = field(default_factory=list)  # why, in sentences
+
+    @property
+    def good(self) -> list[int]:
+        """The rows that can be used."""
+        return [row for row in range(len(self.frame)) if row not in self.bad]
+
+    def where(self, row: int) -> str:
+        """How a message names a row: as a reader of the file counts."""
+        return f"'{self.file}' line {self.lines[row]}" if self.lines else row_of(self.file, row)
+
+    def refuse(self, faults: Mapping[int, str]) -> None:
+        """Note what is wrong, in one way, with some rows: row → the rest of a sentence about it."""
+        self.bad.update(faults)
+        self.problems.extend(first_few([f"{self.where(row)} {why}" for row, why in faults.items()]))
+
+    def require(self, columns: Sequence[str]) -> None:
+        """Raise InputError naming the columns that the table lacks."""
+        require_columns(self.frame, columns, self.file)
+
+    def cells(self, column: str) -> list[str]:
+        """A column's cells as they stand, N of them, '' where blank."""
+        return self.frame[column].fillna("").astype(str).tolist()
+
+    def read(self, column: str, reader: Callable[[str], Value]) -> list[Value | None]:
+        """What `reader` makes of each cell; None where it raises ValueError, and the row is refused."""
+        cells = self.cells(column)
+        values: dict[str, Value | None] = {}
+        faults: dict[str, str] = {}
+        for cell in dict.fromkeys(cells):
+            try:
+                values[cell] = reader(cell)
+            except ValueError as error:
+                values[cell], faults[cell] = None, str(error)
+        self.refuse({row: faults[cell] for row, cell in enumerate(cells) if cell in faults})
+        return [values[cell] for cell in cells]
+
+    def read_names(self, column: str) -> list[str | None]:
+        """Ids and file names: as they stand but for outer spaces; a row without one is refused."""
+
+        def name(cell: str) -> str:
+            if not cell.strip():
+                raise ValueError(f"has no value for '{column}'.")
+            return cell.strip()
+
+        return self.read(column, name)
+
+
+def open_table(
+    path: Path, *, needed: Sequence[str] = (), home: str | None = None, **options: Any
+) -> Table:
+    """The table at `path`, `options` as `read_rows` takes them. Raises InputError.
+
+    `needed`: columns that must be there.
     """
-    path = user_path(path)
-    if not path.is_file():
-        raise InputError(f"There is no table '{path}'.")
-    name = path.name.lower().removesuffix(".gz")
-    if name.endswith(".parquet"):
-        frame = _read_parquet(path)
-    elif name.endswith((".jsonl", ".ndjson")):
-        frame = _read_json_lines(path)
-    else:
-        separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
-        frame = _read_separated(path, columns, separator, encoding, has_options)
-    if not len(frame):
-        raise InputError(f"'{path}' has no rows.")
-    return frame
+    frame, lines = read_rows(path, **options)
+    table = Table(path, frame, home, lines)
+    table.require(needed)
+    return table
 
 
-def _read_separated(
-    path: Path,
-    columns: Sequence[str] | None,
-    separator: str,
-    encoding: str,
-    has_options: bool,
-) -> pd.DataFrame:
-    _check_shape(path, separator, encoding, has_options)
-    with _explained(path, encoding, has_options):
-        frame = pd.read_csv(
-            path,
-            sep=_one_character(separator),
-            encoding=encoding_of(path, encoding),
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            usecols=None if columns is None else lambda name: column_name(name) in columns,
-        )
-    if columns is not None and frame.columns.empty:
-        raise InputError(f"'{path}' has none of the columns {', '.join(columns)}.")
-    frame = frame.rename(columns=column_name)
-    return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
+def read_table(path: Path, **options: Any) -> pd.DataFrame:
+    """The columns alone of a table at `path`; see `read_rows`."""
+    return read_rows(path, **options)[0]
 
 
-def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -> None:
-    """Refuse a CSV table whose rows are not as long as its first line, that names a column twice, or
-    repeats its first line.
-
-    A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
-    NUL, for a quote that is not closed or not doubled, and for a file that is not in `encoding`
-    (where that is UTF-8, a byte order mark decides).
-    """
-    csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
-    with (
-        _explained(path, encoding, has_options),
-        open_text(path, encoding_of(path, encoding)) as lines,
-    ):
-        separator = _one_character(separator)
-        reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
-        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
-        header = [column_name(name) for name in next(rows, [])]
-        if not header:
-            raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
-        refuse_doubled(header, path)
-        for number, row in enumerate(rows):
-            if len(row) != len(header):
-                raise InputError(
-                    _other_separator(header, path, has_options)
-                    or f"{row_of(path, number)} has {len(row)} cells where the first line names "
-                    f"{len(header)} columns; a separator or a quote is missing or too many there."
-                )
-            if row[0].strip() == header[0] and [column_name(cell) for cell in row] == header:
-                raise InputError(
-                    f"{row_of(path, number)} repeats the first line, as where tables were put "
-                    "together; take it out."
-                )
+def require_columns(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
+    """Raise InputError where `find_missing_columns` finds some."""
+    problems = find_missing_columns(frame, names, path)
+    if problems:
+        raise InputError(problems)
 
 
-def _one_character(separator: str) -> str:
-    separator = separator.replace("\\t", "\t")  # as a shell hands it on
-    if len(separator) != 1 or separator in '"\r\n':
-        raise InputError(
-            f"A separator is one character, such as ';' or a tab, and not {separator!r}."
-        )
-    return separator
-
-
-def refuse_doubled(names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming a column that stands twice; one without a name may."""
-    counts = Counter(name for name in names if not NAMELESS.fullmatch(name))
-    doubled = [name for name, count in counts.items() if count > 1]
-    if doubled:
-        raise InputError(
-            f"'{path}' has the column '{doubled[0]}' more than once; keep one, or give each a name "
-            "of its own."
-        )
-
-
-def _other_separator(header: Sequence[str], path: Path, has_options: bool) -> str | None:
-    """What to say of a first line that is one name only because other separators part it."""
-    for separator, word in OTHER_SEPARATORS.items():
-        if len(header) == 1 and separator in header[0]:
-            option = f", or set data.options.separator='{separator}'" if has_options else ""
-            return f"'{path}' looks separated by {word}, not commas; save it with commas{option}."
-    return None
-
-
-def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
-    """The lines as they are. Raises InputError naming one that pandas would misread."""
-    before = ""
-    for number, line in enumerate(lines, 1):
-        if "\0" in line:
-            raise InputError(
-                f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
-                "in another encoding: save it as UTF-8."
-            )
-        if before.endswith("\r") and line.startswith(separator):  # its blank cell would be lost
-            raise InputError(
-                f"'{path}' line {number} begins with a blank cell after a bare carriage return "
-                "(as 'CSV (Macintosh)' has them); save it with the usual ends of lines."
-            )
-        before = line
-        yield line
-
-
-@contextmanager
-def _explained(path: Path, encoding: str, has_options: bool) -> Iterator[None]:
-    """What can go wrong in reading a CSV table, as one sentence."""
-    try:
-        yield
-    except UnicodeError as error:
-        option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
-        raise InputError(
-            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8"
-            f"{option if has_options else ''}."
-        ) from error
-    except (csv.Error, pd.errors.ParserError, EOFError, zlib.error, OSError) as error:
-        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
-    except LookupError as error:
-        raise InputError(f"There is no text encoding '{encoding}'.") from error
-
-
-def _read_json_lines(path: Path) -> pd.DataFrame:
-    rows = []
-    try:
-        with open_text(path, encoding_of(path), newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if line:
-                    rows.append(parse_json(line, f"'{path}' line {number}"))
-                    if not isinstance(rows[-1], dict):
-                        raise InputError(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}).") from error
-    names = dict.fromkeys(key for row in rows for key in row)
-    return text_table(list(names), [[row.get(name) for row in rows] for name in names], path)
-
-
-def _read_parquet(path: Path) -> pd.DataFrame:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(
-            f"'{path}' is a Parquet table, which needs pyarrow: pip install 'fairlora-cls[parquet]'."
-        ) from error
-    try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            table = file.read()
-        columns = [column.to_pylist() for column in table.columns]
-        return text_table(table.column_names, columns, path)
-    except InputError:
-        raise
-    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"'{path}' is not a readable Parquet table ({reason}).") from error
-
-
-def text_table(names: Sequence[str], columns: Sequence[Sequence[Any]], path: Path) -> pd.DataFrame:
-    """Columns of values, N each, as text columns, blanks as NaN; those without a name left out.
-
-    Raises InputError for a name that stands twice, and for a text that no file can hold.
-    """
-    names = [column_name(name) for name in names]
-    refuse_doubled(names, path)
-    texts = {}
-    for name, values in zip(names, columns, strict=True):
-        if NAMELESS.fullmatch(name):
-            continue
-        own = [_text(value) for value in values]
-        for row, text in enumerate(own):
-            if isinstance(text, str) and not is_whole(text):
-                raise InputError(
-                    f"{row_of(path, row)} has {text!r} for '{name}', which holds a NUL or half a "
-                    "character."
-                )
-        texts[name] = own
-    return pd.DataFrame(texts, index=range(len(columns[0]) if columns else 0), dtype=object)
-
-
-def _text(value: Any) -> str | float:
-    """A value as a CSV would hold it: blank as NaN, nested values as JSON."""
-    if value is None or value is pd.NA or (isinstance(value, float) and value != value):
-        return np.nan
-    if isinstance(value, dict | list):
-        return json.dumps(value, default=str)
-    if isinstance(value, bytes):  # texts that were written without saying that they are texts
-        return value.decode("utf-8", "backslashreplace") or np.nan
-    return str(value) or np.nan
-
-
-def row_of(path: Path | Sequence[Path], row: int) -> str:
-    """How a message names a row: as a reader of the file counts, a header line included.
-
-    A sequence of files has one row in each, and the file alone names it.
-    """
-    if not isinstance(path, Path):
-        return f"'{path[row]}'"
-    headed = not (path.is_dir() or path.name.lower().removesuffix(".gz").endswith(HEADLESS))
-    return f"'{path}' row {row + 1 + headed}"
-
-
-def require_columns(
+def find_missing_columns(
     frame: pd.DataFrame, names: Sequence[str], path: Path, option: str | None = None
-) -> None:
-    """Raise InputError naming the first column that `path` lacks and the nearest that it has.
+) -> list[str]:
+    """What is wrong where `path` lacks columns: each with the nearest that it has.
 
     `option` is the one of the source that names the column, for the way out.
     """
-    for name in names:
-        if name in frame.columns:
-            continue
-        if other := _other_separator(list(frame.columns), path, option is not None):
-            raise InputError(other)
-        way_out = f" Name the right one with data.options.{option}." if option else ""
-        raise InputError(f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}")
+    lacking = [name for name in names if name not in frame.columns]
+    if lacking and (other := other_separator(list(frame.columns), path, option is not None)):
+        return [other]
+    way_out = f" Name the right one with data.options.{option}." if option else ""
+    return [
+        f"'{path}' has no column '{name}'{nearest(name, frame.columns)}{way_out}"
+        for name in lacking
+    ]
 
 
 def require_values(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming the first row where one of the columns `names` is blank."""
+    """Raise InputError naming the rows where one of the columns `names` is blank."""
+    table = Table(path, frame)
     for name in names:
-        blank = frame[name].isna() | (frame[name].str.strip() == "")
-        if blank.any():
-            raise InputError(f"{row_of(path, int(np.argmax(blank)))} has no value for '{name}'.")
+        table.read_names(name)
+    if table.problems:
+        raise InputError(table.problems)
 
 
-def require_unique(ids: pd.Series, path: Path) -> None:
-    """Raise InputError naming the first two rows that share an id."""
-    doubled = ids.duplicated()
-    if doubled.any():
-        again = int(np.argmax(doubled))
-        first = int(np.argmax(ids == ids.iloc[again]))
-        raise InputError(
-            f"{row_of(path, again)} has the id '{ids.iloc[again]}' of row "
-            f"{row_of(path, first).rsplit(' ', 1)[1]} again ({int(doubled.sum())} such rows); ids must be unique."
-        )
+def refuse_repeated_ids(tables: Sequence[Table], ids: Sequence[Sequence[str | None]]) -> None:
+    """Refuse each row whose id an earlier row of the tables has; `ids` are those of each table."""
+    first: dict[str, str] = {}
+    for table, own in zip(tables, ids, strict=True):
+        faults: dict[int, str] = {}
+        for row, name in enumerate(own):
+            here = table.where(row)
+            if name is not None and (earlier := first.setdefault(name, here)) != here:
+                earlier = earlier.removeprefix(f"'{table.file}' ")
+                faults[row] = f"has the id '{name}' of {earlier} again; ids must be unique."
+        table.refuse(faults)
 
 
 def find_table(folder: Path, names: Sequence[str]) -> Path:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Error = TypeVar("Error", bound=Exception)
 
 AT_ONCE = 512  # items handed out before the first of the next is: memory stays flat
 
@@ -19,3 +20,17 @@ def map_in_threads(
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(items), AT_ONCE):
             yield from pool.map(function, items[start : start + AT_ONCE])
+
+
+def attempt(
+    function: Callable[[Item], Result], error: type[Error]
+) -> Callable[[Item], Result | Error]:
+    """The same function, but such an error is what it returns: the other items go on."""
+
+    def attempted(item: Item) -> Result | Error:
+        try:
+            return function(item)
+        except error as raised:
+            return raised
+
+    return attempted

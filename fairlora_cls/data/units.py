@@ -8,9 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-import pandas as pd
-
-from fairlora_cls.data.codes import decode_free
+from fairlora_cls.data.codes import read_groups
+from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError
 
 USUAL = "patient"  # the column's name unless data.options.unit_column says another
@@ -29,20 +28,20 @@ _LIKELY = re.compile(
 )  # or a kind of subject or lesion
 
 
-def find_candidates(frames: Sequence[pd.DataFrame], used: Collection[str]) -> dict[str, bool]:
+def find_candidates(tables: Sequence[Table], used: Collection[str]) -> dict[str, bool]:
     """Columns that say whose image a row is → whether one of them has several, over all tables.
 
     Known by their names; a bare "subject" or "lesion" must also have as many values as patients
     have. Columns that are `used` as something else are passed over.
     """
     candidates = {}
-    for column in dict.fromkeys(name for frame in frames for name in frame.columns):
+    for column in dict.fromkeys(name for table in tables for name in table.frame):
         plain = re.sub(r"[\W_]+", "", column.lower())
         certain = bool(_CERTAIN.fullmatch(plain))
         if column in used or not (certain or _LIKELY.fullmatch(plain)):
             continue
-        cells = [frame[column] for frame in frames if column in frame]
-        owners = [name for own in cells for name in decode_free(own) if name is not None]
+        cells = [read_groups(table, column) for table in tables if column in table.frame]
+        owners = [name for own in cells for name in own if name is not None]
         different = len(set(owners))
         if certain or different * MOST_IMAGES >= len(owners):
             candidates[column] = different < len(owners)
@@ -50,7 +49,7 @@ def find_candidates(frames: Sequence[pd.DataFrame], used: Collection[str]) -> di
 
 
 def choose_unit_column(
-    frames: Sequence[pd.DataFrame], named: str | None, candidates: dict[str, bool]
+    tables: Sequence[Table], named: str | None, candidates: dict[str, bool]
 ) -> tuple[str | None, tuple[str, ...]]:
     """The column of patients or lesions, None for none, and what there is to say of the choice.
 
@@ -58,7 +57,7 @@ def choose_unit_column(
     Where the usual name is not there, the one candidate whose values repeat is taken. Raises
     InputError where two of them do.
     """
-    if named is None or any(named in frame for frame in frames):
+    if named is None or any(named in table.frame for table in tables):
         return named, ()
     repeating = [column for column, repeats in candidates.items() if repeats]
     if named != USUAL:

@@ -27,6 +27,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from fairlora_cls.data.images import Rescaling, UnreadableImageError, read_fitted
+from fairlora_cls.data.threads import attempt
 from fairlora_cls.files import write_atomically
 
 SHARD_BYTES = 256 * 2**20  # a shard is closed at this size …
@@ -122,12 +123,7 @@ def encode_files(
     Files are decoded in threads while the tower works on the ones before.
     """
 
-    def load(path: Path) -> Image.Image | UnreadableImageError:
-        try:
-            return read_fitted(path, fit, rescaling)
-        except UnreadableImageError as error:
-            return error
-
+    load = attempt(lambda path: read_fitted(path, fit, rescaling), UnreadableImageError)
     chunks = [
         range(i, min(i + ENCODE_IMAGES, len(paths))) for i in range(0, len(paths), ENCODE_IMAGES)
     ]

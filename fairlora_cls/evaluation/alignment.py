@@ -11,8 +11,8 @@ import numpy as np
 
 from fairlora_cls.data.groups import INTERSECTION
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
+from fairlora_cls.texts.generations import Generations
 
 Table = TypeVar("Table", Predictions, Generations)
 

@@ -9,10 +9,10 @@ from matplotlib.axes import Axes
 from fairlora_cls.evaluation.comparison_results import Comparison, Difference, TextComparison
 from fairlora_cls.evaluation.comparison_wording import Judged, is_evidence
 from fairlora_cls.evaluation.figures import DRAWN_BESIDE, MOST_ROWS, finish_rows
-from fairlora_cls.evaluation.plotting import COLOURS, shortened
 from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import COLOURS, shortened
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
 FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn

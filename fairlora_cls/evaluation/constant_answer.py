@@ -9,12 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.measuring import plain_estimate
 from fairlora_cls.evaluation.results import ConstantAnswer, ConstantScore
-from fairlora_cls.evaluation.text_sample import POOLED, TextSample, text_sample
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, score_texts
+from fairlora_cls.evaluation.text_sample import TextSample, text_sample
 from fairlora_cls.statistics.draws import bootstrap
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import POOLED, TEXT_METRICS, score_texts
 
 MOST_CANDIDATES = 100  # distinct references that are tried, the most frequent ones
 MOST_COMPARED = 400  # distinct references that each is compared with, the most frequent ones

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from fairlora_cls.data.answers import require_unique
+from fairlora_cls.data.answers import read_numbers, require_unique
 from fairlora_cls.data.archives import open_archive, read_member
 from fairlora_cls.data.tables import read_table, require_columns
 from fairlora_cls.errors import InputError
@@ -58,18 +57,13 @@ def read_features(path: Path) -> Features:
     content is refused. Raises InputError."""
     if path.suffix.lower() == ".npz":
         return _read_npz(path)
-    table = read_table(path)
+    table = read_table(path).fillna("")
     require_columns(table, ["id"], path)
-    numbers = table.drop(columns="id")
-    values = np.empty(numbers.shape)
-    for place, name in enumerate(numbers):
-        try:
-            values[:, place] = pd.to_numeric(numbers[name].fillna("blank"))
-        except (ValueError, TypeError) as error:
-            raise InputError(
-                f"{path}: the column '{name}' holds words or blanks; features are numbers"
-            ) from error
-    return Features(tuple(table["id"].fillna("")), values, str(path))
+    try:
+        values = read_numbers(table, [name for name in table if name != "id"], "a number")
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    return Features(tuple(table["id"]), values, str(path))
 
 
 def _read_npz(path: Path) -> Features:

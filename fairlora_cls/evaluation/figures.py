@@ -11,11 +11,11 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from fairlora_cls.evaluation.curve_figures import draw_curves
-from fairlora_cls.evaluation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 from fairlora_cls.evaluation.results import Report, TextReport
 from fairlora_cls.evaluation.wording import LEADING_GAPS, judge
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.plotting import COLOURS, finished, new_figure, shortened, style_axes
 
 ROW_HEIGHT = 0.34  # inches
 VERDICTS = {

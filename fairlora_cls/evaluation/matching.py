@@ -1,13 +1,13 @@
-"""Would the model have been right, had the same finding come from another group? Matched pairs.
+"""Would the model have been as good, had the same finding come from another group? Matched pairs.
 
 N examples, D features, G groups, P pairs, C clusters, R resamples. After FairLLaVA's
 counterfactual analysis: an image of one group is matched with the image of another group that is
 alike (the same label, the same findings) and lies nearest in feature space, if it is similar enough.
-Similarity is the cosine of features from which the mean over all images was taken away: without that, pooled features of
-one kind of image all point almost the same way.
+Similarity is the cosine of features from which the mean over all images was taken away: without
+that, pooled features of one kind of image all point almost the same way.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
 
@@ -18,7 +18,11 @@ from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.results import TextReport
+from fairlora_cls.evaluation.text_examples import ranking_metrics
 from fairlora_cls.statistics.intervals import holm, interval, swap_p_value
+from fairlora_cls.texts.generations import Generations, image_ids
+from fairlora_cls.texts.scores import TextScores
 
 MOST_MATCHED_GROUPS = 12  # each is matched with each other one
 FEWEST_PAIRS = 20  # that a pair of groups needs to be called the worst
@@ -37,13 +41,13 @@ class MatchedGroups:
     other: str
     images: int  # of the group
     pairs: int  # that were similar enough
-    similarity: float | None  # mean over the pairs
-    score: float | None  # mean of the group's images in the pairs
-    other_score: float | None  # of their matches
-    difference: float | None
-    interval: tuple[float, float] | None
-    p_value: float | None
-    p_holm: float | None  # corrected for all pairs of groups of the attribute
+    similarity: float | None = None  # mean over the pairs
+    score: float | None = None  # mean of the group's images in the pairs
+    other_score: float | None = None  # of their matches
+    difference: float | None = None
+    interval: tuple[float, float] | None = None
+    p_value: float | None = None
+    p_holm: float | None = None  # corrected for all pairs of groups of the attribute
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,65 @@ def counterfactual_gaps(
         groups={name: predictions.group_names(name) for name in listed_names(attributes)},
     )
     values = features.of(predictions.ids)
-    return matched_gaps(judged, values, minimum_similarity, bootstrap, seed)
+    return _matched_gaps(judged, values, minimum_similarity, bootstrap, seed)
 
 
-def matched_gaps(
+def counterfactual_text_gaps(
+    generations: Generations,
+    scores: TextScores,
+    report: TextReport,
+    features: Features,
+    attributes: str | Iterable[str],
+    *,
+    minimum_similarity: float = 0.7,
+) -> tuple[CounterfactualGaps, ...]:
+    """The gaps in the headline score inside matched pairs, one result per attribute.
+
+    A pair answers the same question about images whose references state the same findings, or
+    that have the same label where no findings are read. A headline of all texts together
+    (micro F1) is replaced by its score per text; texts without a score are left out.
+    features: of all images, by the id of the image (a text's id without its question)
+    Raises InputError for images without features, and texts with neither findings nor labels.
+    """
+    metric = ranking_metrics(scores, report.headline)[0]
+    rows = np.flatnonzero(~np.isnan(scores.per_text[metric]))
+    alike, kinds = _kinds_of_texts(generations, scores)
+    images = image_ids(generations)
+    judged = Judged(
+        metric=report.metrics[metric].title,
+        is_rate=report.metrics[metric].kind == "rate",
+        scores=scores.per_text[metric][rows],
+        alike=alike,
+        kinds=kinds[rows],
+        groups={name: generations.group_names(name)[rows] for name in listed_names(attributes)},
+    )
+    values = features.of(tuple(images[row] for row in rows))
+    return _matched_gaps(judged, values, minimum_similarity, report.bootstrap, report.seed)
+
+
+def _kinds_of_texts(generations: Generations, scores: TextScores) -> tuple[str, np.ndarray]:
+    """What makes two images alike, and (N,) ints that are equal where they are and the same is asked."""
+    if scores.findings is not None:
+        alike, columns = "findings", [scores.findings.reference]
+    elif None not in generations.labels:
+        alike, columns = "label", [_numbered(generations.labels)]
+    else:
+        raise InputError(
+            "Matched pairs need the findings of the references (--text-metric findings) or a label of "
+            "every text; these texts have neither."
+        )
+    both = np.column_stack([*columns, _numbered(generations.questions)])
+    return alike, np.unique(both, axis=0, return_inverse=True)[1].ravel()
+
+
+def _numbered(names: Sequence[str]) -> np.ndarray:
+    return np.unique(np.array(names, dtype=str), return_inverse=True)[1]
+
+
+def _matched_gaps(
     judged: Judged, values: np.ndarray, minimum_similarity: float, bootstrap: int, seed: int
 ) -> tuple[CounterfactualGaps, ...]:
-    """The gaps in any score inside matched pairs; values: (N, D) features. See
-    `counterfactual_gaps`."""
+    """The gaps in any score inside matched pairs; values: (N, D) features."""
     if not -1 <= minimum_similarity <= 1:
         raise InputError(
             f"minimum similarity is {minimum_similarity}; a cosine lies between -1 and 1"
@@ -116,42 +171,45 @@ def matched_gaps(
     results = []
     for place, (attribute, members) in enumerate(judged.groups.items()):
         names, codes = np.unique(members, return_inverse=True)
-        about = CounterfactualGaps(
-            attribute=attribute,
-            metric=judged.metric,
-            is_rate=judged.is_rate,
-            alike=judged.alike,
-            minimum_similarity=minimum_similarity,
-            group_count=len(names),
-            pairs=0,
-            weighted_gap=None,
-            chance_gap=None,
-            worst=None,
-            groups=(),
-        )
-        if len(names) > MOST_MATCHED_GROUPS:
-            results.append(about)
-            continue
         generator = np.random.default_rng([seed, place])
+        crowded = len(names) > MOST_MATCHED_GROUPS
         found, chance = [], []
-        for group, other in permutations(range(len(names)), 2):
-            anchors, matches, similarity = match_groups(
-                directions, judged.kinds, codes, group, other, minimum_similarity
-            )
-            matched, flipped = _compare(judged.scores, anchors, matches, bootstrap, generator)
-            chance.append(flipped)
-            found.append(
+        for group, other in permutations(range(0 if crowded else len(names)), 2):
+            pairs = match_groups(directions, judged.kinds, codes, group, other, minimum_similarity)
+            matched, flipped = _compare(
                 MatchedGroups(
                     str(names[group]),
                     str(names[other]),
                     images=int((codes == group).sum()),
-                    pairs=len(anchors),
-                    similarity=float(similarity.mean()) if len(anchors) else None,
-                    **matched,
-                    p_holm=None,
-                )
+                    pairs=len(pairs[0]),
+                ),
+                judged.scores,
+                pairs,
+                bootstrap,
+                generator,
             )
-        results.append(_summary(about, found, chance))
+            found.append(matched)
+            chance.append(flipped)
+        corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
+        groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
+        gap, chance_gap = _weighted(groups, chance)
+        large = [m for m in groups if m.pairs >= FEWEST_PAIRS]
+        worst = max(large, key=lambda m: abs(m.difference), default=None)
+        results.append(
+            CounterfactualGaps(
+                attribute=attribute,
+                metric=judged.metric,
+                is_rate=judged.is_rate,
+                alike=judged.alike,
+                minimum_similarity=minimum_similarity,
+                group_count=len(names),
+                pairs=sum(m.pairs for m in groups),
+                weighted_gap=gap,
+                chance_gap=chance_gap,
+                worst=(worst.group, worst.other) if worst else None,
+                groups=groups,
+            )
+        )
     return tuple(results)
 
 
@@ -194,58 +252,50 @@ def _directions(values: np.ndarray) -> np.ndarray:
 
 
 def _compare(
+    matched: MatchedGroups,
     scores: np.ndarray,
-    anchors: np.ndarray,
-    matches: np.ndarray,
+    pairs: tuple[np.ndarray, np.ndarray, np.ndarray],
     draws: int,
     generator: np.random.Generator,
-) -> tuple[dict, np.ndarray]:
-    """The numbers of one ordered pair of groups, and its differences with signs flipped, (R,).
+) -> tuple[MatchedGroups, np.ndarray]:
+    """`matched` with the numbers of its pairs, and its differences with signs flipped, (R,).
 
     Each anchor is in one pair, a match may be in several: pairs of one match are a cluster.
     """
-    empty = dict.fromkeys(("score", "other_score", "difference", "interval", "p_value"), None)
+    anchors, matches, similarity = pairs
     if len(anchors) == 0:
-        return empty, np.zeros(draws)
+        return matched, np.zeros(draws)
     differences = scores[anchors] - scores[matches]
+    matched = replace(
+        matched,
+        similarity=float(similarity.mean()),
+        score=float(scores[anchors].mean()),
+        other_score=float(scores[matches].mean()),
+        difference=float(differences.mean()),
+    )
+    if not draws:
+        return matched, np.zeros(0)
     _, cluster = np.unique(matches, return_inverse=True)
     sums, sizes = np.bincount(cluster, differences), np.bincount(cluster)
-    found = {
-        "score": float(scores[anchors].mean()),
-        "other_score": float(scores[matches].mean()),
-        "difference": float(differences.mean()),
-    }
-    if not draws:
-        return {**empty, **found}, np.zeros(0)
     clusters = len(sizes)
     weights = generator.multinomial(clusters, np.full(clusters, 1 / clusters), draws)
     signs = 2 * generator.integers(0, 2, (draws, clusters)) - 1
     flipped = signs @ sums / len(anchors)
-    if clusters > 1:
-        found["interval"] = interval((weights @ sums) / (weights @ sizes))
-    found["p_value"] = swap_p_value(found["difference"], flipped)
-    return {**empty, **found}, flipped
+    drawn = interval((weights @ sums) / (weights @ sizes)) if clusters > 1 else None
+    p_value = swap_p_value(matched.difference, flipped)
+    return replace(matched, interval=drawn, p_value=p_value), flipped
 
 
-def _summary(
-    about: CounterfactualGaps, found: list[MatchedGroups], chance: list[np.ndarray]
-) -> CounterfactualGaps:
-    corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
-    groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
-    pairs = sum(matched.pairs for matched in groups)
-    gap = chance_gap = None
-    if pairs:
-        gap = sum(m.pairs * abs(m.difference) for m in groups if m.pairs) / pairs
-        if len(chance[0]):
-            shares = [m.pairs / pairs for m in groups]
-            chance_gap = float(np.abs(np.array(chance)).mean(axis=1) @ shares)
-    large = [m for m in groups if m.pairs >= FEWEST_PAIRS]
-    worst = max(large, key=lambda m: abs(m.difference), default=None)
-    return replace(
-        about,
-        pairs=pairs,
-        weighted_gap=gap,
-        chance_gap=chance_gap,
-        worst=(worst.group, worst.other) if worst else None,
-        groups=groups,
-    )
+def _weighted(
+    groups: Sequence[MatchedGroups], chance: Sequence[np.ndarray]
+) -> tuple[float | None, float | None]:
+    """Mean |difference| weighted by pairs, of the data and with signs flipped; None where there is
+    none."""
+    pairs = sum(m.pairs for m in groups)
+    if not pairs:
+        return None, None
+    gap = sum(m.pairs * abs(m.difference) for m in groups if m.pairs) / pairs
+    if not len(chance[0]):
+        return gap, None
+    shares = [m.pairs / pairs for m in groups]
+    return gap, float(np.abs(np.array(chance)).mean(axis=1) @ shares)

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.thresholds import scores_to_choose_on
 
 CONSTRAINTS = (
     "equalized_odds",
@@ -49,8 +50,8 @@ def postprocess_predictions(
     attribute: a column of both tables, or an intersection such as "sex×race"
     constraint, objective: of CONSTRAINTS and OBJECTIVES, as in fairlearn
     seed: of the randomised predictions
-    Raises InputError for more than two classes, and for groups that validation lacks or of which it
-    has one label only.
+    Raises InputError for more than two classes, for validation images without a label, and for
+    groups that validation lacks or of which it has one label only.
     """
     from fairlearn.postprocessing import ThresholdOptimizer
 
@@ -65,8 +66,7 @@ def postprocess_predictions(
             "post-processing needs the same two classes in both tables; test has "
             f"{', '.join(test.classes)} and validation {', '.join(validation.classes)}"
         )
-    positive = test.classes[test.positive]
-    truth, score = _positives(validation, positive)
+    truth, score = scores_to_choose_on(validation, test.classes, test.classes[test.positive])
     groups, test_groups = validation.group_names(attribute), test.group_names(attribute)
     _require_usable_groups(attribute, truth, groups, test_groups)
     optimizer = ThresholdOptimizer(
@@ -75,17 +75,14 @@ def postprocess_predictions(
         objective=objective,
         predict_method="predict_proba",
     )
-    optimizer.fit(score, truth.astype(int), sensitive_features=groups)
-    _, test_score = _positives(test, positive)
-    chosen = optimizer.predict(test_score, sensitive_features=test_groups, random_state=seed)
+    optimizer.fit(score[:, None], truth.astype(int), sensitive_features=groups)
+    chosen = optimizer.predict(
+        test.probabilities[:, [test.positive]],
+        sensitive_features=test_groups,
+        random_state=seed,
+    )
     codes = np.where(np.asarray(chosen) == 1, test.positive, 1 - test.positive)
     return replace(test, predictions=codes)
-
-
-def _positives(table: Predictions, positive: str) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each image is positive, (N,), and its score, (N, 1)."""
-    code = table.classes.index(positive)
-    return table.labels == code, table.probabilities[:, [code]]
 
 
 def _require_usable_groups(

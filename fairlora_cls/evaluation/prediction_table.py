@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fairlora_cls.data.answers import group_names, require_columns_of, require_unique
+from fairlora_cls.data.answers import (
+    group_names,
+    read_numbers,
+    require_table,
+    require_unique,
+)
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.tables import read_table, require_columns
@@ -26,6 +31,7 @@ from fairlora_cls.plain_yaml import is_whole
 
 UNLABELLED = -1  # the label code of an example whose label is not known
 PROBABILITY_PREFIX = "prob_"
+PROBABILITY = "a probability between 0 and 1"  # what a cell must be
 SUM_TOLERANCE = 1e-3  # how far a row's probabilities may sum from 1, whatever their digits
 MOST_ROUNDING = 0.05  # how far rounding to few digits may take the sum of many classes
 UNIT = "unit"  # the column of patients or lesions: whose examples belong together
@@ -219,7 +225,7 @@ def _read_probabilities(
                 f"only one probability column, '{columns[0]}'; give one prob_<class> column per "
                 "class, or a column 'score' for a task of two classes"
             )
-        return classes, _positive_code(classes, positive), _numbers(table, columns)
+        return classes, _positive_code(classes, positive), read_numbers(table, columns, PROBABILITY)
     named = [name for name in ("label", "prediction") if name in table]
     if "score" not in table or not named:
         raise InputError(
@@ -235,7 +241,7 @@ def _read_probabilities(
             f"({_listed(classes)}); give one prob_<class> column per class instead"
         )
     code = _positive_code(classes, positive)
-    score = _numbers(table, ["score"])[:, 0]
+    score = read_numbers(table, ["score"], PROBABILITY)[:, 0]
     outside = ~((score >= 0) & (score <= 1))
     if outside.any():
         row = int(outside.argmax())
@@ -269,21 +275,6 @@ def _refuse_misspelt(table: pd.DataFrame, name: str, path: Path) -> None:
     plain = [column.lower() for column in table]
     if name not in table and difflib.get_close_matches(name, plain, cutoff=0.8):
         require_columns(table, [name], path)
-
-
-def _numbers(table: pd.DataFrame, columns: list[str]) -> np.ndarray:
-    """The columns as (N, len(columns)) float64, every digit kept."""
-    values = np.empty((len(table), len(columns)))
-    for place, name in enumerate(columns):
-        for row, text in enumerate(table[name]):
-            try:
-                values[row, place] = float(text)
-            except ValueError:
-                raise InputError(
-                    f"column '{name}' has '{text}' for id '{table['id'].iloc[row]}'; it must be a "
-                    "probability between 0 and 1"
-                ) from None
-    return values
 
 
 def _codes(column: pd.Series, classes: tuple[str, ...], blank: int | None = None) -> np.ndarray:
@@ -358,7 +349,7 @@ def _check_shapes(predictions: Predictions) -> None:
     columns = {"label": predictions.labels, "prediction": predictions.predictions}
     if predictions.units is not None:
         columns[UNIT] = predictions.units
-    require_columns_of(ids, columns, predictions.attributes)
+    require_table(ids, columns, predictions.attributes)
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise InputError(f"two or more different classes are needed, not {classes}")
     if not 0 <= predictions.positive < len(classes):

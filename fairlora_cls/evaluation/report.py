@@ -32,12 +32,12 @@ from fairlora_cls.evaluation.results import (
 from fairlora_cls.evaluation.side_by_side import side_by_side
 
 if TYPE_CHECKING:
-    from fairlora_cls.evaluation.generations import Generations
     from fairlora_cls.evaluation.measuring import Measured
     from fairlora_cls.evaluation.text_sample import TextSample
-    from fairlora_cls.evaluation.text_scores import TextScores
     from fairlora_cls.statistics.sample import Sample
     from fairlora_cls.statistics.suppression import Hidden
+    from fairlora_cls.texts.generations import Generations
+    from fairlora_cls.texts.scores import TextScores
 
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
 LEAST_SHARE = 0.1  # of the texts that the headline metric must be defined for
@@ -254,7 +254,7 @@ def text_report(
         undefined=tuple(name for name in scores.per_text if name not in sample.metrics),
         constant=constant if settings.publishes_everything else replace(constant, answers={}),
         examples=text_examples(
-            generations, sample, chosen, excerpts if settings.publishes_everything else 0
+            generations, scores, chosen, excerpts if settings.publishes_everything else 0
         ),
         counts=_counts(generations, scores),
         warnings=(),

@@ -5,9 +5,9 @@ N texts.
 
 import numpy as np
 
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.results import TextExample
-from fairlora_cls.evaluation.text_sample import TextSample
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.scores import TextScores
 
 PER_TEXT = {  # what ranks single texts where all texts together give the headline
     "findings_f1_micro": ("findings", "chexbert_f1"),
@@ -17,14 +17,14 @@ GRADED = ("rouge_l", "bleu_4", "bleu_1")  # what decides between texts of one he
 
 
 def text_examples(
-    generations: Generations, sample: TextSample, headline: str, each: int
+    generations: Generations, scores: TextScores, headline: str, each: int
 ) -> tuple[TextExample, ...]:
     """`each` texts of every place: best, median, worst, by the headline score and then by the first
     metric of GRADED. No pair of text and reference comes twice."""
-    keys = ranking_metrics(sample, headline)
+    keys = ranking_metrics(scores, headline)
     if not keys or not each:
         return ()
-    columns = {name: sample.scores(name) for name in keys}
+    columns = {name: scores.per_text[name] for name in keys}
     ranked = np.flatnonzero(~np.any([np.isnan(column) for column in columns.values()], axis=0))
     order = ranked[np.lexsort([-columns[name][ranked] for name in reversed(keys)])]
     middle = order[np.argsort(np.abs(np.arange(len(order)) - (len(order) - 1) / 2), kind="stable")]
@@ -43,10 +43,10 @@ def text_examples(
     return tuple(sorted(found, key=lambda example: places.index(example.place)))
 
 
-def ranking_metrics(sample: TextSample, headline: str) -> list[str]:
+def ranking_metrics(scores: TextScores, headline: str) -> list[str]:
     """What ranks single texts: the headline or what stands for it, then one of word overlap."""
-    first = [name for name in PER_TEXT.get(headline, (headline,)) if name in sample.names]
-    graded = [name for name in GRADED if name in sample.names]
+    first = [name for name in PER_TEXT.get(headline, (headline,)) if name in scores.defined]
+    graded = [name for name in GRADED if name in scores.defined]
     return list(dict.fromkeys([*first[:1], *graded[:1]]))
 
 

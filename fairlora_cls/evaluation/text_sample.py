@@ -13,8 +13,6 @@ from functools import cached_property
 import numpy as np
 
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.generations import Generations
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, TextScores, metric_row
 from fairlora_cls.statistics.gaps import EquityScaled, Gap, equity_scaled
 from fairlora_cls.statistics.sample import (
     MEDIAN,
@@ -25,6 +23,8 @@ from fairlora_cls.statistics.sample import (
     units_by_group,
 )
 from fairlora_cls.texts.finding_f1 import FindingLabels, finding_f1
+from fairlora_cls.texts.generations import Generations, image_ids
+from fairlora_cls.texts.scores import POOLED, TEXT_METRICS, TextScores, metric_row
 
 RATES = ("exact_match", "diagnosis")  # each text is right or wrong
 FEWEST_ALIKE = 20  # images that are asked the same, for names to be dealt out among them alone
@@ -51,26 +51,16 @@ class TextMetric(Measure):
         return self.kind == "rate"
 
 
-POOLED = {  # metrics that all texts' findings give together; attributes of FindingF1
-    "findings_f1_micro": (
-        "micro",
-        TextMetric(
-            "micro F1 of findings",
-            "over all findings of all texts together",
-            "higher",
-            "pooled",
-            True,
-        ),
+POOLED_METRICS = {
+    "findings_f1_micro": TextMetric(
+        "micro F1 of findings", "over all findings of all texts together", "higher", "pooled", True
     ),
-    "findings_f1_macro": (
-        "macro",
-        TextMetric(
-            "macro F1 of findings",
-            "mean over the findings, each over all texts",
-            "higher",
-            "pooled",
-            True,
-        ),
+    "findings_f1_macro": TextMetric(
+        "macro F1 of findings",
+        "mean over the findings, each over all texts",
+        "higher",
+        "pooled",
+        True,
     ),
 }
 
@@ -144,7 +134,7 @@ class TextSample:
         values |= {name: means[:, column] for column, name in enumerate(self.names)}
         if self.findings is not None:
             pooled = finding_f1(self.findings, weights)
-            values |= {name: getattr(pooled, part) for name, (part, _) in POOLED.items()}
+            values |= {name: getattr(pooled, part) for name, part in POOLED.items()}
         return values
 
     def dealt(self, codes: Mapping[str, np.ndarray], sizes: np.ndarray) -> Measures:
@@ -273,11 +263,8 @@ def text_sample(
 
     Raises InputError where there are none.
     """
-    names = tuple(
-        name
-        for name, values in scores.per_text.items()
-        if (name in wanted if wanted is not None else not np.isnan(values).all())
-    )
+    wanted = scores.defined if wanted is None else wanted
+    names = tuple(name for name in scores.per_text if name in wanted)
     if not names:
         raise InputError(
             f"No text has a score of {', '.join(scores.per_text) or 'any metric'}: are the references "
@@ -288,7 +275,7 @@ def text_sample(
     findings = scores.findings
     if findings is not None and not findings.applies.any():
         findings = None
-    pooled = {} if findings is None else {name: metric for name, (_, metric) in POOLED.items()}
+    pooled = {} if findings is None else POOLED_METRICS
     images, units = image_ids(generations), units_of(generations)
     described = described or [scores]
     return TextSample(
@@ -306,12 +293,16 @@ def text_sample(
     )
 
 
-def image_ids(generations: Generations) -> list[str]:
-    """The image that each text is about: its id without "#<question>"."""
-    return [
-        identity.removesuffix(f"#{question}")
-        for identity, question in zip(generations.ids, generations.questions, strict=True)
-    ]
+def shared_samples(
+    tables: Mapping[str, Generations], scores: Mapping[str, TextScores]
+) -> dict[str, TextSample]:
+    """Run → its aligned texts as a sample, with the metrics that some text of every run has."""
+    runs = [scores[run] for run in tables]
+    shared = [name for name in runs[0].defined if all(name in run.defined for run in runs)]
+    samples = {run: text_sample(table, scores[run], shared, runs) for run, table in tables.items()}
+    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
+        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    return samples
 
 
 def units_of(generations: Generations) -> tuple[str, ...] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions, read_predictions
 from fairlora_cls.presentation.document import Section
+from fairlora_cls.presentation.numbers import RATE
 
 ARGMAX, FIXED, YOUDEN, SENSITIVITY = "argmax", "fixed", "youden", "sensitivity"
 SAME = "the judged images themselves"
@@ -88,13 +89,13 @@ def choose_operating_point(
             f"threshold '{text}' is chosen on validation predictions, and there are none here; put a "
             "validation.csv beside the table, name one with --validation, or use argmax or a number"
         )
-    truth, score = _validation_scores(validation, classes, positive)
-    threshold = _youden(truth, score) if rule.name == YOUDEN else _reach(truth, score, rule.value)
+    truth, score = scores_to_choose_on(validation, classes, positive)
+    threshold = _best_threshold(rule, truth, score)
     selected = score >= threshold
     return OperatingPoint(
         rule=str(text),
         positive=positive,
-        threshold=float(threshold),
+        threshold=threshold,
         chosen_on="validation",
         images=len(score),
         sensitivity=float(selected[truth].mean()),
@@ -164,7 +165,7 @@ def describe_operating_point(point: OperatingPoint) -> str:
     )
     return (
         f"{text}; chosen on {point.images:,} validation images ({why}: sensitivity "
-        f"{100 * point.sensitivity:.1f}%, specificity {100 * point.specificity:.1f}%), {looked}."
+        f"{RATE.show(point.sensitivity)}, specificity {RATE.show(point.specificity)}), {looked}."
     )
 
 
@@ -174,10 +175,13 @@ def operating_point_section(point: OperatingPoint) -> Section:
     return Section("Operating point", sentences, key="operating_point", values=asdict(point))
 
 
-def _validation_scores(
+def scores_to_choose_on(
     validation: Predictions, classes: tuple[str, ...], positive: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Whether each image is positive, and its probability of being so, (N,) each."""
+    """Whether each validation image is positive, and its probability of being so, (N,) each.
+
+    Raises InputError for other classes than `classes`, images without a label, and one class only.
+    """
     if set(validation.classes) != set(classes):
         raise InputError(
             f"the validation predictions have the classes {', '.join(validation.classes)}, and the "
@@ -201,18 +205,17 @@ def _same_table(predictions: Predictions, validation: Predictions) -> bool:
     )
 
 
-def _youden(truth: np.ndarray, score: np.ndarray) -> float:
+def _best_threshold(rule: ThresholdRule, truth: np.ndarray, score: np.ndarray) -> float:
+    """The highest of the thresholds that fulfil a rule."""
     from sklearn.metrics import roc_curve
 
-    false_rate, true_rate, thresholds = roc_curve(truth, score, drop_intermediate=False)
-    return float(thresholds[1:][(true_rate - false_rate)[1:].argmax()])  # the first selects nobody
-
-
-def _reach(truth: np.ndarray, score: np.ndarray, sensitivity: float) -> float:
-    from sklearn.metrics import roc_curve
-
-    _, true_rate, thresholds = roc_curve(truth, score, drop_intermediate=False)
-    return float(thresholds[1:][(true_rate[1:] >= sensitivity - ROUNDING).argmax()])
+    # Highest first; the very first selects nobody.
+    false_rate, true_rate, thresholds = (
+        part[1:] for part in roc_curve(truth, score, drop_intermediate=False)
+    )
+    if rule.name == YOUDEN:
+        return float(thresholds[(true_rate - false_rate).argmax()])
+    return float(thresholds[(true_rate >= rule.value - ROUNDING).argmax()])
 
 
 def _is_number(text: str) -> bool:

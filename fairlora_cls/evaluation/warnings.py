@@ -9,7 +9,6 @@ import numpy as np
 
 from fairlora_cls.data.answers import MISSING
 from fairlora_cls.data.groups import INTERSECTION
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import (
@@ -19,7 +18,6 @@ from fairlora_cls.evaluation.results import (
     Report,
     TextReport,
 )
-from fairlora_cls.evaluation.text_sample import image_ids
 from fairlora_cls.evaluation.wording import (
     LEADING_GAPS,
     SIGNIFICANCE,
@@ -28,6 +26,7 @@ from fairlora_cls.evaluation.wording import (
     judge,
 )
 from fairlora_cls.presentation.numbers import show_p
+from fairlora_cls.texts.generations import Generations, image_ids
 
 
 def describe_warnings(

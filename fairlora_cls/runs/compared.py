@@ -9,18 +9,17 @@ from pathlib import Path
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.alignment import align
-from fairlora_cls.evaluation.generations import Generations, read_generations
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
-from fairlora_cls.evaluation.text_scores import TextScores, score_texts
 from fairlora_cls.evaluation.thresholds import (
     ARGMAX,
     judge_by_rule,
     load_validation,
     parse_threshold,
 )
-from fairlora_cls.evaluation.usual_metrics import needed_metrics, usual_metrics
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.folder import recipe_of, split_predictions
+from fairlora_cls.texts.generations import Generations, read_generations
+from fairlora_cls.texts.scores import TextScores, needed_metrics, score_texts, usual_metrics
 
 
 @dataclass(frozen=True)

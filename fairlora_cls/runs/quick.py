@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlora_cls.errors import several
+from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import BACKBONE_DEFAULTS, DataSection, TrainingSection, merge
 
 EXAMPLES = 256  # of training and test; half as many of validation
@@ -74,7 +74,7 @@ def _require_kinds(values: Mapping[str, Any]) -> None:
             if not isinstance(data.get(key, kind()), kind)
         ]
     if problems:
-        raise several("The recipe", problems)
+        raise InputError(problems, "The recipe")
 
 
 def _simulated(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
 
-from fairlora_cls.data.simulated.fundus import PRETRAINING_NAMESPACE, stream_generator
+from fairlora_cls.data.simulated.cohorts import PRETRAINING_NAMESPACE, stream_generator
 from fairlora_cls.models.miniature import FOLDER
 from tools.miniature.scenes import (
     MEASURES,

@@ -5,7 +5,7 @@ Each has one latent that can be measured on the film (cardiothoracic ratio, heig
 width of the air rim), and a closed form for its probability given that latent. The stated bias is
 that soft tissue lies over the lungs of female patients and their findings stand out less.
 
-Images are (side, side, 3) uint8, grey; random streams are those of `simulation.py`.
+Images are (side, side, 3) uint8, grey; random streams are those of `cohorts.py`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,23 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
 from fairlora_cls.data.groups import age_band
-from fairlora_cls.data.simulated.drawing_chest import ChestScene, draw_chest
-from fairlora_cls.data.simulated.fundus import (
+from fairlora_cls.data.simulated.cohorts import (
     CHEST_NAMESPACE,
+    Cohort,
+    draw_age,
+    draw_knobs,
+    prevalence_of,
     sample_category,
     sample_truncated_normal,
-    shifted_probability,
     stream_generator,
     truncated_density,
-    write_cohort,
+    uniform,
 )
+from fairlora_cls.data.simulated.drawing_chest import ChestScene, draw_chest
 
 CLASSES = ("no", "yes")
 ATTRIBUTES = ("sex", "race", "age_group")
@@ -123,11 +125,11 @@ def simulate_chest(
     generator = stream_generator(seed, CHEST_NAMESPACE, stream, index)
     sex = sample_category(generator, mechanism.sex)
     race = sample_category(generator, mechanism.race)
-    age = round(sample_truncated_normal(generator, mechanism.age, mechanism.age_limits), 1)
+    age = draw_age(generator, mechanism)
     present, latents = {}, {}
     for name in CONDITIONS:
         condition: Condition = getattr(mechanism, name)
-        present[name] = bool(generator.random() < prevalence(name, sex, mechanism))
+        present[name] = bool(generator.random() < prevalence_of(mechanism, sex, condition))
         normal = condition.present if present[name] else condition.absent
         latents[name] = sample_truncated_normal(generator, normal, condition.limits)
     sides = {name: "right" if generator.random() < 0.5 else "left" for name in CONDITIONS[1:]}
@@ -147,12 +149,6 @@ def simulate_chest(
     )
 
 
-def prevalence(name: str, sex: str, mechanism: ChestMechanism) -> float:
-    """P(condition | sex): logit P = logit(prevalence) + the shift stated for the group."""
-    shift = mechanism.prevalence_log_odds_shift.get(sex, 0.0)
-    return shifted_probability(getattr(mechanism, name).prevalence, shift)
-
-
 def bayes_probabilities(
     latents: Mapping[str, float], sex: str, mechanism: ChestMechanism
 ) -> dict[str, float]:
@@ -164,7 +160,7 @@ def bayes_probabilities(
     found = {}
     for name in CONDITIONS:
         condition: Condition = getattr(mechanism, name)
-        p = prevalence(name, sex, mechanism)
+        p = prevalence_of(mechanism, sex, condition)
         sick = p * truncated_density(latents[name], condition.present, condition.limits)
         well = (1.0 - p) * truncated_density(latents[name], condition.absent, condition.limits)
         found[name] = sick / (sick + well)
@@ -190,28 +186,8 @@ def describe_findings(
     return f"{heart} {fluid} {air}"
 
 
-def write_chest_cohort(
-    folder: Path | str,
-    *,
-    train: int = 2000,
-    validation: int = 500,
-    test: int = 2000,
-    seed: int = 42,
-    side: int = 112,
-    mechanism: ChestMechanism = DEFAULT_CHEST_MECHANISM,
-) -> Path:
-    """Write a cohort: `images/*.jpg`, `table.csv` (a row per radiograph) and `mechanism.json`.
-
-    The table has a column of yes and no, and one of Bayes-optimal probabilities, for every task.
-    The folder appears whole or not at all; each split has a random stream and patients of its own.
-    """
-    counts = (train, validation, test)
-    return write_cohort(
-        folder, "chest", counts, seed, {"side": side}, mechanism, simulate_chest, _chest_row
-    )
-
-
-def _chest_row(chest: SimulatedChest) -> dict[str, object]:
+def _describe(chest: SimulatedChest) -> dict[str, object]:
+    """Columns of yes and no, and of Bayes-optimal probabilities, for every task."""
     truth = {"abnormal": any(chest.present.values()), **chest.present}
     return {
         **{task: CLASSES[int(truth[task])] for task in TASKS},
@@ -236,9 +212,6 @@ def _chest_scene(
 ) -> ChestScene:
     """A scene with these latents and everything else drawn from the mechanism."""
 
-    def draw(limits: tuple[float, float]) -> float:
-        return float(generator.uniform(*limits))
-
     shift, turn = mechanism.shift, mechanism.rotation
     return ChestScene(
         cardiothoracic_ratio=latents["cardiomegaly"],
@@ -247,20 +220,25 @@ def _chest_scene(
         pneumothorax=latents["pneumothorax"],
         pneumothorax_left=sides["pneumothorax"] == "right",
         contrast=mechanism.contrast_factor[sex],
-        breast=draw(mechanism.breast[sex]),
-        chest_width=draw(mechanism.chest_width),
-        lung_height=draw(mechanism.lung_height),
-        lung_brightness=draw(mechanism.lung_brightness),
-        body_brightness=draw(mechanism.body_brightness),
-        ribs=draw(mechanism.ribs),
-        shift=(draw((-shift, shift)), draw((-shift, shift))),
-        rotation=draw((-turn, turn)),
-        markings=draw(mechanism.markings),
-        exposure=draw(mechanism.exposure),
-        noise=draw(mechanism.noise),
-        blur=draw(mechanism.blur),
+        breast=uniform(generator, mechanism.breast[sex]),
+        **draw_knobs(generator, mechanism, "chest_width", "lung_height", "lung_brightness"),
+        **draw_knobs(generator, mechanism, "body_brightness", "ribs"),
+        shift=(uniform(generator, (-shift, shift)), uniform(generator, (-shift, shift))),
+        rotation=uniform(generator, (-turn, turn)),
+        **draw_knobs(generator, mechanism, "markings", "exposure", "noise", "blur"),
     )
 
 
 def _size(value: float, bounds: tuple[float, float], names: tuple[str, str, str]) -> str:
     return names[int(np.searchsorted(bounds, value))]
+
+
+CHEST = Cohort(
+    "chest",
+    simulate_chest,
+    _describe,
+    DEFAULT_CHEST_MECHANISM,
+    {"side": 112},
+    CLASSES,
+    ATTRIBUTES,
+)

@@ -9,7 +9,7 @@ lesions stand out less from dark skin, which is rare.
 A large or dark lesion darkens its image, so the camera exposes for a mean luminance drawn apart
 from the diagnosis.
 
-Images are (height, width, 3) uint8; random streams are those of `simulation.py`.
+Images are (height, width, 3) uint8; random streams are those of `cohorts.py`.
 """
 
 from __future__ import annotations
@@ -17,21 +17,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from fairlora_cls.data.groups import age_band
-from fairlora_cls.data.simulated.drawing import LUMINANCE, LesionScene, draw_lesion
-from fairlora_cls.data.simulated.fundus import (
+from fairlora_cls.data.simulated.cohorts import (
     DERMOSCOPY_NAMESPACE,
+    Cohort,
+    describe_record,
+    draw_age,
+    draw_knobs,
+    prevalence_of,
     sample_category,
     sample_truncated_normal,
-    shifted_probability,
     stream_generator,
     truncated_density,
-    write_cohort,
+    uniform,
 )
+from fairlora_cls.data.simulated.drawing import LUMINANCE, LesionScene, draw_lesion
 from fairlora_cls.data.simulated.skin import ITA_RANGES, skin_colour
 
 CLASSES = ("benign", "malignant")
@@ -143,8 +147,8 @@ def simulate_lesion(
     tone = sample_category(generator, mechanism.skin_tone)
     ita = float(generator.uniform(*ITA_RANGES[tone]))
     sex = sample_category(generator, mechanism.sex)
-    age = round(sample_truncated_normal(generator, mechanism.age, mechanism.age_limits), 1)
-    label = int(generator.random() < malignant_prevalence(mechanism, tone))
+    age = draw_age(generator, mechanism)
+    label = int(generator.random() < prevalence_of(mechanism, tone))
     name = CLASSES[label]
     asymmetry = sample_truncated_normal(
         generator, mechanism.asymmetry[name], mechanism.asymmetry_limits
@@ -179,7 +183,7 @@ def simulate_lesion(
         image=image,
         label=label,
         skin_tone=tone,
-        ita=ita,
+        ita=round(ita, 1),
         sex=sex,
         age=age,
         age_group=age_band(age),
@@ -191,12 +195,6 @@ def simulate_lesion(
             asymmetry, irregularity, colours, radius, tone, mechanism
         ),
     )
-
-
-def malignant_prevalence(mechanism: DermoscopyMechanism, tone: str) -> float:
-    """P(malignant | skin tone): logit P = logit(prevalence) + the shift stated for the group."""
-    shift = mechanism.prevalence_log_odds_shift.get(tone, 0.0)
-    return shifted_probability(mechanism.prevalence, shift)
 
 
 def malignant_probability(
@@ -225,46 +223,9 @@ def malignant_probability(
             / sum(shares.values())
         )
 
-    prevalence = malignant_prevalence(mechanism, tone)
+    prevalence = prevalence_of(mechanism, tone)
     sick, well = density("malignant"), density("benign")
     return prevalence * sick / (prevalence * sick + (1.0 - prevalence) * well)
-
-
-def write_dermoscopy_cohort(
-    folder: Path | str,
-    *,
-    train: int = 2000,
-    validation: int = 500,
-    test: int = 2000,
-    seed: int = 42,
-    height: int = 112,
-    width: int = 140,
-    mechanism: DermoscopyMechanism = DEFAULT_DERMOSCOPY_MECHANISM,
-) -> Path:
-    """Write a cohort: `images/*.jpg`, `table.csv` (a row per lesion) and `mechanism.json`.
-
-    The folder appears whole or not at all; each split has a random stream and patients of its own.
-    """
-    counts, size = (train, validation, test), {"height": height, "width": width}
-    return write_cohort(
-        folder, "dermoscopy", counts, seed, size, mechanism, simulate_lesion, _lesion_row
-    )
-
-
-def _lesion_row(lesion: SimulatedLesion) -> dict[str, object]:
-    return {
-        "label": CLASSES[lesion.label],
-        "skin_tone": lesion.skin_tone,
-        "ita": round(lesion.ita, 1),
-        "sex": lesion.sex,
-        "age": lesion.age,
-        "age_group": lesion.age_group,
-        "asymmetry": round(lesion.asymmetry, 6),
-        "irregularity": round(lesion.irregularity, 6),
-        "colours": lesion.colours,
-        "radius": round(lesion.radius, 6),
-        "bayes_probability": round(lesion.bayes_probability, 6),
-    }
 
 
 def _lesion_scene(
@@ -281,11 +242,14 @@ def _lesion_scene(
 ) -> LesionScene:
     """A scene with these latents and everything else drawn from the mechanism."""
 
-    def draw(limits: tuple[float, float]) -> float:
-        return float(generator.uniform(*limits))
-
-    skin = np.array(skin_colour(ita, draw(mechanism.redness), draw(mechanism.yellowness)))
-    main = skin * draw(mechanism.darkness) * np.array([1.0, 0.88, 0.82])
+    skin = np.array(
+        skin_colour(
+            ita,
+            uniform(generator, mechanism.redness),
+            uniform(generator, mechanism.yellowness),
+        )
+    )
+    main = skin * uniform(generator, mechanism.darkness) * np.array([1.0, 0.88, 0.82])
     names = generator.permutation(list(TINTS))[: colours - 1]
     painted = [main, *(main * np.array(TINTS[name]) for name in names)]
     shift = mechanism.centre_shift
@@ -294,15 +258,14 @@ def _lesion_scene(
         colours=tuple(
             tuple(np.clip(skin + contrast * (c - skin), 0.0, 1.0).tolist()) for c in painted
         ),
-        centre=(draw((-shift, shift)), draw((-shift, shift))),
+        centre=(uniform(generator, (-shift, shift)), uniform(generator, (-shift, shift))),
         radius=radius,
-        elongation=draw(mechanism.elongation),
-        angle=draw((0.0, math.pi)),
+        elongation=uniform(generator, mechanism.elongation),
+        angle=uniform(generator, (0.0, math.pi)),
         irregularity=irregularity,
         asymmetry=asymmetry,
-        softness=draw(mechanism.softness),
-        patchiness=draw(mechanism.patchiness),
-        network=draw((0.3, 0.8)) * contrast
+        **draw_knobs(generator, mechanism, "softness", "patchiness"),
+        network=uniform(generator, (0.3, 0.8)) * contrast
         if generator.random() < mechanism.network_share
         else 0.0,
         globules=0,
@@ -310,9 +273,16 @@ def _lesion_scene(
         veil=0.0,
         scale=0.0,
         hairs=int(generator.integers(*mechanism.hairs, endpoint=True)) if hairy else 0,
-        exposure=draw(mechanism.exposure),
-        warmth=draw(mechanism.warmth),
-        vignette=draw(mechanism.vignette),
-        noise=draw(mechanism.noise),
-        blur=draw(mechanism.blur),
+        **draw_knobs(generator, mechanism, "exposure", "warmth", "vignette", "noise", "blur"),
     )
+
+
+DERMOSCOPY = Cohort(
+    "dermoscopy",
+    simulate_lesion,
+    partial(describe_record, classes=CLASSES),
+    DEFAULT_DERMOSCOPY_MECHANISM,
+    {"height": 112, "width": 140},
+    CLASSES,
+    ATTRIBUTES,
+)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pandas as pd
-
-from fairlora_cls.data.codes import decode_column
+from fairlora_cls.data.codes import read_codes
+from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 
 FINDINGS = (
@@ -29,14 +26,15 @@ CODES = {"1": "positive", "0": "negative", "-1": "uncertain"}
 RULES = {"drop": None, "negative": 0, "positive": 1}
 
 
-def label_finding(column: pd.Series, file: Path, *, uncertain: str, blank: str) -> list[int | None]:
+def label_finding(table: Table, column: str, *, uncertain: str, blank: str) -> list[int | None]:
     """1 where the finding is there, 0 where it is not, None where the rule leaves the image out.
 
-    `uncertain` and `blank`: `drop`, `negative` or `positive`. Raises InputError naming file, row
-    and value for any label but 1, 0, −1 and blank.
+    `uncertain` and `blank`: `drop`, `negative` or `positive`; InputError for another. A row with any
+    label but 1, 0, −1 and blank is refused.
     """
     for option, rule in (("uncertain", uncertain), ("blank", blank)):
         if rule not in RULES:
             raise InputError(f"data.options.{option} is '{rule}'{nearest(rule, RULES)}")
     meaning = {"positive": 1, "negative": 0, "uncertain": RULES[uncertain], None: RULES[blank]}
-    return [meaning[name] for name in decode_column(column, CODES, file)]
+    names = read_codes(table, column, CODES)
+    return [None if row in table.bad else meaning[name] for row, name in enumerate(names)]

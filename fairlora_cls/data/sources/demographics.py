@@ -6,16 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
-from fairlora_cls.data.codes import decode_column, decode_required, plain, read_ages
-from fairlora_cls.data.tables import (
-    first_file,
-    read_table,
-    require_columns,
-    require_unique,
-    row_of,
-)
+from fairlora_cls.data.codes import plain, read_ages, read_codes, read_required
+from fairlora_cls.data.tables import Table, first_file, open_table, refuse_repeated_ids
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import user_path
 
@@ -39,29 +31,30 @@ RACE = {
 }
 
 
-def load_mimic_iv(path: Path, folder: str | None) -> dict[str, dict[str, str | float | None]]:
-    """`sex`, `race` and `age` (years), each subject → value, from patients and admissions.
+def load_mimic_iv(
+    path: Path, folder: str | None
+) -> tuple[dict[str, dict[str | None, str | float | None]], list[str]]:
+    """`sex`, `race` and `age` (years), each subject → value, and what is wrong with which row.
 
-    Looked for in `folder`, or in and below `path`. Raises InputError for a missing table or an
-    unknown code.
+    From patients and admissions in `folder`, or in and below `path`. Raises InputError for a missing
+    table or column.
     """
     root = user_path(folder) if folder else path
     patients = _find(root, "patients.csv")
-    people = read_table(patients, columns=["subject_id", "gender", "anchor_age"])
-    require_columns(people, ["subject_id", "gender", "anchor_age"], patients)
-    subjects = decode_required(people["subject_id"], patients)
-    require_unique(pd.Series(subjects), patients)
+    columns = ["subject_id", "gender", "anchor_age"]
+    people = open_table(patients, columns=columns, needed=columns)
+    subjects = read_required(people, "subject_id")
+    refuse_repeated_ids([people], [subjects])
     admissions = _find(root, "admissions.csv")
-    visits = read_table(admissions, columns=["subject_id", "race", "ethnicity"])
-    race_column = "race" if "race" in visits else "ethnicity"
-    require_columns(visits, ["subject_id", race_column], admissions)
-    return {
-        "sex": dict(zip(subjects, decode_column(people["gender"], SEX, patients), strict=True)),
-        "age": dict(zip(subjects, read_ages(people["anchor_age"], patients), strict=True)),
-        "race": _majority(
-            decode_required(visits["subject_id"], admissions), visits[race_column], admissions
-        ),
+    visits = open_table(admissions, columns=["subject_id", "race", "ethnicity"])
+    race_column = "race" if "race" in visits.frame else "ethnicity"
+    visits.require(["subject_id", race_column])
+    known = {
+        "sex": dict(zip(subjects, read_codes(people, "gender", SEX), strict=True)),
+        "age": dict(zip(subjects, read_ages(people, "anchor_age"), strict=True)),
+        "race": _majority(read_required(visits, "subject_id"), read_races(visits, race_column)),
     }
+    return known, [*people.problems, *visits.problems]
 
 
 def _find(root: Path, name: str) -> Path:
@@ -74,10 +67,12 @@ def _find(root: Path, name: str) -> Path:
     return found
 
 
-def _majority(subjects: Sequence[str], races: pd.Series, file: Path) -> dict[str, str | None]:
+def _majority(
+    subjects: Sequence[str | None], races: Sequence[str | None]
+) -> dict[str | None, str | None]:
     """Each subject's most frequent race over admissions, "unknown" not counted; a tie is unknown."""
-    counts: dict[str, Counter[str]] = {}
-    for subject, race in zip(subjects, decode_races(races, file), strict=True):
+    counts: dict[str | None, Counter[str]] = {}
+    for subject, race in zip(subjects, races, strict=True):
         if race is not None:
             counts.setdefault(subject, Counter())[race] += 1
     return {subject: _most_common(own) for subject, own in counts.items()}
@@ -88,18 +83,17 @@ def _most_common(counts: Counter[str]) -> str | None:
     return None if len(ranked) == 2 and ranked[0][1] == ranked[1][1] else ranked[0][0]
 
 
-def decode_races(races: pd.Series, file: Path) -> list[str | None]:
-    """White, Black, Asian, Hispanic or Other; None where not recorded. Raises InputError."""
-    texts = races.fillna("")
-    decoded: dict[str, str | None] = {}
-    for value in texts.unique():
-        code = plain(value)
+def read_races(table: Table, column: str) -> list[str | None]:
+    """White, Black, Asian, Hispanic or Other; None where not recorded. Any other is refused."""
+
+    def race(cell: str) -> str | None:
+        code = plain(cell)
         begins = next((n for start, n in RACE_BEGINNINGS.items() if code.startswith(start)), None)
         if code and begins is None and code not in RACE:
-            row = int((texts == value).argmax())
-            raise InputError(
-                f"{row_of(file, row)} has {races.name} '{value}', which is no race that MIMIC-IV "
-                f"knows{nearest(code, [*RACE_BEGINNINGS, *RACE])}"
+            raise ValueError(
+                f"has {column} '{cell}', which is no race that MIMIC-IV knows"
+                f"{nearest(code, [*RACE_BEGINNINGS, *RACE])}"
             )
-        decoded[value] = begins or RACE.get(code)
-    return [decoded[value] for value in texts]
+        return begins or RACE.get(code)
+
+    return table.read(column, race)

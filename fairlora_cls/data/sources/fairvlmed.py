@@ -14,26 +14,23 @@ from fairlora_cls.data.archives import read_archive
 from fairlora_cls.data.codes import (
     UNKNOWN_CODES,
     age_bands,
-    decode_column,
     number_names,
     read_ages,
+    read_codes,
     read_texts,
-    require_recorded,
 )
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, read_split_names
 from fairlora_cls.data.tables import (
+    Table,
     first_file,
+    open_table,
     point_at,
-    read_table,
-    require_columns,
-    require_unique,
-    require_values,
-    row_of,
+    refuse_repeated_ids,
 )
-from fairlora_cls.data.threads import map_in_threads
-from fairlora_cls.errors import InputError
+from fairlora_cls.data.threads import attempt, map_in_threads
+from fairlora_cls.errors import InputError, first_few
 
 SUMMARY = "data_summary.csv"
 FOLDERS = {
@@ -75,7 +72,7 @@ def load_fairvlmed(
     that the files have), age_group banded at `age_cuts` (years). "Unknown" is not recorded:
     data.missing_groups keeps it as a group, drops it or refuses it. `text`: `note`, `gpt4_summary`
     or `none`. Images are read from the npz, or from slo_fundus_xxxxx.jpg where that is all there
-    is. Raises InputError naming file, row and value; npz files are never unpickled.
+    is. Raises BadRowsError naming every bad row; npz files are never unpickled.
     """
     if text not in TEXTS:
         raise InputError(f"data.options.text is '{text}'; choose {', '.join(TEXTS)}.")
@@ -84,32 +81,43 @@ def load_fairvlmed(
     files = _list_files(path)
     summary = first_file(path, [SUMMARY])
     if summary is None:
-        file, frame = _read_archives(files)
+        table = _read_archives(files)
+        names = table.read_names("filename")
     else:
-        file, frame = summary, read_table(summary)
-        require_columns(frame, ["filename", "use", "glaucoma"], file)
-        require_values(frame, ["filename"], file)
-        frame["filename"] = frame["filename"].str.strip()
-        require_unique(frame["filename"], file)
-    homes = read_split_names(frame["use"], file)
-    labels = decode_column(frame["glaucoma"], GLAUCOMA, file)
-    labels = require_recorded(labels, frame["glaucoma"], file)
-    columns = _attributes(frame, file, age_cuts)
+        table = open_table(summary, needed=["filename", "use", "glaucoma"])
+        names = table.read_names("filename")
+        refuse_repeated_ids([table], [names])
+    homes = read_split_names(table, "use")
+    labels = read_codes(table, "glaucoma", GLAUCOMA, required=True)
+    columns = _attributes(table, age_cuts)
     if not columns:
         raise InputError(f"'{path}' has no attribute such as race, gender or ethnicity.")
-    texts = read_texts(frame[text]) if text in frame else [None] * len(frame)
-    examples = []
-    rows = zip(frame["filename"], homes, labels, texts, *columns.values(), strict=True)
-    for row, (name, home, label, words, *values) in enumerate(rows):
-        stem = Path(name).stem
-        image = files.get((home, stem)) or files.get((home, stem.replace("data", "slo_fundus", 1)))
-        if image is None:
-            raise InputError(
-                f"{row_of(file, row)} names '{name}', which is not in its {home} folder of '{path}'."
-            )
-        attributes = dict(zip(columns, values, strict=True))
-        examples.append(Example(stem, image, CLASSES.index(label), attributes, stem, words))
-    return gather_splits(str(path), CLASSES, tuple(columns), examples, homes)
+    stems = [Path(name or "").stem for name in names]
+    images = [
+        files.get((home, stem)) or files.get((home, stem.replace("data", "slo_fundus", 1)))
+        for home, stem in zip(homes, stems, strict=True)
+    ]
+    table.refuse(
+        {
+            row: f"names '{names[row]}', which is not in its {homes[row]} folder of '{path}'."
+            for row, image in enumerate(images)
+            if image is None and names[row] and homes[row]
+        }
+    )
+    texts = read_texts(table, text)
+    examples = [
+        Example(
+            stems[row],
+            images[row],
+            CLASSES.index(labels[row]),
+            {name: values[row] for name, values in columns.items()},
+            unit=stems[row],
+            text=texts[row],
+        )
+        for row in table.good
+    ]
+    own = [homes[row] for row in table.good]
+    return gather_splits(str(path), CLASSES, tuple(columns), examples, own, table.problems)
 
 
 def _list_files(path: Path) -> dict[tuple[str, str], Path]:
@@ -128,29 +136,34 @@ def _list_files(path: Path) -> dict[tuple[str, str], Path]:
     }
 
 
-def _attributes(
-    frame: pd.DataFrame, file: Path | Sequence[Path], age_cuts: Sequence[float]
-) -> dict[str, list[str | None]]:
+def _attributes(table: Table, age_cuts: Sequence[float]) -> dict[str, list[str | None]]:
     columns: dict[str, list[str | None]] = {}
     for attribute, (keys, names) in ATTRIBUTES.items():
-        found = [frame[key] for key in keys if key in frame]
-        if found:  # npz files of one folder may differ in their keys
-            column = found[0].fillna(found[-1])
-            columns[attribute] = decode_column(column, names, file)
-    if "age" in frame:
-        columns["age_group"] = age_bands(read_ages(frame["age"], file, ("unknown", "-1")), age_cuts)
+        there = [key for key in keys if key in table.frame]
+        if there:  # npz files of one folder may differ in their keys
+            table.frame[there[0]] = table.frame[there[0]].fillna(table.frame[there[-1]])
+            columns[attribute] = read_codes(table, there[0], names)
+    if "age" in table.frame:
+        columns["age_group"] = age_bands(read_ages(table, "age", ("unknown", "-1")), age_cuts)
     return columns
 
 
-def _read_archives(files: dict[tuple[str, str], Path]) -> tuple[list[Path], pd.DataFrame]:
-    """All npz files, and their labels, attributes and notes as data_summary.csv would hold them."""
+def _read_archives(files: dict[tuple[str, str], Path]) -> Table:
+    """All npz files, with labels, attributes and notes as data_summary.csv would hold them."""
     archives = [(home, file) for (home, _), file in files.items() if file.suffix == ".npz"]
     if not archives:
         raise InputError(f"There is no {SUMMARY}, and {', '.join(FOLDERS)} hold no npz files.")
     wanted = {"glaucoma", "age", "note", *(k for keys, _ in ATTRIBUTES.values() for k in keys)}
-    rows = list(map_in_threads(lambda item: read_archive(item[1], wanted), archives))
-    for (home, file), row in zip(archives, rows, strict=True):
-        if "glaucoma" not in row:
-            raise InputError(f"'{file}' has no 'glaucoma'; it has {', '.join(row) or 'nothing'}.")
-        row |= {"filename": file.name, "use": home}
-    return [file for _, file in archives], pd.DataFrame(rows)
+    rows, files_read, problems = [], [], []
+    read = map_in_threads(attempt(lambda item: read_archive(item[1], wanted), InputError), archives)
+    for (home, file), row in zip(archives, read, strict=True):
+        if isinstance(row, InputError):
+            problems += row.problems
+        elif "glaucoma" not in row:
+            problems.append(f"'{file}' has no 'glaucoma'; it has {', '.join(row) or 'nothing'}.")
+        else:
+            rows.append({**row, "filename": file.name, "use": home})
+            files_read.append(file)
+    if not rows:
+        raise InputError(first_few(problems))
+    return Table(files_read, pd.DataFrame(rows), problems=first_few(problems))

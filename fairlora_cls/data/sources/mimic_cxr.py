@@ -12,22 +12,20 @@ from typing import Any
 
 import pandas as pd
 
-from fairlora_cls.data.codes import age_bands, decode_column, decode_required, read_ages, read_text
+from fairlora_cls.data.codes import age_bands, read_ages, read_codes, read_required, read_text
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.sources.chexpert import FINDINGS, label_finding
-from fairlora_cls.data.sources.demographics import SEX, decode_races, load_mimic_iv
+from fairlora_cls.data.sources.demographics import SEX, load_mimic_iv, read_races
 from fairlora_cls.data.splitting import SPLIT_ALIASES, gather_splits, read_split_names
 from fairlora_cls.data.tables import (
+    Table,
     find_table,
     first_file,
-    read_table,
-    require_columns,
-    require_unique,
-    require_values,
-    row_of,
+    open_table,
+    refuse_repeated_ids,
 )
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, nearest
@@ -67,41 +65,37 @@ def load_mimic_cxr(
     anchor_age, banded at `age_cuts` (years). `annotations`: a folder of LLaVA-Rad's
     chat_{train,dev,test}_….json, which then say which images there are, their labels, their findings
     (the examples' text) and the question that LLaVA-Rad asks for them; demographics that FairLLaVA
-    wrote into them are used. Raises InputError naming file, row and value.
+    wrote into them are used. Raises BadRowsError naming every bad row.
     """
     if finding not in FINDINGS:
         raise InputError(f"data.options.finding is '{finding}'{nearest(finding, FINDINGS)}")
     rule = Rule(finding, uncertain, blank)
     if annotations is not None:
-        frame = _read_annotations(user_path(annotations), rule)
+        frame, problems = _read_annotations(user_path(annotations), rule)
     else:
-        frame = _read_tables(path, rule)
-    kept = frame["label"].notna()
+        frame, problems = _read_tables(path, rule)
+    kept = frame["label"].notna() & frame["home"].notna()
     if views:
         seen = frame["ViewPosition"].fillna("").str.strip().str.upper()
         kept &= seen.isin([view.upper() for view in views])
     frame = frame[kept].reset_index(drop=True)
     if frame.empty:
-        raise InputError(f"No image of '{path}' has one of the views {list(views)} and a label.")
-    columns = _attributes(frame, path, mimic_iv, age_cuts)
-    images = resolve_images(path / "files", frame["image"], folder=path)
-    rows = zip(
-        frame["dicom_id"], images, frame["label"], frame["subject_id"], frame["text"],
-        frame["reason"], *columns.values(), strict=True,
-    )  # fmt: skip
-    examples = [
-        Example(
-            name,
-            image,
-            int(label),
-            dict(zip(columns, values, strict=True)),
-            f"p{subject}",
-            text,
-            findings_conversation(reason, text) if text else (),
-        )
-        for name, image, label, subject, text, reason, *values in rows
-    ]
-    return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, list(frame["home"]))
+        unseen = f"No image of '{path}' has one of the views {list(views)} and a label."
+        raise InputError(problems or unseen)
+    columns, own = _attributes(frame, path, mimic_iv, age_cuts)
+    images = Table(path / "files", frame)
+    files = resolve_images(images, list(frame["image"]), folder=path)
+    problems += [*own, *images.problems]
+    known = frame.to_dict("records")
+    examples = []
+    for row in images.good:
+        name, text = known[row]["dicom_id"], known[row]["text"]
+        label, unit = int(known[row]["label"]), f"p{known[row]['subject_id']}"
+        asked = findings_conversation(known[row]["reason"], text) if text else ()
+        attributes = {attribute: values[row] for attribute, values in columns.items()}
+        examples.append(Example(name, files[row], label, attributes, unit, text, asked))
+    homes = [known[row]["home"] for row in images.good]
+    return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, homes, problems)
 
 
 @dataclass(frozen=True)
@@ -112,52 +106,53 @@ class Rule:
     uncertain: str
     blank: str
 
-    def label(self, frame: pd.DataFrame, file: Path) -> pd.Series:
-        found = label_finding(frame[self.finding], file, uncertain=self.uncertain, blank=self.blank)
-        return pd.Series(found, index=frame.index, dtype=object)
+    def labels(self, table: Table, column: str) -> list[int | None]:
+        return label_finding(table, column, uncertain=self.uncertain, blank=self.blank)
 
 
-def _read_tables(path: Path, rule: Rule) -> pd.DataFrame:
-    """Metadata, labels and split of MIMIC-CXR-JPG as one row per image, with the image's path.
+def _read_tables(path: Path, rule: Rule) -> tuple[pd.DataFrame, list[str]]:
+    """Metadata, labels and split of MIMIC-CXR-JPG as one row per image, and what is wrong with which.
 
     An image whose study was never labelled, or that is in no split, has no row there.
     """
-    metadata, _ = _read(path, "metadata", ["dicom_id", "subject_id", "study_id", "ViewPosition"])
-    chexpert, file = _read(path, "chexpert", ["study_id", rule.finding])
-    labels = chexpert[["study_id"]].assign(label=rule.label(chexpert, file))
-    split, file = _read(path, "split", ["dicom_id", "split"])
-    homes = split[["dicom_id"]].assign(home=read_split_names(split["split"], file))
-    frame = metadata.merge(labels.drop_duplicates("study_id"), on="study_id")
+    metadata = _open(path, "metadata", ["dicom_id", "subject_id", "study_id", "ViewPosition"])
+    refuse_repeated_ids([metadata], [metadata.frame["dicom_id"]])
+    chexpert = _open(path, "chexpert", ["study_id", rule.finding])
+    labels = chexpert.frame[["study_id"]].assign(label=rule.labels(chexpert, rule.finding))
+    split = _open(path, "split", ["dicom_id", "split"])
+    homes = split.frame[["dicom_id"]].assign(home=read_split_names(split, "split"))
+    images = metadata.frame.iloc[metadata.good]
+    frame = images.merge(labels.drop_duplicates("study_id"), on="study_id")
     frame = frame.merge(homes.drop_duplicates("dicom_id"), on="dicom_id")
+    problems = [*metadata.problems, *chexpert.problems, *split.problems]
     if frame.empty:
-        raise InputError(f"No image of '{path}' is in both the -chexpert and the -split table.")
+        nowhere = f"No image of '{path}' is in both the -chexpert and the -split table."
+        raise InputError(problems or nowhere)
     subject, study = frame["subject_id"], frame["study_id"]
     folder = "files/p" + subject.str[:2] + "/p" + subject + "/s" + study
-    return frame.assign(image=folder + "/" + frame["dicom_id"] + ".jpg", text=None, reason=None)
+    image = folder + "/" + frame["dicom_id"] + ".jpg"
+    return frame.assign(image=image, text=None, reason=None), problems
 
 
-def _read(path: Path, part: str, columns: list[str]) -> tuple[pd.DataFrame, Path]:
+def _open(path: Path, part: str, columns: list[str]) -> Table:
     file = find_table(path, [f"{PREFIX}{part}.csv"])
-    frame = read_table(file, columns=columns)
-    require_columns(frame, columns, file)
-    if "dicom_id" in frame:
-        require_values(frame, ["dicom_id"], file)
-        frame["dicom_id"] = frame["dicom_id"].str.strip()
+    table = open_table(file, columns=columns, needed=columns)
+    if "dicom_id" in columns:
+        table.frame["dicom_id"] = table.read_names("dicom_id")
     for key in ("subject_id", "study_id"):  # numbers, which some tool may have written as 1.0
-        if key in frame:
-            frame[key] = decode_required(frame[key], file)
-    if part == "metadata":
-        require_unique(frame["dicom_id"], file)
-    return frame, file
+        if key in columns:
+            table.frame[key] = read_required(table, key)
+    return table
 
 
-def _read_annotations(folder: Path, rule: Rule) -> pd.DataFrame:
-    """LLaVA-Rad's files as one row per image, decoded. They hold bare NaN, as Python writes it.
+def _read_annotations(folder: Path, rule: Rule) -> tuple[pd.DataFrame, list[str]]:
+    """LLaVA-Rad's files as one row per image, decoded, and what is wrong with which entry.
 
-    As LLaVA-Rad itself does: no entry without findings, and of the test split only those whose
-    findings were cut out of the report by rules, not rewritten by a language model.
+    They hold bare NaN, as Python writes it. As LLaVA-Rad itself does: no entry without findings, and
+    of the test split only those whose findings were cut out of the report by rules, not rewritten by
+    a language model.
     """
-    frames = []
+    frames, problems = [], []
     for split, name in ANNOTATIONS.items():
         file = first_file(folder, [name])
         if file is None:
@@ -165,37 +160,42 @@ def _read_annotations(folder: Path, rule: Rule) -> pd.DataFrame:
                 f"'{folder}' holds no {name}; point data.options.annotations at the folder that does."
             )
         entries = read_json_list(file)
-        rows = [_annotation_row(entry, rule.finding, file, i) for i, entry in enumerate(entries)]
-        kept = [
-            row["text"] is not None
-            and (split != "test" or entry.get("generate_method", RULE_BASED) == RULE_BASED)
-            for entry, row in zip(entries, rows, strict=True)
-        ]
+        rows, faults = [], {}
+        for place, entry in enumerate(entries):
+            try:
+                rows.append(_annotation_row(entry, rule.finding))
+            except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+                rows.append(dict.fromkeys(ROW))
+                faults[place] = (
+                    "lacks the id, image, chexpert_labels or conversations of LLaVA-Rad's "
+                    f"annotations ({type(error).__name__}: {error})."
+                )
         frame = pd.DataFrame(rows, columns=ROW, dtype=object)
+        table = Table(file, frame.rename(columns={"finding": rule.finding}))
+        table.refuse(faults)
         decoded = frame.assign(
             home=SPLIT_ALIASES[split],
-            label=rule.label(frame.rename(columns={"finding": rule.finding}), file),
-            sex=decode_column(frame["gender"], SEX, file),
-            race=decode_races(frame["race_major"], file),
-            age=read_ages(frame["anchor_age"], file),
+            label=pd.Series(rule.labels(table, rule.finding), dtype=object),
+            sex=read_codes(table, "gender", SEX),
+            race=read_races(table, "race_major"),
+            age=read_ages(table, "anchor_age"),
         )
-        frames.append(decoded[kept])
-    return pd.concat(frames, ignore_index=True)
+        kept = [
+            row
+            for row in table.good
+            if rows[row]["text"] is not None
+            and (split != "test" or entries[row].get("generate_method", RULE_BASED) == RULE_BASED)
+        ]
+        frames.append(decoded.iloc[kept])
+        problems += table.problems
+    return pd.concat(frames, ignore_index=True), problems
 
 
-def _annotation_row(
-    entry: dict[str, Any], finding: str, file: Path, place: int
-) -> dict[str, str | None]:
-    try:
-        subject, study = str(entry["id"]).split("_")[:2]
-        image = str(entry["image"])
-        answer = entry["conversations"][-1]["value"]
-        label = entry["chexpert_labels"].get(finding)
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{row_of(file, place)} lacks the id, image, chexpert_labels or conversations of "
-            f"LLaVA-Rad's annotations ({type(error).__name__}: {error})."
-        ) from error
+def _annotation_row(entry: dict[str, Any], finding: str) -> dict[str, str | None]:
+    subject, study = str(entry["id"]).split("_")[:2]
+    image = str(entry["image"])
+    answer = entry["conversations"][-1]["value"]
+    label = entry["chexpert_labels"].get(finding)
     return {
         "dicom_id": Path(image).stem,
         "subject_id": subject,
@@ -213,14 +213,14 @@ def _annotation_row(
 
 def _attributes(
     frame: pd.DataFrame, path: Path, mimic_iv: str | None, age_cuts: Sequence[float]
-) -> dict[str, list[str | None]]:
-    """Sex, race and age group of each row: as the annotations say, or else from MIMIC-IV."""
+) -> tuple[dict[str, list[str | None]], list[str]]:
+    """Sex, race and age group of each row, as the annotations say or else MIMIC-IV, and what is wrong
+    there."""
     if "sex" in frame and frame["sex"].notna().any():
-        sex, race, ages = (list(frame[column]) for column in ("sex", "race", "age"))
+        problems: list[str] = []
+        known = {name: list(frame[name]) for name in ("sex", "race", "age")}
     else:
-        people = load_mimic_iv(path, mimic_iv)
-        sex, race, ages = (
-            [people[column].get(subject) for subject in frame["subject_id"]]
-            for column in ("sex", "race", "age")
-        )
-    return dict(zip(ATTRIBUTES, (sex, race, age_bands(ages, age_cuts)), strict=True))
+        people, problems = load_mimic_iv(path, mimic_iv)
+        known = {name: list(map(own.get, frame["subject_id"])) for name, own in people.items()}
+    groups = (known["sex"], known["race"], age_bands(known["age"], age_cuts))
+    return dict(zip(ATTRIBUTES, groups, strict=True)), problems

@@ -14,9 +14,9 @@ import pandas as pd
 from fairlora_cls.data.codes import (
     OLDEST,
     age_bands,
-    decode_column,
-    decode_required,
     plain,
+    read_codes,
+    read_required,
     read_text,
     read_texts,
 )
@@ -24,18 +24,12 @@ from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.splitting import gather_splits, split_examples
-from fairlora_cls.data.tables import (
-    find_table,
-    read_table,
-    require_columns,
-    require_unique,
-    require_values,
-    row_of,
-)
+from fairlora_cls.data.tables import Table, find_table, open_table, refuse_repeated_ids
 from fairlora_cls.data.text_files import read_json_list
-from fairlora_cls.errors import InputError, nearest
+from fairlora_cls.errors import InputError, first_few, nearest
 from fairlora_cls.files import user_path
 
+CLASSES = ("no", "yes")
 LABELS = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 SEX = {"f": "Female", "m": "Male", "o": None, "none": None}
 FRONTAL = ("PA", "AP", "AP_horizontal")
@@ -64,88 +58,86 @@ def load_padchest(
     report; `annotations`, FairLLaVA's JSON files with translated FINDINGS, replace it, bring the
     question asked for them, and keep only the images that have some. `stratify`: attributes that,
     with the label, every split keeps in proportion. Labels are parsed, never evaluated. Raises
-    InputError naming file, row and value.
+    BadRowsError naming every bad row.
     """
     file = find_table(path, [LABELS])
-    frame = read_table(file, columns=COLUMNS)
-    require_columns(frame, [c for c in COLUMNS if c != "Report"], file)
-    require_values(frame, ["ImageID"], file)
-    names = frame["ImageID"].str.strip()
-    require_unique(names, file)
-    labels = _parse_labels(frame["Labels"], file)
+    table = open_table(file, columns=COLUMNS, needed=[c for c in COLUMNS if c != "Report"])
+    names = table.read_names("ImageID")
+    refuse_repeated_ids([table], [names])
+    patients = read_required(table, "PatientID")
+    labels = table.read("Labels", _parse_labels)
     known = {label for own in labels if own for label in own}
     if finding not in known:
-        raise InputError(
-            f"No image of '{file}' is labelled '{finding}' (data.options.finding){nearest(finding, sorted(known))}"
-        )
-    ages, sexes = _ages(frame, file), decode_column(frame["PatientSex_DICOM"], SEX, file)
-    bands = age_bands(ages, age_cuts)
-    texts = read_texts(frame["Report"]) if "Report" in frame else [None] * len(frame)
+        unknown = f"No image of '{file}' is labelled '{finding}' (data.options.finding)"
+        raise InputError([*table.problems, f"{unknown}{nearest(finding, sorted(known))}"])
+    columns = {
+        "sex": read_codes(table, "PatientSex_DICOM", SEX),
+        "age_group": age_bands(_read_ages(table), age_cuts),
+    }
+    texts = read_texts(table, "Report")
     translated = _read_translations(annotations)
     shown = {view.lower() for view in views}
+    kept = [
+        row
+        for row, view in enumerate(table.cells("Projection"))
+        if labels[row]
+        and EXCLUDED not in labels[row]
+        and (not annotations or names[row] in translated)
+        and (not shown or view.strip().lower() in shown)
+    ]
     images = _index_images(path)
+    nowhere = f"which is neither in '{path}' nor in a folder of it"
+    table.refuse(
+        {
+            row: f"names image '{names[row]}', {nowhere}."
+            for row in kept
+            if names[row] and names[row] not in images
+        }
+    )
     examples = []
-    rows = zip(
-        names, decode_required(frame["PatientID"], file), frame["Projection"].fillna(""),
-        labels, sexes, bands, texts, strict=True,
-    )  # fmt: skip
-    for row, (name, patient, view, own, sex, band, text) in enumerate(rows):
-        left_out = own is None or EXCLUDED in own or (annotations and name not in translated)
-        if left_out or (shown and view.strip().lower() not in shown):
+    for row in kept:
+        if row in table.bad:
             continue
-        if name not in images:
-            raise InputError(
-                f"{row_of(file, row)} names image '{name}', which is neither in '{path}' nor in a folder of it."
-            )
-        attributes = {"sex": sex, "age_group": band}
-        indication, words = translated.get(name, (None, text))
-        conversation = findings_conversation(indication, words) if annotations else ()
-        examples.append(
-            Example(
-                name, images[name], int(finding in own), attributes, patient, words, conversation
-            )
-        )
+        name = names[row]
+        attributes = {attribute: values[row] for attribute, values in columns.items()}
+        indication, words = translated.get(name, (None, texts[row]))
+        asked = findings_conversation(indication, words) if annotations else ()
+        label = int(finding in labels[row])
+        examples.append(Example(name, images[name], label, attributes, patients[row], words, asked))
     if not examples:
-        found = ", and FINDINGS in data.options.annotations" if annotations else ""
-        raise InputError(
-            f"No image of '{file}' has labels and one of the views {list(views)}{found}."
-        )
-    homes = split_examples(examples, ("no", "yes"), stratify, seed)
-    return gather_splits(str(path), ("no", "yes"), ("sex", "age_group"), examples, homes)
+        also = ", and FINDINGS in data.options.annotations" if annotations else ""
+        unseen = f"No image of '{file}' has labels and one of the views {list(views)}{also}."
+        raise InputError(table.problems or unseen)
+    homes = split_examples(examples, CLASSES, stratify, seed)
+    return gather_splits(str(path), CLASSES, tuple(columns), examples, homes, table.problems)
 
 
-def _parse_labels(column: pd.Series, file: Path) -> list[frozenset[str] | None]:
-    """The labels of each row; None where there are none. A list written as Python writes it."""
-    parsed: dict[str, frozenset[str] | None] = {}
-    texts = column.fillna("")
-    for text in texts.unique():
-        try:
-            value = ast.literal_eval(text.strip() if plain(text) else "[]")
-            if not isinstance(value, list | tuple | set):
-                raise ValueError("no list")
-            labels = frozenset(plain(label) for label in value) - {""}
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
-            row = int((texts == text).argmax())
-            raise InputError(
-                f"{row_of(file, row)} has Labels {text!r}, which is not a list such as ['normal']."
-            ) from error
-        parsed[text] = labels or None
-    return [parsed[text] for text in texts]
+def _parse_labels(cell: str) -> frozenset[str] | None:
+    """The labels of a cell; None where there are none. A list written as Python writes it."""
+    try:
+        value = ast.literal_eval(cell.strip() if plain(cell) else "[]")
+        if not isinstance(value, list | tuple | set):
+            raise ValueError("no list")
+        return frozenset(plain(label) for label in value) - {""} or None
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"has Labels {cell!r}, which is not a list such as ['normal'].") from error
 
 
-def _ages(frame: pd.DataFrame, file: Path) -> list[float]:
-    """Study year − PatientBirth; NaN where either is blank. Raises InputError for no possible age."""
-    dates, births = (frame[name].map(plain) for name in ("StudyDate_DICOM", "PatientBirth"))
+def _read_ages(table: Table) -> list[float]:
+    """Study year − PatientBirth; NaN where either is blank; a row with no possible age is refused."""
+    dates, births = (table.frame[n].map(plain) for n in ("StudyDate_DICOM", "PatientBirth"))
     years = pd.to_numeric(dates.str[:4], errors="coerce")
     ages = years - pd.to_numeric(births, errors="coerce")
-    blank = (dates == "") | (births == "")
-    wrong = ~blank & ~ages.between(0, OLDEST)
-    if wrong.any():
-        row = int(wrong.argmax())
-        raise InputError(
-            f"{row_of(file, row)} has StudyDate_DICOM '{frame['StudyDate_DICOM'][row]}' and PatientBirth "
-            f"'{frame['PatientBirth'][row]}', which give no age from 0 to 130."
-        )
+    wrong = (dates != "") & (births != "") & ~ages.between(0, OLDEST)
+    shown = zip(table.cells("StudyDate_DICOM"), table.cells("PatientBirth"), wrong, strict=True)
+    table.refuse(
+        {
+            row: f"has StudyDate_DICOM '{date}' and PatientBirth '{birth}', which give no age from "
+            "0 to 130."
+            for row, (date, birth, is_wrong) in enumerate(shown)
+            if is_wrong
+        }
+    )
     return list(ages)
 
 
@@ -158,14 +150,18 @@ def _index_images(path: Path) -> dict[str, Path]:
 def _read_translations(files: Sequence[str]) -> dict[str, tuple[str | None, str]]:
     """ImageID → INDICATION and FINDINGS of FairLLaVA's JSON files; not those without findings."""
     texts: dict[str, tuple[str | None, str]] = {}
+    problems = []
     for name in files:
         file = user_path(name)
         for place, entry in enumerate(read_json_list(file), 1):
-            if not str(entry.get("ImageID") or "").strip():
-                raise InputError(f"'{file}' entry {place} has no ImageID.")
+            image = str(entry.get("ImageID") or "").strip()
             findings, indication = (_words(entry.get(key)) for key in ("FINDINGS", "INDICATION"))
-            if findings:
-                texts[str(entry["ImageID"]).strip()] = (indication, findings)
+            if not image:
+                problems.append(f"'{file}' entry {place} has no ImageID.")
+            elif findings:
+                texts[image] = (indication, findings)
+    if problems:
+        raise InputError(first_few(problems))
     return texts
 
 

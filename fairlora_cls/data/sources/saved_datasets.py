@@ -6,20 +6,15 @@ N rows.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pandas as pd
-
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.groups import AGE_CUTS
-from fairlora_cls.data.paths import resolve_images
-from fairlora_cls.data.rows import Columns, Part, build_splits, choose_uses
+from fairlora_cls.data.rows import TableOptions, build_splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES
-from fairlora_cls.data.tables import row_of, text_table
-from fairlora_cls.data.units import USUAL
+from fairlora_cls.data.table_files import text_table
+from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable, write_atomically
 
@@ -27,27 +22,7 @@ MARKS = ("dataset_dict.json", "state.json")  # of a DatasetDict, of a single Dat
 ROWS_AT_ONCE = 256  # embedded images in memory
 
 
-def load_saved_dataset(
-    path: Path,
-    *,
-    image_column: str = "image",
-    label_column: str | None = "label",
-    id_column: str = "id",
-    split_column: str = "split",
-    unit_column: str | None = USUAL,
-    text_column: str | None = None,
-    question_column: str | None = None,
-    answer_column: str | None = None,
-    age_column: str | None = None,
-    age_cuts: Sequence[float] = AGE_CUTS,
-    attributes: Sequence[str] | None = None,
-    missing_values: Sequence[str] = (),
-    classes: Sequence[str] | None = None,
-    stratify: Sequence[str] = (),
-    allow_outside: bool = False,
-    allow_urls: bool = False,
-    seed: int = 42,
-) -> Splits:
+def load_saved_dataset(path: Path, options: TableOptions = TableOptions()) -> Splits:  # noqa: B008
     """A `Dataset` or `DatasetDict` that `save_to_disk` wrote, with the options of `table`.
 
     A DatasetDict's keys are the splits. Class names and their order come from a ClassLabel where
@@ -55,54 +30,22 @@ def load_saved_dataset(
     content, and decoded like any other file; nothing of the data set is executed. Raises
     InputError without the library, for a folder that is none of its, and as `table` does.
     """
-    columns = Columns(
-        image=image_column,
-        label=label_column,
-        id=id_column,
-        split=split_column,
-        unit=unit_column,
-        text=text_column,
-        age=age_column,
-        question=question_column,
-        answer=answer_column,
-    )
     library = _import_library(path)
-    loaded = _load(path, library)
-    parts, paths, declared = [], [], ()
-    for home, rows in loaded.items():
-        file = path / home if home else path
-        _check_has(rows.column_names, [c for c in (image_column, label_column) if c], file)
-        frame, embedded = _read_rows(rows, image_column, file, library)
-        parts.append(Part(file, home and _split_name(home, path), frame))
-        paths.append(embedded)
-        kind = rows.features[label_column] if label_column else None
-        if isinstance(kind, library.ClassLabel):
-            declared = kind.names
-    uses = choose_uses(parts, columns, attributes)
-    files = []
-    for part, embedded in zip(parts, paths, strict=True):
-        names = [n for n, own in zip(part.frame[image_column], embedded, strict=True) if not own]
-        named = iter(
-            resolve_images(
-                part.file,
-                names,
-                folder=path,
-                allow_outside=allow_outside,
-                allow_urls=allow_urls,
-            )
-        )
-        files.append([own or next(named) for own in embedded])
-    return build_splits(
-        parts,
-        files,
-        uses,
-        age_cuts=age_cuts,
-        missing_values=missing_values,
-        classes=classes or (),
-        stratify=stratify,
-        seed=seed,
-        known_classes=declared,
-    )
+    image, label = options.image_column, options.label_column
+    tables, embedded, declared = [], [], ()
+    for key, rows in _load(path, library).items():
+        file = path / key if key else path
+        for name in filter(None, (image, label)):
+            if name not in rows.column_names:
+                raise InputError(
+                    f"'{file}' has no column '{name}'{nearest(name, rows.column_names)}"
+                )
+        table, own = _read_rows(rows, image, file, key and _split_name(key, path), library)
+        tables.append(table)
+        embedded.append(own)
+        if label and isinstance(rows.features[label], library.ClassLabel):
+            declared = rows.features[label].names
+    return build_splits(tables, options, embedded=embedded, folder=path, known_classes=declared)
 
 
 def _import_library(path: Path) -> ModuleType:
@@ -135,15 +78,9 @@ def _split_name(key: str, path: Path) -> str:
     return SPLIT_ALIASES[key.lower()]
 
 
-def _check_has(names: Sequence[str], needed: Sequence[str], file: Path) -> None:
-    for name in needed:
-        if name not in names:
-            raise InputError(f"'{file}' has no column '{name}'{nearest(name, names)}")
-
-
 def _read_rows(
-    rows: Any, image_column: str, file: Path, library: ModuleType
-) -> tuple[pd.DataFrame, list[Path | None]]:
+    rows: Any, image_column: str, file: Path, home: str | None, library: ModuleType
+) -> tuple[Table, list[Path | None]]:
     """The rows as text, class codes as names; and the file of each image that was embedded."""
     kinds = rows.features
     names = [  # not a mask or another view, which is no attribute
@@ -153,27 +90,33 @@ def _read_rows(
     ]
     columns: dict[str, list[Any]] = {name: [] for name in names}
     embedded: list[Path | None] = []
+    faults: dict[int, str] = {}
     # Arrow's own values: the images stay bytes, nothing is decoded here.
     for batch in rows.with_format("arrow").iter(batch_size=ROWS_AT_ONCE):
         for name in names:
             values = batch.column(name).to_pylist()
             if name == image_column:
                 start = len(embedded)
-                embedded += [_embedded_image(v, file, start + i) for i, v in enumerate(values)]
+                faults |= {
+                    start + i: "has an image of zero bytes."
+                    for i, value in enumerate(values)
+                    if isinstance(value, dict) and value.get("bytes") == b""
+                }
+                embedded += [_embedded_image(value) for value in values]
                 values = [_image_name(v, start + i) for i, v in enumerate(values)]
             elif isinstance(kinds[name], library.ClassLabel):
                 values = [_class_name(kinds[name], v, file, name) for v in values]
             columns[name] += values
-    return text_table(names, list(columns.values()), file), embedded
+    table = Table(file, text_table(names, list(columns.values()), file), home)
+    table.refuse(faults)
+    return table, embedded
 
 
-def _embedded_image(value: Any, file: Path, row: int) -> Path | None:
+def _embedded_image(value: Any) -> Path | None:
     """The cached file of an image whose bytes are in the data set; None where it has a path only."""
-    if not isinstance(value, dict) or value.get("bytes") is None:
+    if not isinstance(value, dict) or not value.get("bytes"):
         return None
     content = value["bytes"]
-    if not content:
-        raise InputError(f"{row_of(file, row)} has an image of zero bytes.")
     digest = hashlib.blake2b(content, digest_size=16).hexdigest()
     path = cache_folder() / "embedded" / digest[:2] / f"{digest}.image"
     if not path.is_file():

@@ -5,18 +5,13 @@ N rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
-from fairlora_cls.data.groups import AGE_CUTS
-from fairlora_cls.data.paths import resolve_images
-from fairlora_cls.data.rows import Columns, Part, build_splits, choose_uses
+from fairlora_cls.data.rows import TableOptions, build_splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES
-from fairlora_cls.data.tables import point_at, read_table
-from fairlora_cls.data.units import USUAL
+from fairlora_cls.data.tables import Table, open_table, point_at
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import user_path
 
@@ -30,27 +25,11 @@ IMAGEFOLDER_COLUMN = "file_name"  # what the imagefolder convention calls the im
 
 def load_table(
     path: Path,
+    options: TableOptions = TableOptions(),  # noqa: B008
     *,
     table: str | None = None,
-    image_column: str = "image",
-    label_column: str | None = "label",
-    id_column: str = "id",
-    split_column: str = "split",
-    unit_column: str | None = USUAL,
-    text_column: str | None = None,
-    question_column: str | None = None,
-    answer_column: str | None = None,
-    age_column: str | None = None,
-    age_cuts: Sequence[float] = AGE_CUTS,
-    attributes: Sequence[str] | None = None,
-    missing_values: Sequence[str] = (),
-    classes: Sequence[str] | None = None,
-    stratify: Sequence[str] = (),
     separator: str | None = None,
     encoding: str = "utf-8",
-    allow_outside: bool = False,
-    allow_urls: bool = False,
-    seed: int = 42,
 ) -> Splits:
     """Read `path`, a table (CSV, TSV, Parquet, JSON lines) or a folder that holds one.
 
@@ -62,51 +41,21 @@ def load_table(
     every column that has none of these uses and is in every table; `age_column` becomes the
     attribute age_group, banded at `age_cuts` (years); `missing_values` are further words that mean
     "not recorded"; `classes` defaults to the sorted labels (the last is positive). Without
-    `label_column` (null) there are no classes: for texts. Raises InputError naming file, column,
-    row and value.
+    `label_column` (null) there are no classes: for texts. Raises BadRowsError naming every row that
+    cannot be used, and InputError for anything else.
     """
-    parts = [
-        Part(file, home, read_table(file, separator=separator, encoding=encoding, has_options=True))
-        for file, home in find_tables(Path(path), table)
+    reading = {"separator": separator, "encoding": encoding, "has_options": True}
+    tables = [
+        open_table(file, home=home, **reading) for file, home in find_tables(Path(path), table)
     ]
-    if image_column == "image" and all(is_imagefolder(part.frame) for part in parts):
-        image_column = IMAGEFOLDER_COLUMN
-    columns = Columns(
-        image=image_column,
-        label=label_column,
-        id=id_column,
-        split=split_column,
-        unit=unit_column,
-        text=text_column,
-        age=age_column,
-        question=question_column,
-        answer=answer_column,
-    )
-    uses = choose_uses(parts, columns, attributes)
-    paths = [
-        resolve_images(
-            part.file,
-            part.frame[image_column],
-            allow_outside=allow_outside,
-            allow_urls=allow_urls,
-        )
-        for part in parts
-    ]
-    return build_splits(
-        parts,
-        paths,
-        uses,
-        age_cuts=age_cuts,
-        missing_values=missing_values,
-        classes=classes or (),
-        stratify=stratify,
-        seed=seed,
-    )
+    if options.image_column == "image" and all(_is_imagefolder(t) for t in tables):
+        options = replace(options, image_column=IMAGEFOLDER_COLUMN)
+    return build_splits(tables, options)
 
 
-def is_imagefolder(frame: pd.DataFrame) -> bool:
+def _is_imagefolder(table: Table) -> bool:
     """Whether the table names its images as the imagefolder convention does."""
-    return "image" not in frame and IMAGEFOLDER_COLUMN in frame
+    return "image" not in table.frame and IMAGEFOLDER_COLUMN in table.frame
 
 
 def find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:

@@ -7,7 +7,7 @@ from outside are as they came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,14 +15,19 @@ import numpy as np
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError, nearest
-from fairlora_cls.evaluation.generations import Generations
 from fairlora_cls.texts.clinical_metrics import chexbert_findings, green, radgraph_f1
 from fairlora_cls.texts.diagnoses import READERS, reader_for
 from fairlora_cls.texts.finding_f1 import FindingLabels, text_f1
-from fairlora_cls.texts.report_labels import label_reports
+from fairlora_cls.texts.generations import Generations
+from fairlora_cls.texts.report_labels import NO_FINDING, label_reports
 from fairlora_cls.texts.word_overlap import bleu, exact_match, rouge_l
 
 REPORT = "report"  # the question whose answers are reports
+LEAST_SHARE = 0.05  # of the references that must state a finding for findings to be compared
+POOLED = {  # metrics that all texts' findings give together → the part of `FindingF1` that they are
+    "findings_f1_micro": "micro",
+    "findings_f1_macro": "macro",
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class TextMetric:
+class TextScorer:
     """One row of TEXT_METRICS."""
 
     label: str
@@ -52,6 +57,11 @@ class TextScores:
     per_text: Mapping[str, np.ndarray]  # metric → (N,) float64; NaN where undefined for that text
     findings: FindingLabels | None  # of `chexbert_f1` where it was asked for, else of `findings`
     counts: Mapping[str, int]  # blank texts and references, unread diagnoses, missing scores
+
+    @property
+    def defined(self) -> tuple[str, ...]:
+        """The metrics of which some text has a score."""
+        return tuple(name for name, values in self.per_text.items() if not np.isnan(values).all())
 
 
 def score_texts(
@@ -91,9 +101,26 @@ def score_texts(
     return TextScores(per_text, findings, counts)
 
 
-def metric_row(name: str) -> TextMetric:
+def usual_metrics(generations: Generations) -> tuple[str, ...]:
+    """The rows of TEXT_METRICS for who names none: those that need no other package, but `findings`
+    only where references state two different ones or more: answers about skin would agree in having
+    none, and "the lesion" is not one of the lung."""
+    stated = np.delete(label_reports(generations.references), FINDINGS.index(NO_FINDING), axis=1)
+    of_chest = stated.any(axis=0).sum() >= 2 and stated.any(axis=1).mean() >= LEAST_SHARE
+    without = () if of_chest else ("findings",)
+    return tuple(
+        name for name, row in TEXT_METRICS.items() if row.needs is None and name not in without
+    )
+
+
+def needed_metrics(asked: Iterable[str]) -> tuple[str, ...]:
+    """The rows of TEXT_METRICS that give the metrics asked for: `findings` gives the pooled F1."""
+    return tuple(dict.fromkeys("findings" if name in POOLED else name for name in asked))
+
+
+def metric_row(name: str) -> TextScorer:
     """The row of a metric; one that no row describes is taken as higher is better."""
-    return TEXT_METRICS.get(name) or TextMetric(name, "scored outside this package", None)
+    return TEXT_METRICS.get(name) or TextScorer(name, "scored outside this package", None)
 
 
 def _joined(name: str, values: Mapping[str, float], generations: Generations) -> np.ndarray:
@@ -149,25 +176,33 @@ def _diagnosis(generations: Generations) -> Scored:
 
 def _findings(generations: Generations) -> Scored:
     """The findings of each report by rules (`report_labels`), uncertain ones counted as there."""
-    findings = FindingLabels(
-        FINDINGS,
-        label_reports(generations.references),
-        label_reports(generations.texts),
-        _is_report(generations),
-        "rules",
-    )
-    return Scored(text_f1(findings), findings)
+    return _by_findings(generations, label_reports, "rules")
 
 
 def _chexbert(generations: Generations) -> Scored:
     """The findings of each report by CheXbert; a blank text has none."""
     applies = _is_report(generations)
-    read = [np.zeros((len(applies), len(FINDINGS)), dtype=bool) for _ in range(2)]
-    for labels, texts in zip(read, (generations.references, generations.texts), strict=True):
+
+    def read(texts: Sequence[str]) -> np.ndarray:
+        labels = np.zeros((len(texts), len(FINDINGS)), dtype=bool)
         rows = [k for k, text in enumerate(texts) if applies[k] and text.strip()]
         if rows:
             labels[rows] = chexbert_findings([texts[k] for k in rows])
-    findings = FindingLabels(FINDINGS, read[0], read[1], applies, "CheXbert")
+        return labels
+
+    return _by_findings(generations, read, "CheXbert")
+
+
+def _by_findings(
+    generations: Generations, read: Callable[[Sequence[str]], np.ndarray], labeller: str
+) -> Scored:
+    findings = FindingLabels(
+        FINDINGS,
+        read(generations.references),
+        read(generations.texts),
+        _is_report(generations),
+        labeller,
+    )
     return Scored(text_f1(findings), findings)
 
 
@@ -202,53 +237,53 @@ def _is_report(generations: Generations) -> np.ndarray:
     )
 
 
-TEXT_METRICS: dict[str, TextMetric] = {
-    "exact_match": TextMetric(
+TEXT_METRICS: dict[str, TextScorer] = {
+    "exact_match": TextScorer(
         "exact match",
         "the same words in the same order; case, punctuation and spaces do not count",
         _by_pair(exact_match),
     ),
-    "bleu_1": TextMetric(
+    "bleu_1": TextScorer(
         "BLEU-1",
         "sacrebleu sentence BLEU of words: lower case, 13a tokens, brevity penalty; mean over texts",
         _by_pair(bleu, order=1),
     ),
-    "bleu_4": TextMetric(
+    "bleu_4": TextScorer(
         "BLEU-4",
         "sacrebleu sentence BLEU up to 4-grams: lower case, 13a tokens, exponential smoothing, "
         "effective order, brevity penalty; mean over texts",
         _by_pair(bleu, order=4),
     ),
-    "rouge_l": TextMetric(
+    "rouge_l": TextScorer(
         "ROUGE-L",
         "rouge-score's F-measure of the longest common subsequence of words, without stemming",
         _by_pair(rouge_l),
     ),
-    "diagnosis": TextMetric(
+    "diagnosis": TextScorer(
         "diagnosis accuracy",
         "the diagnosis read from the text, earliest name first; a text that names none is wrong",
         _diagnosis,
     ),
-    "findings": TextMetric(
+    "findings": TextScorer(
         "findings F1",
         "CheXpert's 14 findings read by rules from text and reference (not the CheXpert labeler), "
         "uncertain ones counted as there; per text the F1 of its set of findings",
         _findings,
     ),
-    "radgraph_f1": TextMetric(
+    "radgraph_f1": TextScorer(
         "RadGraph-F1",
         "overlap of clinical entities and whether they stand in a relation (package radgraph)",
         _of_reports(radgraph_f1),
         needs="clinical",
     ),
-    "chexbert_f1": TextMetric(
+    "chexbert_f1": TextScorer(
         "CheXbert-F1",
         "CheXpert's 14 findings read by CheXbert (package f1chexbert), uncertain ones counted as "
         "there; per text the F1 of its set of findings",
         _chexbert,
         needs="clinical",
     ),
-    "green": TextMetric(
+    "green": TextScorer(
         "GREEN",
         "matched findings over those and clinically significant errors, counted by a language model "
         "(package green-score)",

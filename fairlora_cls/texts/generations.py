@@ -6,21 +6,31 @@ N texts.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fairlora_cls.data.answers import group_names, require_columns_of, require_unique
+from fairlora_cls.data.answers import group_names, require_table, require_unique
 from fairlora_cls.data.cells import recorded
-from fairlora_cls.data.text_files import encoding_of, parse_json
-from fairlora_cls.errors import InputError
+from fairlora_cls.data.text_files import read_json_lines
+from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import write_text
 from fairlora_cls.plain_yaml import is_whole
 
 DEFAULT_QUESTION = "text"  # of a file that does not say which question a text answers
+COLUMNS = {  # key of a line → field of `Generations`
+    "id": "ids",
+    "unit": "units",
+    "question": "questions",
+    "prompt": "prompts",
+    "reference": "references",
+    "text": "texts",
+    "label": "labels",
+    "complete": "complete",
+}
 REQUIRED = ("id", "reference", "text")
 
 
@@ -45,8 +55,7 @@ class Generations:
     attributes: Mapping[str, np.ndarray]  # (N,) object, names; "" where not recorded
 
     def __post_init__(self) -> None:
-        columns = {name: value for name, value in vars(self).items() if name != "attributes"}
-        require_columns_of(self.ids, columns, self.attributes)
+        require_table(self.ids, self.columns(), self.attributes)
         require_unique(self.ids)
         units = (
             recorded(unit) or identity for unit, identity in zip(self.units, self.ids, strict=True)
@@ -59,13 +68,18 @@ class Generations:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def columns(self) -> dict[str, Sequence[Any]]:
+        """What is known of each text but its attributes, by the key that a line has it under."""
+        return {key: getattr(self, name) for key, name in COLUMNS.items()}
+
     def rows(self, rows: np.ndarray) -> Generations:
         """The texts at `rows`, an int array, with all that is known of them."""
-        columns = {name: value for name, value in vars(self).items() if name != "attributes"}
-        return Generations(
-            **{name: tuple(values[row] for row in rows) for name, values in columns.items()},
-            attributes={name: np.asarray(v)[rows] for name, v in self.attributes.items()},
-        )
+        columns = {
+            COLUMNS[key]: tuple(values[row] for row in rows)
+            for key, values in self.columns().items()
+        }
+        attributes = {name: np.asarray(values)[rows] for name, values in self.attributes.items()}
+        return Generations(**columns, attributes=attributes)
 
     def group_names(self, attribute: str) -> np.ndarray:
         """The (N,) group names of an attribute or intersection, with blanks named 'missing'.
@@ -75,23 +89,16 @@ class Generations:
         return group_names(self.attributes, attribute)
 
 
-def generation_row(generations: Generations, place: int) -> dict[str, Any]:
-    """One text as the values of its line."""
-    return {
-        "id": generations.ids[place],
-        "unit": generations.units[place],
-        "question": generations.questions[place],
-        "prompt": generations.prompts[place],
-        "reference": generations.references[place],
-        "text": generations.texts[place],
-        "label": generations.labels[place],
-        "complete": generations.complete[place],
-        "attributes": {name: values[place] for name, values in generations.attributes.items()},
-    }
+def image_ids(generations: Generations) -> list[str]:
+    """The image that each text is about: its id without "#<question>"."""
+    return [
+        identity.removesuffix(f"#{question}")
+        for identity, question in zip(generations.ids, generations.questions, strict=True)
+    ]
 
 
 def generations_of(rows: Iterable[Mapping[str, Any]]) -> Generations:
-    """The table of lines as `generation_row` makes them; keys but id, reference and text may lack."""
+    """The table of lines (COLUMNS, `attributes`); keys but id, reference and text may lack."""
     rows = list(rows)
     names = list(dict.fromkeys(name for row in rows for name in row.get("attributes") or {}))
     return Generations(
@@ -120,8 +127,14 @@ def write_generations(generations: Generations, path: Path) -> None:
 
 def lines_of(generations: Generations) -> str:
     """The table as JSON lines. Raises InputError for what no file can hold: half a character."""
+    columns = generations.columns()
     lines = [
-        json.dumps(generation_row(generations, place), ensure_ascii=False) + "\n"
+        json.dumps(
+            {key: values[place] for key, values in columns.items()}
+            | {"attributes": {name: own[place] for name, own in generations.attributes.items()}},
+            ensure_ascii=False,
+        )
+        + "\n"
         for place in range(len(generations))
     ]
     for identity, line in zip(generations.ids, lines, strict=True):
@@ -137,40 +150,36 @@ def read_generations(path: Path) -> Generations:
     """Texts of any model: a JSON object a line with `id`, `reference`, `text` and, where known,
     `attributes` (a mapping), `unit`, `question`, `prompt`, `label`, `complete`.
 
-    Raises InputError naming the file and the line.
+    Raises InputError listing the lines that cannot be used.
     """
     path = Path(path)
+    rows = read_json_lines(path)
+    wrong = [
+        f"'{path}' line {number} {reason}"
+        for number, row in rows.items()
+        if (reason := _what_is_wrong(row)) is not None
+    ]
+    if wrong:
+        raise InputError(first_few(wrong))
     try:
-        text = path.read_text(encoding=encoding_of(path))
-    except (OSError, UnicodeError) as error:
-        raise InputError(f"'{path}' cannot be read as UTF-8 text ({error}).") from error
-    rows = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            rows.append(_read_row(line, f"Line {number} of '{path}'"))
-    if not rows:
-        raise InputError(f"'{path}' holds no texts.")
-    try:
-        return generations_of(rows)
+        return generations_of(rows.values())
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _read_row(line: str, where: str) -> dict[str, Any]:
-    """One line as an object of the right types. Raises InputError saying what is wrong with it."""
-    row = parse_json(line, where)
-    if not isinstance(row, dict) or not isinstance(row.get("attributes") or {}, dict):
-        raise InputError(f"{where} must be an object, with attributes as an object of names.")
+def _what_is_wrong(row: Mapping[str, Any]) -> str | None:
+    """The rest of a sentence about a line that cannot be used."""
+    attributes = row.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        return "must have attributes as an object of names."
     for key in REQUIRED:
         if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
-            raise InputError(f"{where} has no '{key}', or null there; a blank text is \"\".")
+            return f"has no '{key}', or null there; a blank text is \"\"."
         if isinstance(row[key], bool):
-            raise InputError(f"{where} has {str(row[key]).lower()} as '{key}', which is a text.")
-    for key, value in (row | (row.get("attributes") or {})).items():
+            return f"has {str(row[key]).lower()} as '{key}', which is a text."
+    for key, value in (row | attributes).items():
         if isinstance(value, dict | list) and key != "attributes":
-            raise InputError(
-                f"{where} has a list or an object as '{key}', which is one name or text."
-            )
+            return f"has a list or an object as '{key}', which is one name or text."
     if not isinstance(row.get("complete", True), bool):
-        raise InputError(f"{where} has {row['complete']!r} as 'complete', which is true or false.")
-    return row
+        return f"has {row['complete']!r} as 'complete', which is true or false."
+    return None

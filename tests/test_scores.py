@@ -7,10 +7,10 @@ import pytest
 
 from fairlora_cls.data.sources.chexpert import FINDINGS
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation import text_scores
-from fairlora_cls.evaluation.generations import generations_of
-from fairlora_cls.evaluation.text_scores import TEXT_METRICS, metric_row, score_texts
+from fairlora_cls.texts import scores as text_scores
 from fairlora_cls.texts.finding_f1 import finding_f1
+from fairlora_cls.texts.generations import generations_of
+from fairlora_cls.texts.scores import TEXT_METRICS, metric_row, score_texts
 
 OWN = [name for name, row in TEXT_METRICS.items() if row.needs is None]
 
