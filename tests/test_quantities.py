@@ -4,22 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from fairlora_cls.evaluation.generations import generations_of
 
 from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.comparison import compare_predictions, compare_texts
 from fairlora_cls.evaluation.comparison_results import Comparison
 from fairlora_cls.evaluation.comparison_tables import pair_tables
-from fairlora_cls.evaluation.generations import generations_of
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES, Metric
 from fairlora_cls.evaluation.report import fairness_report, text_report
 from fairlora_cls.evaluation.results import Report
 from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
 from fairlora_cls.evaluation.text_sample import text_sample
-from fairlora_cls.evaluation.text_scores import TextScores
 from fairlora_cls.evaluation.vectorised import counted_metrics
 from fairlora_cls.statistics.gaps import EquityScaled, Gap, fairclip_score
 from fairlora_cls.statistics.sample import Sample
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.scores import TextScores
 from tests.test_comparison import model
 
 COUNT = 120
