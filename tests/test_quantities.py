@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.generations import generations_of
 
 from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.comparison import compare_predictions, compare_texts
@@ -19,6 +18,7 @@ from fairlora_cls.evaluation.vectorised import counted_metrics
 from fairlora_cls.statistics.gaps import EquityScaled, Gap, fairclip_score
 from fairlora_cls.statistics.sample import Sample
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of
 from fairlora_cls.texts.scores import TextScores
 from tests.test_comparison import model
 
