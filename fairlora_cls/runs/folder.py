@@ -18,7 +18,6 @@ from fairlora_cls.files import (
     require_replaceable,
     require_writable,
     whole_folder,
-    write_folder_atomically,
     write_json,
     write_text,
 )
@@ -106,17 +105,10 @@ def create_run_folder(
 
     Raises InputError when another process made a run there in the meantime.
     """
-
-    def fill(temporary: Path) -> None:
-        write_text(temporary / "recipe.yaml", recipe_to_yaml(recipe))
-        write_json(temporary / "run.json", state)
-        (temporary / "checkpoints").mkdir()
-
-    if overwrite:
-        write_folder_atomically(folder, fill)
-        return
-    with whole_folder(folder) as draft:
-        fill(draft)
+    with whole_folder(folder, replaces=overwrite) as draft:
+        write_text(draft / "recipe.yaml", recipe_to_yaml(recipe))
+        write_json(draft / "run.json", state)
+        (draft / "checkpoints").mkdir()
     if read_json(folder / "run.json") != state:
         raise InputError(
             f"Another process has just begun a run in '{folder}'; name another folder."
