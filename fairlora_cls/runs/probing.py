@@ -14,7 +14,6 @@ from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.groups import encode_recorded
 from fairlora_cls.evaluation.probes import probe_attribute
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.runs.assembly import dependence_sections
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_states
 from fairlora_cls.training.loop import Display
 
@@ -41,7 +40,7 @@ def probe_run(
     if not engine.accelerator.is_main_process:
         return {}
     units = [e.unit for name in HELD_OUT for e in splits.split(name)]
-    sections = dependence_sections(recipe)
+    sections = recipe.objective.dependences
     attributes = [*recipe.data.sensitive, *(a for s in sections.values() for a in s.weights)]
     states = ["head_input", *sections]
     display.stage("Probes", 2 * len(states) * len(set(attributes)))

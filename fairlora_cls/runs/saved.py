@@ -24,7 +24,7 @@ from fairlora_cls.models.backbones import DTYPES, load_backbone
 from fairlora_cls.models.classifier import ClassifierSettings
 from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES
-from fairlora_cls.recipe import Recipe
+from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
 from fairlora_cls.runs.classify import ask_all_images, predict_logits, softmax
 from fairlora_cls.runs.context import Outcome, RunContext, read_images
@@ -69,7 +69,7 @@ def evaluate(
     settings = _read_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
-    recipe = _with_section(recipe, "data", data or {})
+    recipe = changed(recipe, {"data": data or {}})
     loaded = load_data(recipe, SharedParts(), allow_urls)
     examples = loaded.split(split)
     if not data:
@@ -77,7 +77,8 @@ def evaluate(
     recipe = task.fit(recipe, settings, loaded)
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    recipe = _with_section(recipe, "report", {"threshold": threshold} if threshold else {})
+    if threshold:
+        recipe = changed(recipe, {"report": {"threshold": threshold}})
     validation = task.read_validation(run, recipe, loaded)
     splits, notes = treat_splits(recipe, loaded, only=split)
     task.require_reportable(recipe, splits, split)
@@ -220,12 +221,6 @@ def _load_engine(
     accelerator = start_accelerator(settings.precision, [], run)
     dtype = DTYPES[settings.precision]
     return build_engine(TASKS[recipe.task].load(settings, run / "adapter", dtype), accelerator)
-
-
-def _with_section(recipe: Recipe, name: str, changes: Mapping[str, Any]) -> Recipe:
-    """A recipe with other values of keys of one section."""
-    section = getattr(recipe, name).model_copy(update=dict(changes))
-    return recipe.model_copy(update={name: section})
 
 
 def _reuse_notes(recipe: Recipe, split: str) -> tuple[str, ...]:

@@ -29,7 +29,6 @@ from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import (
     build_run_objective,
-    dependence_sections,
     encode_run_groups,
     load_data,
     predict_missing_groups,
@@ -280,7 +279,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
             learning_rate=training.learning_rate,
             head_learning_rate=training.head_learning_rate,
             attribute_learning_rates={
-                key: section.learning_rate for key, section in dependence_sections(recipe).items()
+                key: section.learning_rate for key, section in recipe.objective.dependences.items()
             },
             weight_decay=training.weight_decay,
             warmup_steps=training.warmup_steps,
@@ -311,7 +310,7 @@ def _pretrain_attribute_classifiers(
     states = predict_states(engine, make_batch, count, display, draws)
     hidden = torch.from_numpy(states[:, 1:]).to(engine.accelerator.device)
     for dependence in waiting:
-        section = dependence_sections(recipe)[dependence.kind]
+        section = recipe.objective.dependences[dependence.kind]
         loss = pretrain_attribute_classifier(
             dependence,
             hidden,
