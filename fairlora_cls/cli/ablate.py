@@ -68,7 +68,7 @@ def ablate(
     with exit_codes(debug, "The same command goes on where it stood."):
         from fairlora_cls.ablations.ablate import job_commands, run_ablation
         from fairlora_cls.ablations.execution import hold_ablation
-        from fairlora_cls.ablations.kept import copy_finished
+        from fairlora_cls.ablations.finished_runs import copy_finished
         from fairlora_cls.ablations.plan import make_plan
         from fairlora_cls.files import require_writable
 
@@ -90,12 +90,12 @@ def ablate(
         if reuse:
             terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.")
         execute = _execution(plan, jobs, ray, skip_unreadable)
-        outcome = run_ablation(plan, execute, overwrite=overwrite)
-        show_ablation(outcome, str(plan.folder / "report.html"))
-    failed = sum(run.status == "failed" for run in outcome.runs)
+        report = run_ablation(plan, execute, overwrite=overwrite)
+        show_ablation(report, str(plan.folder / "report.html"))
+    failed = sum(run.status == "failed" for run in report.runs)
     if failed:
         terminal.print(
-            f"{failed} of {len(outcome.runs)} runs failed; the same command tries them again.",
+            f"{failed} of {len(report.runs)} runs failed; the same command tries them again.",
         )
         raise typer.Exit(1)
 

@@ -21,6 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from fairlora_cls.cli.terminal import IS_MAIN, plain_console
+from fairlora_cls.presentation.numbers import show_duration
 
 if TYPE_CHECKING:
     from fairlora_cls.ablations.plan import Job
@@ -81,7 +82,7 @@ class GridDisplay:
         number = self.total - self.waiting + self.ended
         how = f"failed: {error}" if error else "done"
         self.progress.console.print(
-            f"[{number}/{self.total}] {job.setting}, seed {job.seed}: {how} in {duration(seconds)}"
+            f"[{number}/{self.total}] {job.setting}, seed {job.seed}: {how} in {show_duration(seconds)}"
             + (f"; about {left} left" if left else ""),
         )
 
@@ -89,7 +90,7 @@ class GridDisplay:
         """Time left at the pace of this command's own runs; '' at the end."""
         remaining = self.waiting - self.ended
         pace = (time.monotonic() - self.began) / self.ended
-        return duration(pace * remaining) if remaining else ""
+        return show_duration(pace * remaining) if remaining else ""
 
 
 @contextmanager
@@ -104,14 +105,6 @@ def open_grid(waiting: int, done: int) -> Iterator[GridDisplay]:
     """The display while `waiting` runs are made of which `done` were finished before."""
     with _bars(soft_wrap=True) as progress:
         yield GridDisplay(progress, waiting, done)
-
-
-def duration(seconds: float) -> str:
-    """'48 s', '12 min', '3 h 20 min'."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _bars(*columns: ProgressColumn, **options: Any) -> Progress:

@@ -18,8 +18,8 @@ from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.presentation.numbers import SCORE
 
 if TYPE_CHECKING:
-    from fairlora_cls.ablations.outcome import AblationOutcome
-    from fairlora_cls.ablations.runs import Quantity as AblationQuantity
+    from fairlora_cls.ablations.results import AblationReport
+    from fairlora_cls.ablations.runs import FollowedQuantity
     from fairlora_cls.ablations.statistics import OverSeeds
     from fairlora_cls.checking.findings import CheckReport
     from fairlora_cls.evaluation.results import FairnessReport
@@ -136,41 +136,38 @@ def show_check(report: CheckReport, folder: Path) -> None:
     terminal.print(f"Page: {folder / 'check.html'}")
 
 
-def show_ablation(outcome: AblationOutcome, place: str) -> None:
+def show_ablation(report: AblationReport, place: str) -> None:
     """The table of settings, what the data decide, and what one would choose by validation."""
     from fairlora_cls.ablations.wording import (
         describe_evidence,
         describe_selection,
         describe_undecided,
-        quantity_title,
     )
 
-    shown = outcome.leading()
-    titles = (quantity_title(q) + ("\n(by chance)" if q.attribute else "") for q in shown)
+    shown = report.leading()
+    titles = (q.title + ("\n(by chance)" if q.attribute else "") for q in shown)
     table = _table(["setting", "seeds", *titles], no_wrap=True)
-    for setting in outcome.settings:
+    for setting in report.settings:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
-    for text in describe_evidence(outcome):
+    for text in describe_evidence(report):
         terminal.print(text)
-    undecided = len(describe_undecided(outcome))
+    undecided = len(describe_undecided(report))
     if undecided:
         terminal.print(
-            f"{undecided} of {len(outcome.contrasts)} comparisons with {outcome.reference} cannot be "
+            f"{undecided} of {len(report.contrasts)} comparisons with {report.reference} cannot be "
             "decided by these runs; the report names each.",
         )
-    for text in describe_selection(outcome):
+    for text in describe_selection(report):
         terminal.print(text)
-    for note in outcome.notes:
+    for note in report.notes:
         terminal.print(f"! {note}", soft_wrap=True)
     terminal.print(f"Report: {place}")
 
 
-def _cell(quantity: AblationQuantity, over_seeds: OverSeeds) -> str:
-    from fairlora_cls.ablations.wording import shown_as
-
-    show, chance = shown_as(quantity).show, over_seeds.null_mean
+def _cell(quantity: FollowedQuantity, over_seeds: OverSeeds) -> str:
+    show, chance = quantity.show, over_seeds.null_mean
     by_chance = "" if chance is None else f"\n({show(chance)})"
     return (show(over_seeds.mean) + by_chance).replace(" points", " p.")
 

@@ -102,8 +102,7 @@ def prepare_features(
             "them again."
         )
     if dropped:
-        kept = {n: tuple(e for e in splits.split(n) if e.image not in bad) for n in SPLIT_NAMES}
-        splits = replace(splits, **kept)
+        splits = splits.changed(lambda e: None if e.image in bad else e)
     features = {}
     for name in SPLIT_NAMES:
         images = [e.image for e in splits.split(name)]
