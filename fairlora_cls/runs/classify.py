@@ -157,7 +157,7 @@ def predict_logits(
     class_count: int,
     advance: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Logits (N, K) float32 of a whole split, whose N `names` are told in errors. Raises RunError for
+    """Logits (N, K) float32 of a whole split, whose N `names` are said in errors. Raises RunError for
     logits that are not finite."""
     logits = predict_split(
         engine, make_batch, lambda outputs: outputs.logits, len(names), (class_count,), advance

@@ -91,8 +91,8 @@ def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: st
     for key in {**kept, **asked}:
         here, there = kept.get(key), asked.get(key)
         if isinstance(here, Mapping) and isinstance(there, Mapping):
-            if found := first_difference(here, there, f"{path}{key}."):
-                return found
+            if difference := first_difference(here, there, f"{path}{key}."):
+                return difference
         elif here != there:
             return f"{path}{key} is {here} there and {there} here"
     return ""

@@ -222,7 +222,7 @@ def _carry_out(
         predicted = {split: task.predict(context, split) for split in task.predicted}
     if recipe.report.probes and progress is not None:
         with watch("probes"):
-            probes = probe_run(recipe, engine, context.splits, batch_makers, context.display)
+            probes = probe_run(context, batch_makers)
     if not is_main:
         return Outcome(folder, recipe.objective.method, None, {})
     if probes:
