@@ -23,8 +23,6 @@ from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.files import remove_leftovers, write_text
-from fairlora_cls.models.classifier import ClassifierSettings
-from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import (
@@ -59,7 +57,7 @@ from fairlora_cls.runs.state import (
     runaway_notes,
     training_state,
 )
-from fairlora_cls.runs.task import Task
+from fairlora_cls.runs.task import SavedSettings, Task
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 from fairlora_cls.training.checkpoints import Progress
 from fairlora_cls.training.loop import Display, LoopSettings, SilentDisplay, fine_tune
@@ -203,9 +201,7 @@ def _keeping_state(folder: Path) -> Iterator[None]:
             raise
 
 
-def _carry_out(
-    context: RunContext, settings: ClassifierSettings | GeneratorSettings, watch: Stopwatch
-) -> Outcome:
+def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -> Outcome:
     """Everything that writes into a run folder that stands."""
     recipe, engine, folder = context.recipe, context.engine, context.folder
     task, is_main = TASKS[recipe.task], engine.accelerator.is_main_process
