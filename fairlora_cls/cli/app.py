@@ -328,9 +328,8 @@ def version(
 
 def main() -> None:
     speak_any_encoding()
-    if (
-        "--debug" not in sys.argv
-    ):  # libraries warn of their own deprecations: nothing a user can act on
+    if "--debug" not in sys.argv:
+        # Libraries warn of their own deprecations: nothing a user can act on.
         warnings.simplefilter("ignore", FutureWarning)
     app()
 
@@ -368,7 +367,3 @@ def _csv_text(rows: list[list[str]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    main()
