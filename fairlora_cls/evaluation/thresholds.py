@@ -143,6 +143,15 @@ def judge_by_rule(
     return apply_operating_point(predictions, point), operating_point_section(point)
 
 
+def judge_file(
+    predictions: Predictions, text: str, file: Path, validation: Path | None = None
+) -> tuple[Predictions, Section]:
+    """`judge_by_rule` of the predictions of a file, with the validation predictions that belong to it;
+    these are read only where they are named or the rule needs them."""
+    needed = validation is not None or parse_threshold(text).needs_validation
+    return judge_by_rule(predictions, text, load_validation(file, validation) if needed else None)
+
+
 def describe_operating_point(point: OperatingPoint) -> str:
     """One sentence: positive class, threshold, and where it was chosen."""
     if point.threshold is None:
