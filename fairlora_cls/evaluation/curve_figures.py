@@ -61,13 +61,13 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
     """The figures of one attribute; none where its curves are not published."""
     result = report.attributes[attribute]
     largest = sorted(result.curves, key=lambda name: -(result.groups[name].n or 0))[:MOST_DRAWN]
-    curves = {name: found for name, found in result.curves.items() if name in largest}
+    curves = {name: own for name, own in result.curves.items() if name in largest}
     if not curves:
         return []
     left_out = len(result.curves) - len(curves)
     suffix = f" (the {len(curves)} largest of {len(result.curves)})" if left_out else ""
     drawn = Drawn(report, attribute, curves, suffix, stem)
-    figures = [_roc_figure(drawn)] if any(found.roc for found in curves.values()) else []
+    figures = [_roc_figure(drawn)] if any(own.roc for own in curves.values()) else []
     figures += [_calibration_figure(drawn), _scores_figure(drawn)]
     if len(report.classes) <= MOST_CLASSES:
         figures.append(_confusion_figure(drawn))
@@ -75,12 +75,12 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
 
 
 def _roc_figure(drawn: Drawn) -> ReportFigure:
-    curves = {name: found.roc for name, found in drawn.curves.items() if found.roc}
+    curves = {name: own.roc for name, own in drawn.curves.items() if own.roc}
 
     def draw(axes: Axes) -> None:
-        for place, points in enumerate(curves.values()):
+        for number, points in enumerate(curves.values()):
             x, y = np.array(points).T
-            axes.plot(x, y, linestyle=LINES[place], color=_colour(place), linewidth=1.6)
+            axes.plot(x, y, linestyle=LINES[number], color=_colour(number), linewidth=1.6)
         axes.set_xlabel("False positive rate (1 − specificity)")
         axes.set_ylabel("True positive rate (sensitivity)")
 
@@ -93,15 +93,15 @@ def _calibration_figure(drawn: Drawn) -> ReportFigure:
     binary = len(drawn.report.classes) == 2
 
     def draw(axes: Axes) -> None:
-        for place, curves in enumerate(drawn.curves.values()):
-            bins = [found for found in curves.reliability if found.n >= FEW_IN_BIN]
+        for number, curves in enumerate(drawn.curves.values()):
+            bins = [one for one in curves.reliability if one.n >= FEW_IN_BIN]
             axes.plot(
-                [found.confidence for found in bins],
-                [found.outcome for found in bins],
-                linestyle=LINES[place],
-                marker=MARKERS[place],
+                [one.confidence for one in bins],
+                [one.outcome for one in bins],
+                linestyle=LINES[number],
+                marker=MARKERS[number],
                 markersize=4,
-                color=_colour(place),
+                color=_colour(number),
                 linewidth=1.3,
             )
         said = f"Predicted probability of {drawn.report.positive}" if binary else "Top probability"
@@ -129,16 +129,16 @@ def _unit_square(
     key = figure.add_axes((0.02, 0, 0.96, legend / height))
     key.set(xlim=(0, 2), ylim=(-((len(values) + 1) // 2) + 0.4, 0.6))
     key.axis("off")
-    for place, (name, value) in enumerate(values.items()):
-        x, y = place % 2, -(place // 2)
+    for number, (name, value) in enumerate(values.items()):
+        x, y = number % 2, -(number // 2)
         key.plot(
             [x + 0.02, x + 0.1, x + 0.18],
             [y] * 3,
-            linestyle=LINES[place],
-            marker=markers[place] if markers else None,
+            linestyle=LINES[number],
+            marker=markers[number] if markers else None,
             markevery=[1],
             markersize=4,
-            color=_colour(place),
+            color=_colour(number),
             linewidth=1.6,
         )
         write(key, x + 0.22, y, f"{shortened(name, 15)}  {value}", "ink", "left", 8)
@@ -153,14 +153,14 @@ def _scores_figure(drawn: Drawn) -> ReportFigure:
     figure = new_figure(height)
     bins = len(next(iter(histograms.values()))[0])
     edges = np.linspace(0, 1, bins + 1)
-    for place, (name, histogram) in enumerate(histograms.items()):
-        bottom = (height - 0.1 - row * (place + 1)) / height
+    for number, (name, histogram) in enumerate(histograms.items()):
+        bottom = (height - 0.1 - row * (number + 1)) / height
         axes = figure.add_axes((0.3, bottom, 0.66, row * 0.88 / height))
         for counts, sign, colour in zip(histogram, (-1, 1), ("muted", "accent"), strict=True):
             share = sign * np.array(counts) / max(1, sum(counts))
             axes.stairs(share, edges, fill=True, color=COLOURS[colour], alpha=0.85)
         axes.axhline(0, color=COLOURS["ink"], linewidth=0.6)
-        last = place == len(histograms) - 1
+        last = number == len(histograms) - 1
         style_axes(axes, ("bottom",) if last else ())
         axes.set(xlim=(0, 1), yticks=[])
         limit = max(abs(value) for value in axes.get_ylim())
@@ -192,8 +192,8 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
     down = -(-len(confusions) // across)
     height = down * (side * 0.86 + gap_above) + 0.45
     figure = new_figure(height)
-    for place, (name, counts) in enumerate(confusions.items()):
-        column, line = place % across, place // across
+    for number, (name, counts) in enumerate(confusions.items()):
+        column, line = number % across, number // across
         top = height - line * (side * 0.86 + gap_above) - gap_above
         axes = figure.add_axes(
             (
@@ -209,7 +209,7 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
         )
         if column == 0:
             axes.set_yticks(range(classes), short, parse_math=False)
-        if line == down - 1 or place + across >= len(confusions):
+        if line == down - 1 or number + across >= len(confusions):
             turned = 45 if classes > 4 else 0
             axes.set_xticks(range(classes), short, rotation=turned, parse_math=False)
             axes.set_xlabel("predicted")
@@ -249,5 +249,5 @@ def _mean_score(counts: tuple[int, ...], edges: np.ndarray) -> str:
     return f"{float(np.average((edges[1:] + edges[:-1]) / 2, weights=counts)):.2f}"
 
 
-def _colour(place: int) -> str:
-    return COLOURS[f"group-{place + 1}"]
+def _colour(number: int) -> str:
+    return COLOURS[f"group-{number + 1}"]
