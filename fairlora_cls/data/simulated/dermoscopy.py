@@ -268,10 +268,6 @@ def _lesion_scene(
         network=uniform(generator, (0.3, 0.8)) * contrast
         if generator.random() < mechanism.network_share
         else 0.0,
-        globules=0,
-        vessels=0,
-        veil=0.0,
-        scale=0.0,
         hairs=int(generator.integers(*mechanism.hairs, endpoint=True)) if hairy else 0,
         **draw_knobs(generator, mechanism, "exposure", "warmth", "vignette", "noise", "blur"),
     )
