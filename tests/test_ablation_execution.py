@@ -8,7 +8,7 @@ import pytest
 
 from fairlora_cls.ablations import execution
 from fairlora_cls.ablations.execution import hold_ablation, run_here
-from fairlora_cls.ablations.kept import copy_finished, unfinished_jobs, what_trains
+from fairlora_cls.ablations.finished_runs import copy_finished, unfinished_jobs, what_trains
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.errors import InputError
 from fairlora_cls.files import write_json, write_text
@@ -187,7 +187,7 @@ def test_two_ablations_do_not_share_a_folder(tmp_path):
 def test_gpus_are_dealt_out_and_cores_divided(monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: 16)
-    chosen = [execution._environment(place, 4, ["0", "1"]) for place in range(4)]
+    chosen = [execution._environment(number, 4, ["0", "1"]) for number in range(4)]
     assert [each["CUDA_VISIBLE_DEVICES"] for each in chosen] == ["0", "1", "0", "1"]
     assert {each["OMP_NUM_THREADS"] for each in chosen} == {"4"}
     assert execution._environment(0, 1, ["0"]) == {}

@@ -142,6 +142,11 @@ def test_overrides_reach_all_runs_and_axes_change_by_grid(plan_of):
         plan_of(GRID, "seed=1")
 
 
+def test_settings_of_two_tasks_cannot_be_compared(plan_of):
+    with pytest.raises(InputError, match="classify and generate"):
+        plan_of("base: quickstart\ngrid: {task: [classify, generate]}")
+
+
 def test_data_that_is_not_there_is_told_before_anything_runs(plan_of):
     with pytest.raises(InputError, match="--data fairvlmed:PATH, or --quick"):
         plan_of("base: glaucoma/fr\ngrid: {seed: [1]}")

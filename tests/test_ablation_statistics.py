@@ -8,11 +8,12 @@ import pytest
 from scipy import stats
 
 from fairlora_cls.ablations.figures import far_below, numeric_axes
-from fairlora_cls.ablations.outcome import AblationOutcome, _said_by_runs
+from fairlora_cls.ablations.paired_images import draw_exchanged_images
 from fairlora_cls.ablations.plan import make_plan
+from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
-    Measured,
-    Quantity,
+    FollowedQuantity,
+    Number,
     RunResult,
     headline_quantities,
     read_runs,
@@ -31,12 +32,16 @@ from fairlora_cls.ablations.wording import (
     describe_evidence,
     describe_selection,
     describe_undecided,
-    quantity_title,
 )
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.text_sample import TextMetric
 from fairlora_cls.files import write_json, write_text
+from fairlora_cls.presentation.numbers import PlainQuantity
 from fairlora_cls.recipe import recipe_to_yaml
+from fairlora_cls.texts.generations import generations_of, write_generations
 
-ACCURACY, GAP = Quantity("", "accuracy"), Quantity("sex", "max_acc_gap")
+ACCURACY = FollowedQuantity("", "accuracy", METRICS["accuracy"])
+GAP = FollowedQuantity("sex", "max_acc_gap", GAPS["max_acc_gap"])
 VALUES = {  # λ → seeds 1, 2, 3: accuracy, gap
     0: ([0.80, 0.82, 0.81], [0.10, 0.12, 0.11]),
     1: ([0.79, 0.80, 0.77], [0.02, 0.05, 0.05]),
@@ -56,8 +61,8 @@ def results_of(plan):
     for job in plan.jobs:
         accuracy, gap = (of[job.seed - 1] for of in VALUES[job.recipe.objective.gap_weight])
         numbers = {
-            "": {"accuracy": Measured(accuracy, (accuracy - 0.1, accuracy + 0.1))},
-            "sex": {"max_acc_gap": Measured(gap, None, 0.04, (0.0, 0.09))},
+            "": {"accuracy": Number(accuracy, (accuracy - 0.1, accuracy + 0.1))},
+            "sex": {"max_acc_gap": Number(gap, None, 0.04, (0.0, 0.09))},
         }
         found.append(RunResult(job, "complete", "", 10.0, numbers, 100))
     return found
@@ -160,10 +165,8 @@ def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
         {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},
         (Selection("accuracy", "a", None),),
     )
-    outcome = AblationOutcome(
-        "n", "a", 100, (ACCURACY,), (setting,), (), {}, selections, (), 99, ()
-    )
-    (sentence,) = describe_selection(outcome)
+    report = AblationReport("n", "a", 100, (ACCURACY,), (setting,), (), selections, (), 99, ())
+    (sentence,) = describe_selection(report)
     assert sentence.startswith(
         "On validation a is chosen by accuracy. On test it has Accuracy 50.0%."
     )
@@ -181,21 +184,95 @@ def test_settings_far_below_the_others_do_not_squeeze_the_plane():
 
 def test_reports_of_texts_lead_with_their_own_headline(plan):
     numbers = {
-        "": {"bleu_4": Measured(0.1), "none": Measured(None), "rouge_l": Measured(0.2)},
-        "sex": {"bleu_4_gap": Measured(0.1), "rouge_l_gap": Measured(0.05)},
+        "": {"bleu_4": Number(0.1), "none": Number(None), "rouge_l": Number(0.2)},
+        "sex": {"bleu_4_gap": Number(0.1), "rouge_l_gap": Number(0.05)},
     }
+    rouge = TextMetric("ROUGE-L", "words", "higher", "mean", True)
     result = RunResult(
-        plan.jobs[0], "complete", "", 1.0, numbers, 10, "rouge_l", {"rouge_l": "ROUGE-L"}
+        plan.jobs[0],
+        "complete",
+        numbers=numbers,
+        headline="rouge_l",
+        quantities={"rouge_l": rouge, "rouge_l_gap": PlainQuantity("ROUGE-L gap", "score")},
     )
     found = headline_quantities([result])
-    assert found == [
-        Quantity("", "rouge_l"),
-        Quantity("", "bleu_4"),
-        Quantity("sex", "rouge_l_gap"),
+    assert [(quantity.attribute, quantity.name) for quantity in found] == [
+        ("", "rouge_l"),
+        ("", "bleu_4"),
+        ("sex", "rouge_l_gap"),
     ]
-    assert quantity_title(found[2]) == "ROUGE-L gap of sex"
-    assert quantity_title(found[1]) == "bleu 4"
-    assert quantity_title(GAP) == "MaxAccGap of sex"
+    assert found[2].title == "ROUGE-L gap of sex"
+    assert found[1].title == "bleu 4"
+    assert GAP.title == "MaxAccGap of sex"
+
+
+def write_texts(plan, right):
+    """Runs of texts: `right`, setting → (N,) which of its texts equal their references. Women are
+    the first half."""
+    results = []
+    count = len(next(iter(right.values())))
+    for job in plan.jobs:
+        own = right[job.setting]
+        write_text(job.folder / "recipe.yaml", recipe_to_yaml(job.recipe))
+        write_json(job.folder / "run.json", {"status": "complete"})
+        order = range(count) if job.setting == "plain" else reversed(range(count))
+        rows = [
+            {
+                "id": f"i{k}#report",
+                "reference": "No effusion.",
+                "text": "No effusion." if own[k] else "Cardiomegaly.",
+                "attributes": {"sex": "F" if k < count / 2 else "M"},
+            }
+            for k in order
+        ]
+        write_generations(generations_of(rows), job.folder / "predictions" / "test.jsonl")
+        women, men = own[: count // 2].mean(), own[count // 2 :].mean()
+        numbers = {
+            "": {"exact_match": Number(own.mean()), "chexbert_f1": Number(0.5)},
+            "sex": {"exact_match_gap": Number(abs(women - men))},
+        }
+        results.append(RunResult(job, "complete", numbers=numbers, headline="exact_match"))
+    return results
+
+
+def test_texts_are_exchanged_image_by_image(tmp_path):
+    (tmp_path / "base.yaml").write_text(
+        "{task: generate, data: {source: simulated-chest, sensitive: [sex]}}"
+    )
+    file = tmp_path / "texts.yaml"
+    file.write_text(
+        "base: base.yaml\n"
+        "settings:\n"
+        "  - {name: plain, objective.method: vanilla}\n"
+        "  - {name: same, objective.method: vanilla}\n"
+        "  - {name: better, objective.method: vanilla}\n"
+        "grid: {seed: [1, 2]}"
+    )
+    plan = make_plan(str(file), tmp_path / "out")
+    plain = np.arange(120) % 2 == 0  # half of the women's and of the men's
+    better = plain | (np.arange(120) >= 60)  # and all of the men's
+    results = write_texts(plan, {"plain": plain, "same": plain, "better": better})
+    quantities = headline_quantities(results)
+    draws, notes = draw_exchanged_images(results, "plain", quantities, 199)
+    assert "chexbert f1" in notes[0]
+    settings = summarise_settings(plan, results, quantities)
+    found = {
+        (contrast.setting, contrast.quantity.name): contrast
+        for contrast in contrast_settings(settings, "plain", quantities, draws)
+    }
+    # of 30 texts that differ, all are better: 2 ** -30
+    assert found["better", "exact_match"].p_images == 1 / 200
+    assert found["better", "exact_match"].mean == pytest.approx(0.25)
+    assert found["better", "exact_match_gap"].p_images == 1 / 200
+    assert found["same", "exact_match"].p_images == 1
+    assert found["same", "exact_match_gap"].p_images == 1
+    assert found["better", "chexbert_f1"].p_images is None
+    # without one of the texts there is nothing to pair
+    cut = plan.jobs[2].folder / "predictions" / "test.jsonl"
+    write_text(cut, "".join(cut.read_text().splitlines(keepends=True)[1:]))
+    draws, notes = draw_exchanged_images(results, "plain", quantities, 19)
+    assert {setting for setting, _ in draws} == {"same"}
+    assert "better and plain are not compared image by image" in notes[-1]
 
 
 def finish(job, seed_note, auroc):
@@ -231,9 +308,9 @@ def test_probes_and_notes_are_read_from_a_run(plan):
     plan = replace(plan, jobs=(first, second))
     results = read_runs(plan, {})
     assert results[0].numbers["sex"] == {
-        "max_acc_gap": Measured(0.1),
-        "probe_auroc": Measured(0.7),
-        "probe_auroc_before": Measured(0.9, (0.8, 0.95)),
+        "max_acc_gap": Number(0.1),
+        "probe_auroc": Number(0.7),
+        "probe_auroc_before": Number(0.9, (0.8, 0.95)),
     }
     assert "elsewhere" not in results[0].numbers
     found = headline_quantities(results)
@@ -242,7 +319,7 @@ def test_probes_and_notes_are_read_from_a_run(plan):
         "sex:max_acc_gap",
         "sex:probe_auroc",
     ]
-    assert quantity_title(found[2]) == "AUROC of a fresh probe of sex"
+    assert found[2].title == "AUROC of a fresh probe of sex"
     assert _said_by_runs(results) == [
         "5 examples have no age.",
         "gap_weight=1, seed 1: The dependence ran away.",
@@ -263,13 +340,25 @@ def test_the_table_has_a_row_per_run(plan):
 
 
 def test_the_words_keep_evidence_and_chance_apart():
-    decided = Contrast("b", GAP, (1, 2), -0.07, (-0.09, -0.05), 0.01, 0.02, 0.02, 0.04)
-    undecided = Contrast("c", GAP, (1, 2), -0.01, (-0.05, 0.03), 0.6, 0.02, 0.6, 0.6)
-    one_seed = Contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
-    undefined = Contrast("e", GAP, (1, 2), None, None, None, None, None)
+    def contrast(setting, quantity, seeds, mean, interval=None, *p_values):
+        p_values = dict(zip(("p_seeds", "p_images", "p_value", "p_holm"), p_values, strict=False))
+        return Contrast(
+            setting=setting,
+            quantity=quantity,
+            seeds=seeds,
+            mean=mean,
+            interval=interval,
+            values=(mean,) * len(seeds),
+            **p_values,
+        )
+
+    decided = contrast("b", GAP, (1, 2), -0.07, (-0.09, -0.05), 0.01, 0.02, 0.02, 0.04)
+    undecided = contrast("c", GAP, (1, 2), -0.01, (-0.05, 0.03), 0.6, 0.02, 0.6, 0.6)
+    one_seed = contrast("d", ACCURACY, (1,), 0.05, None, None, 0.001, 0.001, 0.003)
+    undefined = contrast("e", GAP, (1, 2), None)
     contrasts = (decided, undecided, one_seed, undefined)
-    outcome = AblationOutcome("n", "a", 100, (ACCURACY, GAP), (), contrasts, {}, None, (), 99, ())
-    assert describe_evidence(outcome) == [
+    report = AblationReport("n", "a", 100, (ACCURACY, GAP), (), contrasts, None, (), 99, ())
+    assert describe_evidence(report) == [
         "b differs from a in MaxAccGap of sex: −7.0 points (95% t-interval −9.0 to −5.0 over 2 "
         "seeds). Neither other seeds (p = 0.010) nor the choice of test images (p = 0.020) explains "
         "it; p = 0.040 for all comparisons together.",
@@ -277,7 +366,7 @@ def test_the_words_keep_evidence_and_chance_apart():
         "settings). Asked was the choice of test images (p = 0.001) only, which hardly explains it; "
         "p = 0.003 for all comparisons together.",
     ]
-    assert describe_undecided(outcome) == [
+    assert describe_undecided(report) == [
         "The data cannot decide whether c and a differ in MaxAccGap of sex: −1.0 points (95% "
         "t-interval −5.0 to +3.0 over 2 seeds). Asked were other seeds (p = 0.60) and the choice of "
         "test images (p = 0.020); p = 0.60 for all comparisons together.",

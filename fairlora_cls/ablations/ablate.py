@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fairlora_cls.ablations.execution import hold_ablation
-from fairlora_cls.ablations.kept import unfinished_jobs
-from fairlora_cls.ablations.outcome import AblationOutcome, build_outcome
+from fairlora_cls.ablations.finished_runs import unfinished_jobs
 from fairlora_cls.ablations.plan import Job, Plan
+from fairlora_cls.ablations.results import AblationReport, build_report
 from fairlora_cls.ablations.runs import read_runs, runs_table
 from fairlora_cls.files import write_text
 from fairlora_cls.recipe import recipe_to_yaml
@@ -18,7 +18,7 @@ from fairlora_cls.recipe import recipe_to_yaml
 Execute = Callable[[list[tuple[Job, bool]]], Mapping[Path, str]]
 
 
-def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> AblationOutcome:
+def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> AblationReport:
     """Run what is not finished, and write table and report over all that is.
 
     Raises InputError for folders that hold other runs, and RunError where no run has finished.
@@ -30,9 +30,9 @@ def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> Ab
         failures = execute(waiting) if waiting else {}
         results = read_runs(plan, failures)
         write_text(plan.folder / "ablation.csv", runs_table(plan, results))
-        outcome = build_outcome(plan, results)
-        write_ablation(outcome, plan.folder)
-    return outcome
+        report = build_report(plan, results)
+        write_ablation(report, plan.folder)
+    return report
 
 
 def job_commands(plan: Plan, *, overwrite: bool = False) -> list[str]:

@@ -5,32 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import shutil
-import time
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fairlora_cls.ablations.plan import Job
+from fairlora_cls.ablations.scheduling import Listener, Worker, run_jobs
 from fairlora_cls.ablations.worker import RunOptions, work
 from fairlora_cls.files import hold
-
-# Until one run has come beyond these, the others wait: cohort and vision features are made once.
-SHARED_STAGES = ("Vision features",)
-
-
-class Listener(Protocol):
-    """Who hears how the whole ablation goes on. `worker` counts from 0."""
-
-    def job_begins(self, worker: int, job: Job) -> None: ...
-
-    def stage(self, worker: int, name: str, total: int) -> None: ...
-
-    def advance(self, worker: int, count: int) -> None: ...
-
-    def job_ends(self, worker: int, job: Job, error: str | None, seconds: float) -> None: ...
 
 
 def hold_ablation(folder: Path) -> AbstractContextManager[None]:
@@ -54,65 +38,32 @@ def run_here(
     """
     gpus = visible_gpus()
     count = min(processes or max(len(gpus), 1), len(jobs))
-    waiting = deque(
-        (job, RunOptions(overwrite=replaces, skip_unreadable=skip_unreadable))
-        for job, replaces in jobs
-    )
+    logs = [folder / "workers" / f"{number + 1}.log" for number in range(count)]
     workers = [
-        LocalWorker(
-            place, folder / "workers" / f"{place + 1}.log", _environment(place, count, gpus)
-        )
-        for place in range(count)
+        LocalWorker(log, _environment(number, count, gpus)) for number, log in enumerate(logs)
     ]
-    failures: dict[Path, str] = {}
-    warm = False  # one run has come beyond the stages whose work is shared
     try:
-        while waiting or any(worker.job for worker in workers):
-            for worker in workers:
-                alone = not any(other.job for other in workers)
-                if waiting and worker.job is None and (warm or alone):
-                    worker.give(*waiting.popleft())
-                    listener.job_begins(worker.place, worker.job)
-            busy = {worker.pipe: worker for worker in workers if worker.job}
-            for pipe in connection.wait(list(busy)):
-                worker = busy[pipe]
-                kind, *values = worker.read()
-                if kind == "stage":
-                    warm = warm or values[0] not in SHARED_STAGES
-                    listener.stage(worker.place, *values)
-                elif kind == "advance":
-                    listener.advance(worker.place, *values)
-                else:
-                    job, worker.job = worker.job, None
-                    if values[0] is not None:
-                        failures[job.folder] = values[0]
-                    seconds = time.monotonic() - worker.began
-                    listener.job_ends(worker.place, job, values[0], seconds)
+        return run_jobs(jobs, workers, connection.wait, listener, skip_unreadable)
     finally:
         for worker in workers:
             worker.stop()
-    return failures
 
 
-class LocalWorker:
+class LocalWorker(Worker):
     """A worker process of this machine, started anew when it dies."""
 
-    def __init__(self, place: int, log: Path, environment: Mapping[str, str]):
-        self.place = place
+    def __init__(self, log: Path, environment: Mapping[str, str]):
         self.log = log
         self.environment = environment
-        self.job: Job | None = None
-        self.began = 0.0
         self._start()
 
-    def give(self, job: Job, options: RunOptions) -> None:
-        self.job, self.began = job, time.monotonic()
-        self.pipe.send((job, options))
+    def begin(self, job: Job, options: RunOptions) -> None:
+        self.news.send((job, options))
 
     def read(self) -> tuple[Any, ...]:
-        """The next message of a working process; of one that died, the end of its job."""
+        """The next message; of a process that died, the end of its job."""
         try:
-            return self.pipe.recv()
+            return self.news.recv()
         except (EOFError, ConnectionResetError):
             self.process.join()
             code = self.process.exitcode
@@ -126,12 +77,12 @@ class LocalWorker:
             self.process.terminate()
         else:
             with suppress(BrokenPipeError):  # an interrupt has ended it already
-                self.pipe.send(None)
+                self.news.send(None)
         self.process.join()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, other = context.Pipe()
+        self.news, other = context.Pipe()
         self.process = context.Process(target=work, args=(other, self.log))
         with _surroundings(self.environment):
             self.process.start()
@@ -145,11 +96,11 @@ def visible_gpus() -> list[str]:
     import torch
 
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    places = range(torch.cuda.device_count())
-    return named.split(",")[: len(places)] if named else [str(place) for place in places]
+    count = torch.cuda.device_count()
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
 
 
-def _environment(place: int, count: int, gpus: Sequence[str]) -> dict[str, str]:
+def _environment(number: int, count: int, gpus: Sequence[str]) -> dict[str, str]:
     """Several processes share cores and GPUs; one alone has what the user's own command has."""
     if count == 1:
         return {}
@@ -159,7 +110,7 @@ def _environment(place: int, count: int, gpus: Sequence[str]) -> dict[str, str]:
         for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")  # of torch and numpy, of joblib
     }
     if gpus:
-        chosen["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
+        chosen["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
     return chosen
 
 

@@ -8,11 +8,10 @@ from textwrap import wrap
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
-from fairlora_cls.ablations.outcome import AblationOutcome, plane_points
 from fairlora_cls.ablations.plan import show_value
-from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.results import AblationReport
+from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
-from fairlora_cls.ablations.wording import quantity_title, shown_as
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
@@ -29,14 +28,14 @@ WIDE = 50  # largest over smallest positive value of an axis that is drawn as a 
 Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
 
 
-def draw_ablation_figures(outcome: AblationOutcome) -> list[ReportFigure]:
+def draw_ablation_figures(report: AblationReport) -> list[ReportFigure]:
     """For each attribute, one figure per numeric axis and the plane of metric and gap."""
     figures = []
-    for gap in outcome.gaps():
-        for key, lines in numeric_axes(outcome.settings).items():
-            figures.append(_axis_figure(outcome, gap, key, lines))
-        if len(plane_points(outcome, gap)) > 1:
-            figures.append(_plane_figure(outcome, gap))
+    for gap in report.gaps():
+        for key, lines in numeric_axes(report.settings).items():
+            figures.append(_axis_figure(report, gap, key, lines))
+        if len(report.plane(gap)) > 1:
+            figures.append(_plane_figure(report, gap))
     return figures
 
 
@@ -64,14 +63,16 @@ def numeric_axes(settings: Sequence[SettingResult]) -> dict[str, Lines]:
     return axes
 
 
-def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines) -> ReportFigure:
+def _axis_figure(
+    report: AblationReport, gap: FollowedQuantity, key: str, lines: Lines
+) -> ReportFigure:
     """Metric above, gap below, over the values of one key."""
     name = key.rsplit(".", 1)[-1].replace("_", " ")
-    title = f"{quantity_title(outcome.metric)} and {quantity_title(gap)} by {name}"
+    title = f"{report.metric.title} and {gap.title} by {name}"
     figure = new_figure(4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     drawn = dict(list(lines.items())[:MOST_DRAWN])
-    for axes, quantity in ((upper, outcome.metric), (lower, gap)):
+    for axes, quantity in ((upper, report.metric), (lower, gap)):
         style_axes(axes, ("bottom", "left"))
         _draw_lines(axes, drawn, quantity)
         axes.set_ylabel(_axis_label(quantity))
@@ -88,8 +89,8 @@ def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
     spoken = "; ".join(
         f"{label + ': ' if label else ''}{name} {x:g}: "
-        f"{shown_as(outcome.metric).show(setting.numbers[outcome.metric].mean)}, "
-        f"gap {shown_as(gap).show(setting.numbers[gap].mean)}"
+        f"{report.metric.show(setting.numbers[report.metric].mean)}, "
+        f"gap {gap.show(setting.numbers[gap].mean)}"
         for label, points in drawn.items()
         for x, setting in points
     )
@@ -97,7 +98,7 @@ def _axis_figure(outcome: AblationOutcome, gap: Quantity, key: str, lines: Lines
     return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
 
 
-def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
+def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
     for place, (label, points) in enumerate(lines.items()):
         colour = COLOURS[f"group-{place + 1}"]
         known = [
@@ -121,7 +122,9 @@ def _draw_lines(axes: Axes, lines: Lines, quantity: Quantity) -> None:
                 axes.plot([x, x], ends, color=colour, linewidth=1.2, alpha=0.8)
 
 
-def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Quantity) -> None:
+def _draw_band(
+    axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: FollowedQuantity
+) -> None:
     known = [
         (x, setting.numbers[gap])
         for x, setting in points
@@ -136,15 +139,15 @@ def _draw_band(axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: Q
     axes.plot(places, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
 
 
-def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
+def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure:
     """A point per setting, its intervals, and the front that no setting beats.
 
     A setting so much worse than the others that these would lie on each other is an arrow at the
     lower edge; its number stands in its label.
     """
-    points = plane_points(outcome, gap)
-    front = outcome.fronts[gap]
-    title = f"{quantity_title(outcome.metric)} against {quantity_title(gap)}"
+    points = report.plane(gap)
+    front = report.fronts()[gap]
+    title = f"{report.metric.title} against {gap.title}"
     figure = new_figure(3.9)
     axes = figure.subplots()
     style_axes(axes, ("bottom", "left"))
@@ -157,13 +160,13 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         linewidth=1.4,
         dashes=(4, 2),
     )
-    settings = {s.name: s for s in outcome.settings if s.name in points}
+    settings = {s.name: s for s in report.settings if s.name in points}
     colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
     far = far_below({name: metric for name, (metric, _) in points.items()})
     seen: list[float] = []
     for name in (n for n in settings if n not in far):
         (metric, size), colour = points[name], colours[name]
-        heights, widths = (_ends(q, settings[name].numbers[q]) for q in (outcome.metric, gap))
+        heights, widths = (_ends(q, settings[name].numbers[q]) for q in (report.metric, gap))
         axes.plot([100 * size] * 2, heights, color=colour, linewidth=1, alpha=0.35)
         axes.plot(widths, [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
         shape = "o" if name in front else "s"
@@ -176,12 +179,12 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
         x = 100 * points[name][1]
         axes.plot(x, floor, "v", color=colours[name], markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
-    axes.set_ylabel(_axis_label(outcome.metric))
+    axes.set_ylabel(_axis_label(report.metric))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
     labels = {
         name: (
-            f"{name}, {shown_as(outcome.metric).show(metric)}" if name in far else name,
+            f"{name}, {report.metric.show(metric)}" if name in far else name,
             (100 * size, floor if name in far else 100 * metric),
         )
         for name, (metric, size) in points.items()
@@ -189,7 +192,7 @@ def _plane_figure(outcome: AblationOutcome, gap: Quantity) -> ReportFigure:
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = "; ".join(
-        f"{name}: {shown_as(outcome.metric).show(metric)}, gap {shown_as(gap).show(size)}"
+        f"{name}: {report.metric.show(metric)}, gap {gap.show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
@@ -243,7 +246,7 @@ def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]
         )
 
 
-def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
+def _ends(quantity: FollowedQuantity, found: OverSeeds) -> list[float]:
     """An interval times 100, the mean twice without one.
 
     A gap's begins at 0, below which the t-interval of a mean may reach.
@@ -252,6 +255,6 @@ def _ends(quantity: Quantity, found: OverSeeds) -> list[float]:
     return [max(100 * limit, least) for limit in found.interval or (found.mean, found.mean)]
 
 
-def _axis_label(quantity: Quantity) -> str:
-    unit = {"rate": "%", "points": "points"}.get(shown_as(quantity).unit, "× 100")
-    return f"{quantity_title(quantity)}, {unit}"
+def _axis_label(quantity: FollowedQuantity) -> str:
+    unit = {"rate": "%", "points": "points"}.get(quantity.unit, "× 100")
+    return f"{quantity.title}, {unit}"

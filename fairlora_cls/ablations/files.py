@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fairlora_cls.ablations.figures import draw_ablation_figures
-from fairlora_cls.ablations.outcome import AblationOutcome
+from fairlora_cls.ablations.results import AblationReport
 from fairlora_cls.ablations.wording import (
     contrast_table,
     describe_evidence,
@@ -28,56 +28,56 @@ from fairlora_cls.presentation.document import (
 from fairlora_cls.presentation.writing import write_document
 
 
-def write_ablation(outcome: AblationOutcome, folder: Path) -> None:
+def write_ablation(report: AblationReport, folder: Path) -> None:
     """Writes report.json, .md, .html and figures/ into the ablation's folder, as `write_document`."""
-    document = ablation_document(outcome, draw_ablation_figures(outcome))
-    write_document(document, outcome.to_dict(folder), folder, "report")
+    document = ablation_document(report, draw_ablation_figures(report))
+    write_document(document, report.to_dict(folder), folder, "report")
 
 
-def ablation_document(outcome: AblationOutcome, figures: Sequence[ReportFigure]) -> Document:
+def ablation_document(report: AblationReport, figures: Sequence[ReportFigure]) -> Document:
     """The ablation as a document: first what the data decide."""
     return Document(
-        title=f"Ablation: {outcome.name}",
-        facts=_facts(outcome),
+        title=f"Ablation: {report.name}",
+        facts=_facts(report),
         summary=(),
         verdicts=(),
-        parts=tuple(_parts(outcome, figures)),
+        parts=tuple(_parts(report, figures)),
     )
 
 
-def _parts(outcome: AblationOutcome, figures: Sequence[ReportFigure]) -> list[Part]:
-    evidence = describe_evidence(outcome) or [
-        f"Nothing: no setting can be told from {outcome.reference} by these runs."
+def _parts(report: AblationReport, figures: Sequence[ReportFigure]) -> list[Part]:
+    evidence = describe_evidence(report) or [
+        f"Nothing: no setting can be told from {report.reference} by these runs."
     ]
     parts = [Part("What the data decide", points=tuple(evidence))]
-    if outcome.notes:
-        parts.append(list_notes(tuple(outcome.notes)))
+    if report.notes:
+        parts.append(list_notes(tuple(report.notes)))
     parts += [
-        Part("Every setting", tables=(settings_table(outcome),)),
-        Part("Figures", points=tuple(describe_figures(outcome)), figures=tuple(figures)),
+        Part("Every setting", tables=(settings_table(report),)),
+        Part("Figures", points=tuple(describe_figures(report)), figures=tuple(figures)),
     ]
-    if outcome.selections is not None:
-        protected = ", ".join(outcome.selections.attributes) or "none"
+    if report.selections is not None:
+        protected = ", ".join(report.selections.attributes) or "none"
         parts.append(
             Part(
                 f"Chosen without looking at test (groups of: {protected})",
-                points=tuple(describe_selection(outcome)),
-                tables=(selection_table(outcome),),
+                points=tuple(describe_selection(report)),
+                tables=(selection_table(report),),
             )
         )
-    if outcome.contrasts:
-        if undecided := describe_undecided(outcome):
+    if report.contrasts:
+        if undecided := describe_undecided(report):
             parts.append(Part("What the data cannot decide", points=tuple(undecided)))
-        tables = tuple(contrast_table(outcome, quantity) for quantity in outcome.quantities)
-        parts.append(Part(f"Compared with {outcome.reference}: all numbers", tables=tables))
-    return [*parts, explain_method(tuple(describe_method(outcome)))]
+        tables = tuple(contrast_table(report, quantity) for quantity in report.quantities)
+        parts.append(Part(f"Compared with {report.reference}: all numbers", tables=tables))
+    return [*parts, explain_method(tuple(describe_method(report)))]
 
 
-def _facts(outcome: AblationOutcome) -> tuple[Fact, ...]:
-    finished = sum(run.status == "complete" for run in outcome.runs)
+def _facts(report: AblationReport) -> tuple[Fact, ...]:
+    finished = sum(run.status == "complete" for run in report.runs)
     return (
-        *([] if outcome.n is None else [Fact(f"{outcome.n:,} test examples")]),
-        Fact(f"{len(outcome.settings)} settings"),
-        Fact(f"{finished} of {len(outcome.runs)} runs"),
-        Fact("reference", (outcome.reference,)),
+        *([] if report.n is None else [Fact(f"{report.n:,} test examples")]),
+        Fact(f"{len(report.settings)} settings"),
+        Fact(f"{finished} of {len(report.runs)} runs"),
+        Fact("reference", (report.reference,)),
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.execution import Listener
 from fairlora_cls.ablations.plan import Job
+from fairlora_cls.ablations.scheduling import Listener, Worker, run_jobs
 from fairlora_cls.ablations.worker import JobRunner, RunOptions
 from fairlora_cls.errors import InputError
 
@@ -42,37 +40,27 @@ def run_on_ray(
         gpus = int(ray.cluster_resources().get("GPU", 0))
         count = min(processes or gpus or len(ray.nodes()), len(jobs))
         actor = ray.remote(num_cpus=1, num_gpus=min(gpus, 1), max_restarts=-1)(JobRunner)
-        idle = deque((place, actor.remote()) for place in range(count))
-        waiting = deque(jobs)
-        working: dict[Any, tuple[int, Any, Job, float]] = {}
-        failures: dict[Path, str] = {}
-        warm = False  # the first run goes alone: cohort and vision features are made once
-        while waiting or working:
-            while waiting and idle and (warm or not working):
-                place, handle = idle.popleft()
-                job, replaces = waiting.popleft()
-                options = RunOptions(overwrite=replaces, skip_unreadable=skip_unreadable)
-                there = replace(job, folder=job.folder.resolve())
-                result = handle.__call__.remote(there, options)
-                working[result] = (place, handle, job, time.monotonic())
-                listener.job_begins(place, job)
-            (ready,), _ = ray.wait(list(working))
-            place, handle, job, began = working.pop(ready)
-            error, warm = _end(ready), True
-            if error is not None:
-                failures[job.folder] = error
-            listener.job_ends(place, job, error, time.monotonic() - began)
-            idle.append((place, handle))
-        return failures
+        workers = [RayWorker(actor.remote()) for _ in range(count)]
+        return run_jobs(jobs, workers, lambda news: ray.wait(news)[0], listener, skip_unreadable)
     finally:
         ray.shutdown()
 
 
-def _end(result: Any) -> str | None:
-    """Why a run failed; of an actor that died, that."""
-    import ray
+class RayWorker(Worker):
+    """An actor of the cluster; it speaks at the end of a job only."""
 
-    try:
-        return ray.get(result)
-    except ray.exceptions.RayError as error:
-        return f"The process of this run ended: {str(error).strip().splitlines()[0]}"
+    def __init__(self, actor: Any):
+        self.actor = actor
+
+    def begin(self, job: Job, options: RunOptions) -> None:
+        there = replace(job, folder=job.folder.resolve())
+        self.news = self.actor.__call__.remote(there, options)
+
+    def read(self) -> tuple[Any, ...]:
+        """How the job ended; of an actor that died, that."""
+        import ray
+
+        try:
+            return "end", ray.get(self.news)
+        except ray.exceptions.RayError as error:
+            return "end", f"The process of this run ended: {str(error).strip().splitlines()[0]}"

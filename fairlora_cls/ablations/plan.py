@@ -83,6 +83,11 @@ def make_plan(
             errors[name] = error.problems
     if errors:
         raise InputError(_where(errors, len(points)), "The ablation")
+    tasks = sorted({recipe.task for recipe in recipes.values()})
+    if len(tasks) > 1:
+        raise InputError(
+            f"task: an ablation compares answers of one kind (got {' and '.join(tasks)})"
+        )
     _require_data(recipes)
     seeds = definition.seeds or (next(iter(recipes.values())).seed,)
     seeds = seeds[:SEEDS] if quick and definition.seeds else seeds

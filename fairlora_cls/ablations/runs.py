@@ -12,20 +12,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.kept import is_finished
+from fairlora_cls.ablations.finished_runs import is_finished
 from fairlora_cls.ablations.plan import Job, Plan, show_value
+from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.text_sample import TextMetric, text_gaps
 from fairlora_cls.files import read_json
+from fairlora_cls.presentation.numbers import PlainQuantity, Quantity
 
 # What the report of an ablation leads with, where the runs' reports have it.
 HEADLINE_METRICS = ("accuracy", "auroc")
 HEADLINE_GAPS = ("max_acc_gap", "equalized_odds_difference")
+SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
 PROBE = "probe_auroc"  # of an attribute: read by a fresh probe from what the head reads
 PROBE_BEFORE = "probe_auroc_before"  # from the model before training
 MOST_METRICS = 5  # of reports that have none of the headline metrics, as those of texts
 
 
 @dataclass(frozen=True)
-class Measured:
+class Number:
     """One number of a run's report; None where undefined."""
 
     value: float | None
@@ -43,24 +47,39 @@ class RunResult:
     error: str = ""
     seconds: float | None = None
     # "" (all examples) or attribute → quantity → number
-    numbers: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict)
+    numbers: Mapping[str, Mapping[str, Number]] = field(default_factory=dict)
     n: int | None = None  # test examples
     headline: str | None = None  # the metric that a report on texts leads with
-    titles: Mapping[str, str] = field(default_factory=dict)  # of metrics that the report names
+    quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)  # of its task
     notes: tuple[str, ...] = ()  # what the run itself had to say
 
 
 @dataclass(frozen=True)
-class Quantity:
-    """A number that the report follows: `attribute` is "" for all examples."""
+class FollowedQuantity(Quantity):
+    """A metric or gap that the report follows: `attribute` is "" for all examples."""
 
     attribute: str
     name: str
-    title: str = field(default="", compare=False)  # in words, where the run's report gives one
+    measure: Quantity = field(compare=False)
+
+    @property
+    def title(self) -> str:
+        """'Accuracy', 'MaxAccGap of ethnicity'."""
+        title = SHORT_TITLES.get(self.name, self.measure.title)
+        return f"{title} of {self.attribute}" if self.attribute else title
+
+    @property
+    def unit(self) -> str:
+        return self.measure.unit
 
     @property
     def column(self) -> str:
-        return f"{self.attribute}:{self.name}" if self.attribute else self.name
+        return column_of(self.attribute, self.name)
+
+
+def column_of(attribute: str, name: str) -> str:
+    """What a quantity is called in ablation.csv."""
+    return f"{attribute}:{name}" if attribute else name
 
 
 def read_runs(plan: Plan, failures: Mapping[Path, str]) -> list[RunResult]:
@@ -68,7 +87,7 @@ def read_runs(plan: Plan, failures: Mapping[Path, str]) -> list[RunResult]:
     return [_read_run(job, failures.get(job.folder)) for job in plan.jobs]
 
 
-def headline_quantities(results: Sequence[RunResult]) -> list[Quantity]:
+def headline_quantities(results: Sequence[RunResult]) -> list[FollowedQuantity]:
     """What the report follows: accuracy, AUROC, MaxAccGap, equalized odds and probes where the runs
     have them; else the first few metrics that they have, their own headline before all, with its
     gap."""
@@ -76,29 +95,30 @@ def headline_quantities(results: Sequence[RunResult]) -> list[Quantity]:
     if not finished:
         return []
     first = finished[0]
-
-    def everywhere(place: str) -> list[str]:
-        return [
+    everywhere = {  # attribute → the names that all runs have
+        attribute: [
             name
-            for name in first.numbers[place]
-            if all(name in other.numbers.get(place, {}) for other in finished)
+            for name in numbers
+            if all(name in other.numbers.get(attribute, {}) for other in finished)
         ]
-
-    defined = [name for name in everywhere("") if first.numbers[""][name].value is not None]
+        for attribute, numbers in first.numbers.items()
+    }
+    defined = [name for name in everywhere.pop("") if first.numbers[""][name].value is not None]
     defined.sort(key=lambda name: name != first.headline)  # stable: the rest keep their order
     metrics = [name for name in HEADLINE_METRICS if name in defined] or defined[:MOST_METRICS]
     gap_names = HEADLINE_GAPS if metrics[0] in HEADLINE_METRICS else (f"{metrics[0]}_gap",)
-    titles = dict(first.titles) | {f"{k}_gap": f"{v} gap" for k, v in first.titles.items()}
-    titles[PROBE] = "AUROC of a fresh probe"
-    places = [("", metrics)]
-    for attribute in first.numbers:
-        if attribute:
-            known = everywhere(attribute)
-            gaps = [name for name in known if name not in (PROBE, PROBE_BEFORE)]
-            gaps = [name for name in gap_names if name in gaps] or gaps[:1]
-            places.append((attribute, gaps + [PROBE] * (PROBE in known)))
+    followed = {"": metrics}
+    for attribute, names in everywhere.items():
+        gaps = [name for name in names if name not in (PROBE, PROBE_BEFORE)]
+        gaps = [name for name in gap_names if name in gaps] or gaps[:1]
+        followed[attribute] = gaps + [PROBE] * (PROBE in names)
+    known = {**first.quantities, PROBE: PlainQuantity("AUROC of a fresh probe", "score")}
     return [
-        Quantity(place, name, titles.get(name, "")) for place, names in places for name in names
+        FollowedQuantity(
+            attribute, name, known.get(name) or PlainQuantity(name.replace("_", " "), "score")
+        )
+        for attribute, names in followed.items()
+        for name in names
     ]
 
 
@@ -107,38 +127,26 @@ def runs_table(plan: Plan, results: Sequence[RunResult]) -> str:
     gap with the mean of its null, folder, seconds."""
     keys = list(dict.fromkeys(key for setting in plan.settings for key in setting.values))
     values = {setting.name: setting.values for setting in plan.settings}
-    columns: dict[str, tuple[str, str, str]] = {}
-    for result in results:
-        for place, numbers in result.numbers.items():
-            for name, found in numbers.items():
-                column = Quantity(place, name).column
-                columns.setdefault(column, (place, name, "value"))
-                if found.null_mean is not None:
-                    columns.setdefault(f"{column}_null_mean", (place, name, "null_mean"))
+    rows = [
+        {
+            "setting": result.job.setting,
+            **{key: show_value(values[result.job.setting].get(key, "")) for key in keys},
+            "seed": result.job.seed,
+            "status": result.status,
+            **_cells(result),
+            "seconds": "" if result.seconds is None else f"{result.seconds:.1f}",
+            "folder": result.job.folder.relative_to(plan.folder),
+            "error": result.error,
+        }
+        for result in results
+    ]
+    columns = ["setting", *keys, "seed", "status"]
+    columns += dict.fromkeys(column for result in results for column in _cells(result))
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["setting", *keys, "seed", "status", *columns, "seconds", "folder", "error"])
-    for result in results:
-        job = result.job
-        writer.writerow(
-            [
-                job.setting,
-                *(show_value(values[job.setting].get(key, "")) for key in keys),
-                job.seed,
-                result.status,
-                *(_cell(result, *where) for where in columns.values()),
-                "" if result.seconds is None else f"{result.seconds:.1f}",
-                job.folder.relative_to(plan.folder),
-                result.error,
-            ]
-        )
+    writer = csv.DictWriter(buffer, [*columns, "seconds", "folder", "error"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return buffer.getvalue()
-
-
-def _cell(result: RunResult, place: str, name: str, part: str) -> str:
-    found = result.numbers.get(place, {}).get(name)
-    value = None if found is None else getattr(found, part)
-    return "" if value is None else f"{value:.6g}"
 
 
 def _read_run(job: Job, error: str | None) -> RunResult:
@@ -148,32 +156,47 @@ def _read_run(job: Job, error: str | None) -> RunResult:
         return RunResult(job, "waiting")
     report = read_json(job.folder / "report" / "report.json")
     state = read_json(job.folder / "run.json")
-    numbers = {"": {name: _measured(found) for name, found in report["overall"].items()}}
+    numbers = {"": {name: _number(values) for name, values in report["overall"].items()}}
     for attribute, result in report["attributes"].items():
-        numbers[attribute] = {name: _measured(found) for name, found in result["gaps"].items()}
+        numbers[attribute] = {name: _number(values) for name, values in result["gaps"].items()}
     for attribute, states in state.get("probes", {}).items():
         if attribute in numbers:
             read = states["head_input"]
-            numbers[attribute][PROBE] = _measured(read["after"], "auroc")
-            numbers[attribute][PROBE_BEFORE] = _measured(read["before"], "auroc")
-    seconds = sum(state.get("timings", {}).get("seconds", {}).values())
-    titles = {name: found["title"] for name, found in report.get("metrics", {}).items()}
+            numbers[attribute][PROBE] = _number(read["after"], "auroc")
+            numbers[attribute][PROBE_BEFORE] = _number(read["before"], "auroc")
     return RunResult(
         job,
         "complete",
-        "",
-        seconds,
-        numbers,
-        report["n"],
-        report.get("headline"),
-        titles,
-        tuple(state.get("notes", ())),
+        seconds=sum(state.get("timings", {}).get("seconds", {}).values()),
+        numbers=numbers,
+        n=report["n"],
+        headline=report.get("headline"),
+        quantities=_text_quantities(report["metrics"]) if "metrics" in report else QUANTITIES,
+        notes=tuple(state.get("notes", ())),
     )
 
 
-def _measured(found: Mapping[str, Any], value: str = "value") -> Measured:
-    def pair(key: str) -> tuple[float, float] | None:
-        limits = found.get(key)
-        return (limits[0], limits[1]) if limits else None
+def _text_quantities(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Quantity]:
+    """The metrics that a report on texts describes, and their gaps."""
+    metrics = {name: TextMetric(**values) for name, values in described.items()}
+    gaps = text_gaps(metrics).items()
+    return metrics | {name: PlainQuantity(f"{gap.title} gap", gap.unit) for name, gap in gaps}
 
-    return Measured(found[value], pair("interval"), found.get("null_mean"), pair("null_interval"))
+
+def _number(values: Mapping[str, Any], key: str = "value") -> Number:
+    interval, band = values.get("interval"), values.get("null_interval")
+    return Number(
+        values[key], interval and tuple(interval), values.get("null_mean"), band and tuple(band)
+    )
+
+
+def _cells(result: RunResult) -> dict[str, str]:
+    """Column of ablation.csv → number."""
+    cells = {}
+    for attribute, numbers in result.numbers.items():
+        for name, number in numbers.items():
+            column = column_of(attribute, name)
+            cells[column] = "" if number.value is None else f"{number.value:.6g}"
+            if number.null_mean is not None:
+                cells[f"{column}_null_mean"] = f"{number.null_mean:.6g}"
+    return cells

@@ -17,20 +17,16 @@ from scipy import stats
 
 from fairlora_cls.ablations.paired_images import ImageDraws
 from fairlora_cls.ablations.plan import Plan
-from fairlora_cls.ablations.runs import Measured, Quantity, RunResult
-from fairlora_cls.statistics.intervals import holm, seed_interval, swap_p_value
-
-SIGNIFICANCE = 0.05
+from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
+from fairlora_cls.evaluation.wording import SIGNIFICANCE
+from fairlora_cls.statistics.intervals import holm_by, swap_p_value
+from fairlora_cls.statistics.seeds import SeedValues, over_seeds
 
 
 @dataclass(frozen=True)
-class OverSeeds:
-    """One quantity of one setting. `interval` is the t-interval of the mean over the seeds, or of a
-    single run its own bootstrap interval; None where undefined."""
+class OverSeeds(SeedValues):
+    """One quantity of one setting; of a single run the interval is its own, over test images."""
 
-    mean: float | None
-    interval: tuple[float, float] | None
-    values: tuple[float | None, ...]
     null_mean: float | None  # of a gap: means over the runs
     null_interval: tuple[float, float] | None
 
@@ -42,21 +38,19 @@ class SettingResult:
     name: str
     values: Mapping[str, object]
     seeds: tuple[int, ...]
-    numbers: Mapping[Quantity, OverSeeds]
+    numbers: Mapping[FollowedQuantity, OverSeeds]
 
 
-@dataclass(frozen=True)
-class Contrast:
+@dataclass(frozen=True, kw_only=True)
+class Contrast(SeedValues):
     """Setting minus reference in one quantity, over the seeds that both have."""
 
     setting: str
-    quantity: Quantity
+    quantity: FollowedQuantity
     seeds: tuple[int, ...]
-    mean: float | None
-    interval: tuple[float, float] | None  # t-interval over the seeds
-    p_seeds: float | None  # None of one seed
-    p_images: float | None  # None where the runs share no test images
-    p_value: float | None  # the larger one
+    p_seeds: float | None = None  # None of one seed
+    p_images: float | None = None  # None where the runs share no test images
+    p_value: float | None = None  # the larger one
     p_holm: float | None = None
 
     @property
@@ -65,10 +59,10 @@ class Contrast:
 
 
 def summarise_settings(
-    plan: Plan, results: Sequence[RunResult], quantities: Sequence[Quantity]
+    plan: Plan, results: Sequence[RunResult], quantities: Sequence[FollowedQuantity]
 ) -> list[SettingResult]:
     """Every setting that has a finished run."""
-    found = []
+    summaries = []
     for setting in plan.settings:
         own = [r for r in results if r.job.setting == setting.name and r.numbers]
         if own:
@@ -77,14 +71,14 @@ def summarise_settings(
                 quantity: _over_seeds([_number(result, quantity) for result in own])
                 for quantity in quantities
             }
-            found.append(SettingResult(setting.name, setting.values, seeds, numbers))
-    return found
+            summaries.append(SettingResult(setting.name, setting.values, seeds, numbers))
+    return summaries
 
 
 def contrast_settings(
     settings: Sequence[SettingResult],
     reference: str,
-    quantities: Sequence[Quantity],
+    quantities: Sequence[FollowedQuantity],
     draws: ImageDraws,
 ) -> list[Contrast]:
     """Each setting against the reference, in every quantity; empty without the reference."""
@@ -97,16 +91,9 @@ def contrast_settings(
         if setting.name != reference
         for quantity in quantities
     ]
-    corrected: dict[int, float] = {}
-    for name in dict.fromkeys(quantity.name for quantity in quantities):
-        corrected |= holm(
-            {
-                place: contrast.p_value
-                for place, contrast in enumerate(plain)
-                if contrast.quantity.name == name and contrast.p_value is not None
-            }
-        )
-    return [replace(c, p_holm=corrected.get(place)) for place, c in enumerate(plain)]
+    p_values = {number: contrast.p_value for number, contrast in enumerate(plain)}
+    corrected = holm_by(p_values, kind=lambda number: plain[number].quantity.name)
+    return [replace(each, p_holm=corrected.get(number)) for number, each in enumerate(plain)]
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
@@ -122,50 +109,43 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
     ]
 
 
-def _number(result: RunResult, quantity: Quantity) -> Measured:
-    return result.numbers.get(quantity.attribute, {}).get(quantity.name, Measured(None))
+def _number(result: RunResult, quantity: FollowedQuantity) -> Number:
+    return result.numbers.get(quantity.attribute, {}).get(quantity.name, Number(None))
 
 
-def _over_seeds(found: Sequence[Measured]) -> OverSeeds:
-    values = tuple(number.value for number in found)
-    nulls = [number.null_mean for number in found if number.null_mean is not None]
-    bands = [number.null_interval for number in found if number.null_interval is not None]
-    null_mean = float(np.mean(nulls)) if nulls else None
-    band = tuple(np.mean(bands, axis=0).tolist()) if bands else None
-    if None in values:  # a mean over some of the seeds would be of another question
-        return OverSeeds(None, None, values, null_mean, band)
-    numbers = np.array(values)
-    limits = seed_interval(numbers) if len(numbers) > 1 else found[0].interval
-    return OverSeeds(float(numbers.mean()), limits, values, null_mean, band)
+def _over_seeds(numbers: Sequence[Number]) -> OverSeeds:
+    nulls = [number.null_mean for number in numbers if number.null_mean is not None]
+    bands = [number.null_interval for number in numbers if number.null_interval is not None]
+    mean = over_seeds([number.value for number in numbers])
+    if len(numbers) == 1:
+        mean = replace(mean, interval=numbers[0].interval)
+    return OverSeeds(
+        **vars(mean),
+        null_mean=float(np.mean(nulls)) if nulls else None,
+        null_interval=tuple(np.mean(bands, axis=0).tolist()) if bands else None,
+    )
 
 
 def _contrast(
-    reference: SettingResult, setting: SettingResult, quantity: Quantity, draws: ImageDraws
+    reference: SettingResult, setting: SettingResult, quantity: FollowedQuantity, draws: ImageDraws
 ) -> Contrast:
     seeds = tuple(seed for seed in setting.seeds if seed in reference.seeds)
-    values = [
-        dict(zip(found.seeds, found.numbers[quantity].values, strict=True))
-        for found in (reference, setting)
-    ]
-    pairs = [(values[0][seed], values[1][seed]) for seed in seeds]
-    if not pairs or any(None in pair for pair in pairs):
-        return Contrast(setting.name, quantity, seeds, None, None, None, None, None)
-    differences = np.array([other - first for first, other in pairs])
-    mean = float(differences.mean())
-    p_seeds = _t_test(differences)
-    chance = draws.get((setting.name, quantity))
-    p_images = None if chance is None else swap_p_value(mean, chance)
-    tested = [p for p in (p_seeds, p_images) if p is not None]
-    return Contrast(
-        setting.name,
-        quantity,
-        seeds,
-        mean,
-        seed_interval(differences),
-        p_seeds,
-        p_images,
-        max(tested, default=None),
+    first, other = (
+        dict(zip(each.seeds, each.numbers[quantity].values, strict=True))
+        for each in (reference, setting)
     )
+    difference = over_seeds(
+        np.array([other[seed] for seed in seeds], dtype=float)
+        - np.array([first[seed] for seed in seeds], dtype=float)
+    )
+    plain = Contrast(**vars(difference), setting=setting.name, quantity=quantity, seeds=seeds)
+    if plain.mean is None:
+        return plain
+    p_seeds = _t_test(np.array(plain.values))
+    chance = draws.get((setting.name, quantity))
+    p_images = None if chance is None else swap_p_value(plain.mean, chance)
+    p_value = max((p for p in (p_seeds, p_images) if p is not None), default=None)
+    return replace(plain, p_seeds=p_seeds, p_images=p_images, p_value=p_value)
 
 
 def _t_test(differences: np.ndarray) -> float | None:

@@ -5,16 +5,15 @@ The same words go into report.md, report.html and the terminal.
 
 from __future__ import annotations
 
-from fairlora_cls.ablations.outcome import AblationOutcome
-from fairlora_cls.ablations.runs import Quantity
+from fairlora_cls.ablations.results import AblationReport
+from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES
-from fairlora_cls.presentation import numbers
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
+from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import show_p, show_p_value
 
-SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equalized odds"}
 VARIETY = 0.2  # of answers, relative to that of labels; less is hardly more than a constant
 RULES_IN_WORDS = {
     "accuracy": "accuracy",
@@ -25,60 +24,46 @@ RULES_IN_WORDS = {
 }
 
 
-def quantity_title(quantity: Quantity) -> str:
-    """'Accuracy', 'MaxAccGap of ethnicity'."""
-    given = quantity.title or quantity.name.replace("_", " ")
-    name = SHORT_TITLES.get(quantity.name) or (
-        QUANTITIES[quantity.name].title if _is_known(quantity) else given
-    )
-    return f"{name} of {quantity.attribute}" if quantity.attribute else name
-
-
-def shown_as(quantity: Quantity) -> numbers.Quantity:
-    """How its values become text."""
-    return QUANTITIES.get(quantity.name, numbers.SCORE)
-
-
-def describe_evidence(outcome: AblationOutcome) -> list[str]:
+def describe_evidence(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data decide."""
     return [
-        f"{found.setting} differs from {outcome.reference} in {quantity_title(found.quantity)}: "
+        f"{found.setting} differs from {report.reference} in {found.quantity.title}: "
         f"{_difference(found)}. {_why(found)}"
-        for found in outcome.contrasts
+        for found in report.contrasts
         if found.is_evidence
     ]
 
 
-def describe_undecided(outcome: AblationOutcome) -> list[str]:
+def describe_undecided(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data cannot decide."""
     sentences = []
-    for found in outcome.contrasts:
-        title = quantity_title(found.quantity)
+    for found in report.contrasts:
+        title = found.quantity.title
         if found.mean is None:
             sentences.append(
-                f"{found.setting} and {outcome.reference} cannot be compared in {title}: it is "
+                f"{found.setting} and {report.reference} cannot be compared in {title}: it is "
                 "undefined in one of their runs, or they have no seed in common."
             )
         elif not found.is_evidence:
             sentences.append(
-                f"The data cannot decide whether {found.setting} and {outcome.reference} differ in "
+                f"The data cannot decide whether {found.setting} and {report.reference} differ in "
                 f"{title}: {_difference(found)}. {_why(found)}"
             )
     return sentences
 
 
-def describe_selection(outcome: AblationOutcome) -> list[str]:
+def describe_selection(report: AblationReport) -> list[str]:
     """What the rules would choose by validation, and what that setting has on test; rules that
     choose alike in one sentence."""
-    if outcome.selections is None:
+    if report.selections is None:
         return []
-    settings = {setting.name: setting for setting in outcome.settings}
+    settings = {setting.name: setting for setting in report.settings}
     rules: dict[str, list[str]] = {}
-    for selection in outcome.selections.chosen:
-        rules.setdefault(selection.setting, []).append(_rule(outcome, selection))
+    for selection in report.selections.chosen:
+        rules.setdefault(selection.setting, []).append(_rule(report, selection))
     return [
         f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
-        f"{_test_figures(outcome, settings[name])}.{_useless(outcome.selections.validation[name])}"
+        f"{_test_figures(report, settings[name])}.{_useless(report.selections.validation[name])}"
         for name, said in rules.items()
     ]
 
@@ -93,12 +78,12 @@ def _useless(found: Validation) -> str:
     )
 
 
-def describe_figures(outcome: AblationOutcome) -> list[str]:
+def describe_figures(report: AblationReport) -> list[str]:
     """How to read them, and the Pareto front of each attribute."""
     fronts = [
-        f"{quantity_title(outcome.metric)} against {quantity_title(gap)}: no setting beats "
-        f"{_listed(front)} in both."
-        for gap, front in outcome.fronts.items()
+        f"{report.metric.title} against {gap.title}: no setting beats "
+        f"{enumerate_names(front, most=len(front))} in both."
+        for gap, front in report.fronts().items()
         if front
     ]
     return [
@@ -110,15 +95,15 @@ def describe_figures(outcome: AblationOutcome) -> list[str]:
     ]
 
 
-def describe_method(outcome: AblationOutcome) -> list[str]:
+def describe_method(report: AblationReport) -> list[str]:
     """How the numbers are made, one paragraph each."""
     return [
         "Means and 95% t-intervals are over the seeds of a setting: they say how far training anew "
         "moves a number on these test images. Of a setting with one run the interval is its own "
         "bootstrap interval over test images.",
-        f"Each setting is compared with {outcome.reference}, seed by seed. Two p-values are "
+        f"Each setting is compared with {report.reference}, seed by seed. Two p-values are "
         "computed: a paired t-test over the seeds (would training anew change the difference?) and a "
-        f"swap test over the test images ({outcome.draws:,} draws; for each image a coin decides "
+        f"swap test over the test images ({report.draws:,} draws; for each image a coin decides "
         "whether the two settings exchange their answers, in all seeds alike). A difference is "
         "called evidence where neither explains it: its p is the larger of the two, corrected by "
         "Holm's method over all settings and attributes, for each quantity by itself. Few seeds "
@@ -131,53 +116,53 @@ def describe_method(outcome: AblationOutcome) -> list[str]:
     ]
 
 
-def settings_table(outcome: AblationOutcome) -> Table:
+def settings_table(report: AblationReport) -> Table:
     """A row per setting: every quantity with its interval, gaps with what chance would show."""
-    header = ("Setting", "Seeds", *(quantity_title(q) for q in outcome.quantities))
+    header = ("Setting", "Seeds", *(q.title for q in report.quantities))
     rows = tuple(
         (
-            Cell(setting.name, "reference" if setting.name == outcome.reference else ""),
+            Cell(setting.name, "reference" if setting.name == report.reference else ""),
             Cell(str(len(setting.seeds)), ", ".join(map(str, setting.seeds))),
-            *(_mean_cell(q, setting.numbers[q]) for q in outcome.quantities),
+            *(_mean_cell(q, setting.numbers[q]) for q in report.quantities),
         )
-        for setting in outcome.settings
+        for setting in report.settings
     )
     return Table("Every setting: mean over its seeds with its 95% interval", header, rows)
 
 
-def contrast_table(outcome: AblationOutcome, quantity: Quantity) -> Table:
+def contrast_table(report: AblationReport, quantity: FollowedQuantity) -> Table:
     """Each setting against the reference in one quantity."""
     header = ("Setting", "Difference", "p (seeds)", "p (images)", "p (Holm)", "")
     rows = tuple(
         (
             Cell(found.setting),
             Cell(
-                shown_as(quantity).show_signed(found.mean),
-                shown_as(quantity).show_signed_range(found.interval),
+                quantity.show_signed(found.mean),
+                quantity.show_signed_range(found.interval),
             ),
             Cell(show_p_value(found.p_seeds)),
             Cell(show_p_value(found.p_images)),
             Cell(show_p_value(found.p_holm)),
             Cell("evidence" if found.is_evidence else "undecided"),
         )
-        for found in outcome.contrasts
+        for found in report.contrasts
         if found.quantity == quantity
     )
-    return Table(f"{quantity_title(quantity)}: setting − {outcome.reference}", header, rows)
+    return Table(f"{quantity.title}: setting − {report.reference}", header, rows)
 
 
-def selection_table(outcome: AblationOutcome) -> Table:
+def selection_table(report: AblationReport) -> Table:
     """A row per rule: the choice, its validation numbers, its test numbers."""
-    found = outcome.selections
-    shown = [outcome.quantities[0], *outcome.gaps()]
+    found = report.selections
+    shown = [report.quantities[0], *report.gaps()]
     header = (
         "Chosen on validation by",
         "Setting",
         "Validation accuracy",
         "Largest validation gap",
-        *(f"Test: {quantity_title(q)}" for q in shown),
+        *(f"Test: {q.title}" for q in shown),
     )
-    settings = {setting.name: setting for setting in outcome.settings}
+    settings = {setting.name: setting for setting in report.settings}
     rows = []
     for selection in found.chosen:
         validation = found.validation[selection.setting]
@@ -185,23 +170,19 @@ def selection_table(outcome: AblationOutcome) -> Table:
             (
                 Cell(RULES_IN_WORDS[selection.rule]),
                 Cell(selection.setting),
-                Cell(f"{100 * validation.accuracy:.1f}%"),
-                Cell(f"{100 * validation.gap:.1f} points"),
+                Cell(METRICS["accuracy"].show(validation.accuracy)),
+                Cell(GAPS["max_acc_gap"].show(validation.gap)),
                 *(_mean_cell(q, settings[selection.setting].numbers[q]) for q in shown),
             )
         )
     return Table("The setting that each rule chooses", header, tuple(rows))
 
 
-def _is_known(quantity: Quantity) -> bool:
-    return quantity.name in METRICS | GAPS | EQUITY_SCALED
-
-
 def _difference(found: Contrast) -> str:
-    text = shown_as(found.quantity).show_signed(found.mean)
+    text = found.quantity.show_signed(found.mean)
     if found.interval is None:
         return f"{text} (one seed: of these two models, not yet of the settings)"
-    limits = shown_as(found.quantity).show_signed_range(found.interval)
+    limits = found.quantity.show_signed_range(found.interval)
     return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
 
 
@@ -222,28 +203,21 @@ def _why(found: Contrast) -> str:
     return f"Asked were {' and '.join(asked)}; {corrected}."
 
 
-def _rule(outcome: AblationOutcome, selection: Selection) -> str:
+def _rule(report: AblationReport, selection: Selection) -> str:
     words = RULES_IN_WORDS[selection.rule]
     if selection.bound_met is None:
         return words
-    bound = f"{words} of {100 * outcome.selections.gap_bound:g} points"
+    bound = f"{words} of {100 * report.selections.gap_bound:g} points"
     return bound if selection.bound_met else f"{bound} (none is within it: by the smallest gap)"
 
 
-def _test_figures(outcome: AblationOutcome, setting: SettingResult) -> str:
-    return ", ".join(
-        f"{quantity_title(q)} {shown_as(q).show(setting.numbers[q].mean)}"
-        for q in outcome.leading()
-    )
+def _test_figures(report: AblationReport, setting: SettingResult) -> str:
+    return ", ".join(f"{q.title} {q.show(setting.numbers[q].mean)}" for q in report.leading())
 
 
-def _mean_cell(quantity: Quantity, found: OverSeeds) -> Cell:
-    shown = shown_as(quantity)
+def _mean_cell(quantity: FollowedQuantity, found: OverSeeds) -> Cell:
+    shown = quantity
     parts = [] if found.interval is None else [shown.show_range(found.interval)]
     if found.null_mean is not None:
         parts.append(f"by chance {shown.show(found.null_mean)}")
     return Cell(shown.show(found.mean), "; ".join(parts))
-
-
-def _listed(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -31,11 +31,11 @@ from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import headline_metric
 from fairlora_cls.evaluation.seeds import OVERALL, contest_methods, pair_runs, summarise_methods
 from fairlora_cls.evaluation.side_by_side import side_by_side
-from fairlora_cls.evaluation.text_sample import text_sample
+from fairlora_cls.evaluation.text_sample import shared_samples
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
-    holm,
+    holm_by,
     interval,
     swap_p_value,
 )
@@ -102,15 +102,7 @@ def compare_texts(
     headline: the metric that is judged; the others are as of `compare_predictions`
     Raises InputError for an unknown attribute or headline, and where groups differ.
     """
-    shared = [
-        name
-        for name in scores[next(iter(tables))].per_text
-        if not any(np.isnan(scores[run].per_text[name]).all() for run in tables)
-    ]
-    every = [scores[run] for run in tables]
-    samples = {run: text_sample(table, scores[run], shared, every) for run, table in tables.items()}
-    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
-        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    samples = shared_samples(tables, scores)
     first = next(iter(samples.values()))
     return TextComparison(
         metrics=first.metrics,
@@ -280,13 +272,12 @@ def _corrected(
     views: Mapping[tuple, dict[str, Difference]],
 ) -> dict[tuple, dict[str, Difference]]:
     """Fills in p_holm: for each quantity, over all pairs and all attributes."""
-    corrected: dict[tuple, dict[str, Difference]] = {view: {} for view in views}
-    for name in dict.fromkeys(name for of_view in views.values() for name in of_view):
-        asked = {view: of_view[name] for view, of_view in views.items() if name in of_view}
-        p_values = holm({v: d.p_value for v, d in asked.items() if d.p_value is not None})
-        for view, difference in asked.items():
-            corrected[view][name] = replace(difference, p_holm=p_values.get(view))
-    return corrected
+    asked = {(view, name): d.p_value for view, each in views.items() for name, d in each.items()}
+    corrected = holm_by(asked, kind=lambda place: place[1])
+    return {
+        view: {name: replace(d, p_holm=corrected.get((view, name))) for name, d in each.items()}
+        for view, each in views.items()
+    }
 
 
 def _attribute(

@@ -11,6 +11,7 @@ from fairlora_cls.evaluation.metrics import QUANTITIES
 from fairlora_cls.evaluation.results import Estimate
 from fairlora_cls.evaluation.text_sample import TextMetric, text_equity, text_gaps
 from fairlora_cls.presentation.numbers import Quantity
+from fairlora_cls.statistics.seeds import SeedValues
 
 SCHEMA = 1
 
@@ -65,15 +66,6 @@ class Pair:
     other: str
     overall: dict[str, Difference]
     attributes: dict[str, AttributeDifferences]
-
-
-@dataclass(frozen=True)
-class SeedValues:
-    """One number over the seeds of a method: mean and 95 % t-interval over the seeds."""
-
-    mean: float | None
-    interval: tuple[float, float] | None
-    values: tuple[float | None, ...]  # in the order of the seeds
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from fairlora_cls.evaluation.comparison_results import (
     Pair,
     SeedContest,
     SeedDifference,
-    SeedValues,
 )
 from fairlora_cls.evaluation.comparison_wording import Judged, describe_deciding
 from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p_value
+from fairlora_cls.statistics.seeds import SeedValues
 
 
 def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:

@@ -14,12 +14,12 @@ from fairlora_cls.evaluation.comparison_results import (
     MethodSeeds,
     SeedContest,
     SeedDifference,
-    SeedValues,
 )
 from fairlora_cls.presentation.numbers import Quantity
 from fairlora_cls.statistics.gaps import Gap
-from fairlora_cls.statistics.intervals import ROUNDING, seed_interval
+from fairlora_cls.statistics.intervals import ROUNDING
 from fairlora_cls.statistics.sample import Measure
+from fairlora_cls.statistics.seeds import SeedValues, over_seeds
 
 OVERALL = ""  # stands for all examples where an attribute could stand
 
@@ -68,8 +68,8 @@ def summarise_methods(
     for method in dict.fromkeys(run.method for run in runs):
         own = [run for run in runs if run.method == method and run.seed is not None]
         if len(own) > 1:
-            table = _over_seeds(
-                [values[run.name] for run in own], lambda _, each: _seed_values(each)
+            table = _by_quantity(
+                [values[run.name] for run in own], lambda _, each: over_seeds(each)
             )
             seeds = tuple(run.seed for run in own)
             found.append(MethodSeeds(method, seeds, table.pop(OVERALL), table))
@@ -94,7 +94,7 @@ def contest_methods(
             _subtract(values[_of_seed(own, s).name], values[_of_seed(references, s).name])
             for s in seeds
         ]
-        table = _over_seeds(
+        table = _by_quantity(
             differences, lambda name, each: _seed_difference(quantities[name], each)
         )
         found.append(SeedContest(first, method, tuple(seeds), table.pop(OVERALL), table))
@@ -108,26 +108,18 @@ def higher_is_better(quantity: Quantity) -> bool | None:
     return quantity.kind == "ratio" if isinstance(quantity, Gap) else True
 
 
-def _seed_values(values: np.ndarray) -> SeedValues:
-    defined = values[~np.isnan(values)]
-    each = tuple(None if np.isnan(value) else float(value) for value in values)
-    if len(defined) < len(values):  # a mean over some of the seeds would be of another question
-        return SeedValues(None, None, each)
-    return SeedValues(float(values.mean()), seed_interval(values), each)
-
-
 def _seed_difference(quantity: Quantity, values: np.ndarray) -> SeedDifference:
-    plain = _seed_values(values)
-    higher = higher_is_better(quantity)
-    if plain.mean is None or higher is None:
-        return SeedDifference(plain.mean, plain.interval, plain.values, None, None, None)
+    mean, higher = over_seeds(values), higher_is_better(quantity)
+    if mean.mean is None or higher is None:
+        return SeedDifference(**vars(mean), wins=None, ties=None, share_won=None)
     gains = values if higher else -values
     wins, ties = int((gains > ROUNDING).sum()), int((np.abs(gains) <= ROUNDING).sum())
-    share = (wins + ties / 2) / len(values)
-    return SeedDifference(plain.mean, plain.interval, plain.values, wins, ties, share)
+    return SeedDifference(
+        **vars(mean), wins=wins, ties=ties, share_won=(wins + ties / 2) / len(values)
+    )
 
 
-def _over_seeds(tables: Sequence[Values], summarise) -> dict[str, dict[str, SeedValues]]:
+def _by_quantity(tables: Sequence[Values], summarise) -> dict[str, dict[str, SeedValues]]:
     return {
         place: {
             quantity: summarise(quantity, np.array([table[place][quantity] for table in tables]))

@@ -293,6 +293,18 @@ def text_sample(
     )
 
 
+def shared_samples(
+    tables: Mapping[str, Generations], scores: Mapping[str, TextScores]
+) -> dict[str, TextSample]:
+    """Run → its aligned texts as a sample, with the metrics that some text of every run has."""
+    runs = [scores[run] for run in tables]
+    shared = [name for name in runs[0].defined if all(name in run.defined for run in runs)]
+    samples = {run: text_sample(table, scores[run], shared, runs) for run, table in tables.items()}
+    if len({tuple(sample.metrics) for sample in samples.values()}) > 1:  # some have no findings
+        samples = {run: sample.only(sample.names) for run, sample in samples.items()}
+    return samples
+
+
 def units_of(generations: Generations) -> tuple[str, ...] | None:
     """(N,) what belongs together: a patient's or lesion's texts, and those of one image. A unit that
     is only the text's own id says nothing; None where every text is alone."""

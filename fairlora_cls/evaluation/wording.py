@@ -223,9 +223,11 @@ def _rounded(count: int) -> str:
     return f"{-(-count // step) * step:,}"
 
 
-def enumerate_names(names: Iterable[str], of_more: str = "more groups") -> str:
-    """'A', 'A and B', or the first six 'and 3 more groups'."""
+def enumerate_names(
+    names: Iterable[str], of_more: str = "more groups", most: int = MOST_NAMES
+) -> str:
+    """'A', 'A and B', or the first `most` 'and 3 more groups'."""
     names = list(names)
-    if len(names) > MOST_NAMES:
-        return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} {of_more}"
+    if len(names) > most:
+        return f"{', '.join(names[:most])} and {len(names) - most} {of_more}"
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

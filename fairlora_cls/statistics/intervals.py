@@ -5,7 +5,7 @@ R draws, S seeds.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -134,6 +134,17 @@ def holm(p_values: Mapping[Asked, float]) -> dict[Asked, float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
         corrected[name] = largest
     return corrected
+
+
+def holm_by(
+    p_values: Mapping[Asked, float | None], kind: Callable[[Asked], Hashable]
+) -> dict[Asked, float]:
+    """Holm's correction over the questions of each kind by themselves; None was not tested."""
+    kinds: dict[Hashable, dict[Asked, float]] = {}
+    for asked, value in p_values.items():
+        if value is not None:
+            kinds.setdefault(kind(asked), {})[asked] = value
+    return {asked: p for of_kind in kinds.values() for asked, p in holm(of_kind).items()}
 
 
 def _defined(draws: np.ndarray) -> np.ndarray | None:

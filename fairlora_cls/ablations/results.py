@@ -9,7 +9,7 @@ from typing import Any
 
 from fairlora_cls.ablations.paired_images import draw_exchanged_images
 from fairlora_cls.ablations.plan import Plan
-from fairlora_cls.ablations.runs import Quantity, RunResult, headline_quantities
+from fairlora_cls.ablations.runs import FollowedQuantity, RunResult, headline_quantities
 from fairlora_cls.ablations.selection import Selections, select_settings
 from fairlora_cls.ablations.statistics import (
     Contrast,
@@ -24,35 +24,46 @@ SCHEMA = 1
 
 
 @dataclass(frozen=True)
-class AblationOutcome:
+class AblationReport:
     """Everything that the files of an ablation say. Rates are fractions in [0, 1]."""
 
     name: str
     reference: str
     n: int | None  # test examples of a run
-    quantities: tuple[Quantity, ...]
+    quantities: tuple[FollowedQuantity, ...]
     settings: tuple[SettingResult, ...]
     contrasts: tuple[Contrast, ...]
-    fronts: Mapping[Quantity, Sequence[str]]  # gap → settings on its Pareto front
     selections: Selections | None
     runs: tuple[RunResult, ...]
     draws: int
     notes: tuple[str, ...]
 
     @property
-    def metric(self) -> Quantity:
+    def metric(self) -> FollowedQuantity:
         """The metric that gaps are shown against."""
         return self.quantities[0]
 
-    def gaps(self) -> list[Quantity]:
+    def gaps(self) -> list[FollowedQuantity]:
         """The first gap of every attribute."""
-        first: dict[str, Quantity] = {}
+        first: dict[str, FollowedQuantity] = {}
         for quantity in self.quantities:
             if quantity.attribute:
                 first.setdefault(quantity.attribute, quantity)
         return list(first.values())
 
-    def leading(self) -> list[Quantity]:
+    def plane(self, gap: FollowedQuantity) -> dict[str, tuple[float, float]]:
+        """Setting → (metric, gap), where both are defined."""
+        pairs = {
+            setting.name: (setting.numbers[self.metric].mean, setting.numbers[gap].mean)
+            for setting in self.settings
+        }
+        return {name: pair for name, pair in pairs.items() if None not in pair}
+
+    def fronts(self) -> dict[FollowedQuantity, list[str]]:
+        """Gap → the settings on its Pareto front."""
+        return {gap: pareto_front(self.plane(gap)) for gap in self.gaps()}
+
+    def leading(self) -> list[FollowedQuantity]:
         """What a short table shows: two metrics, and the first gap of each protected attribute."""
         protected = self.selections.attributes if self.selections else ()
         gaps = [gap for gap in self.gaps() if gap.attribute in protected] or self.gaps()
@@ -90,7 +101,7 @@ class AblationOutcome:
                 }
                 for found in self.contrasts
             ],
-            "pareto": {gap.attribute: list(front) for gap, front in self.fronts.items()},
+            "pareto": {gap.attribute: front for gap, front in self.fronts().items()},
             "selection": None if self.selections is None else asdict(self.selections),
             "runs": [
                 {
@@ -106,7 +117,7 @@ class AblationOutcome:
         }
 
 
-def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
+def build_report(plan: Plan, results: Sequence[RunResult]) -> AblationReport:
     """All numbers of the report. Raises RunError where no run has finished."""
     quantities = headline_quantities(results)
     if not quantities:
@@ -116,30 +127,18 @@ def build_outcome(plan: Plan, results: Sequence[RunResult]) -> AblationOutcome:
     draws = plan.settings[0].recipe.report.bootstrap
     exchanged, notes = draw_exchanged_images(results, plan.reference, quantities, draws)
     counts = {result.n for result in results if result.n is not None}
-    outcome = AblationOutcome(
+    return AblationReport(
         name=plan.name,
         reference=plan.reference,
         n=counts.pop() if len(counts) == 1 else None,
         quantities=tuple(quantities),
         settings=tuple(settings),
         contrasts=tuple(contrast_settings(settings, plan.reference, quantities, exchanged)),
-        fronts={},
         selections=select_settings(plan, results),
         runs=tuple(results),
         draws=draws,
         notes=(*_notes(plan, results), *notes),
     )
-    fronts = {gap: pareto_front(plane_points(outcome, gap)) for gap in outcome.gaps()}
-    return AblationOutcome(**{**vars(outcome), "fronts": fronts})
-
-
-def plane_points(outcome: AblationOutcome, gap: Quantity) -> dict[str, tuple[float, float]]:
-    """Setting → (metric, gap), where both are defined."""
-    pairs = {
-        setting.name: (setting.numbers[outcome.metric].mean, setting.numbers[gap].mean)
-        for setting in outcome.settings
-    }
-    return {name: pair for name, pair in pairs.items() if None not in pair}
 
 
 def _notes(plan: Plan, results: Sequence[RunResult]) -> list[str]:
@@ -177,7 +176,7 @@ def _said_by_runs(finished: Sequence[RunResult]) -> list[str]:
     return notes
 
 
-def _by_place(numbers: Mapping[Quantity, Any]) -> dict[str, Any]:
+def _by_place(numbers: Mapping[FollowedQuantity, Any]) -> dict[str, Any]:
     attributes: dict[str, dict[str, Any]] = {}
     for quantity, found in numbers.items():
         if quantity.attribute:
