@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
@@ -16,10 +17,9 @@ from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
     COLOURS,
-    LINES,
-    MARKERS,
     MOST_DRAWN,
     finished,
+    line_of,
     new_figure,
     style_axes,
 )
@@ -43,31 +43,31 @@ def numeric_axes(settings: Sequence[SettingResult]) -> dict[str, Lines]:
     """Every varied key that has two or more numbers as values: its settings along it, a line for
     each combination of the other values."""
     axes: dict[str, dict[str, list[tuple[float, SettingResult]]]] = {}
-    for key in dict.fromkeys(key for setting in settings for key in setting.values):
-        lines: dict[str, list[tuple[float, SettingResult]]] = {}
-        for setting in settings:
-            value = setting.values.get(key)
+    for setting in settings:
+        for key, value in setting.values.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                others = {k: v for k, v in setting.values.items() if k != key}
                 label = ", ".join(
-                    f"{k.rsplit('.', 1)[-1]} {show_value(v)}" for k, v in others.items()
+                    f"{_last_part(other)} {show_value(of_other)}"
+                    for other, of_other in setting.values.items()
+                    if other != key
                 )
-                lines.setdefault(label, []).append((float(value), setting))
-        kept = {
+                axes.setdefault(key, {}).setdefault(label, []).append((float(value), setting))
+    lines = {
+        key: {
             label: sorted(points, key=lambda point: point[0])
-            for label, points in lines.items()
+            for label, points in of_key.items()
             if len(points) > 1
         }
-        if kept:
-            axes[key] = kept
-    return axes
+        for key, of_key in axes.items()
+    }
+    return {key: of_key for key, of_key in lines.items() if of_key}
 
 
 def _axis_figure(
     report: AblationReport, gap: FollowedQuantity, key: str, lines: Lines
 ) -> ReportFigure:
     """Metric above, gap below, over the values of one key."""
-    name = key.rsplit(".", 1)[-1].replace("_", " ")
+    name = _last_part(key).replace("_", " ")
     title = f"{report.metric.title} and {gap.title} by {name}"
     figure = new_figure(4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
@@ -87,7 +87,7 @@ def _axis_figure(
     if len(drawn) > 1:
         upper.legend(frameon=False, fontsize=8, labelcolor=COLOURS["ink"], loc="best")
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
-    spoken = "; ".join(
+    spoken = (
         f"{label + ': ' if label else ''}{name} {x:g}: "
         f"{report.metric.show(setting.numbers[report.metric].mean)}, "
         f"gap {gap.show(setting.numbers[gap].mean)}"
@@ -95,48 +95,34 @@ def _axis_figure(
         for x, setting in points
     )
     file = f"{file_stem(gap.attribute)}-{file_stem(key)}.png"
-    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+    return finished(figure, gap.attribute, title, spoken, file)
 
 
 def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
-    for place, (label, points) in enumerate(lines.items()):
-        colour = COLOURS[f"group-{place + 1}"]
-        known = [
-            (x, setting.numbers[quantity])
-            for x, setting in points
-            if setting.numbers[quantity].mean is not None
-        ]
-        axes.plot(
-            [x for x, _ in known],
-            [100 * found.mean for _, found in known],
-            color=colour,
-            linestyle=LINES[place],
-            marker=MARKERS[place],
-            markersize=5,
-            linewidth=1.8,
-            label=label,
-        )
-        for x, found in known:
-            if found.interval is not None:
-                ends = _ends(quantity, found)
-                axes.plot([x, x], ends, color=colour, linewidth=1.2, alpha=0.8)
+    for number, (label, points) in enumerate(lines.items()):
+        style = line_of(number, 1.8, 5)
+        known = [(x, setting.numbers[quantity]) for x, setting in points]
+        known = [(x, values) for x, values in known if values.mean is not None]
+        heights = [100 * values.mean for _, values in known]
+        axes.plot([x for x, _ in known], heights, label=label, **style)
+        for x, values in known:
+            if values.interval is not None:
+                ends = _ends(quantity, values)
+                axes.plot([x, x], ends, color=style["color"], linewidth=1.2, alpha=0.8)
 
 
 def _draw_band(
     axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: FollowedQuantity
 ) -> None:
-    known = [
-        (x, setting.numbers[gap])
-        for x, setting in points
-        if setting.numbers[gap].null_interval is not None
-    ]
+    known = [(x, setting.numbers[gap]) for x, setting in points]
+    known = [(x, values) for x, values in known if values.null_interval is not None]
     if not known:
         return
-    places = [x for x, _ in known]
-    low, high = ([100 * found.null_interval[i] for _, found in known] for i in (0, 1))
-    axes.fill_between(places, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
-    means = [100 * found.null_mean for _, found in known]
-    axes.plot(places, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+    along = [x for x, _ in known]
+    low, high = 100 * np.array([values.null_interval for _, values in known]).T
+    axes.fill_between(along, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
+    means = [100 * values.null_mean for _, values in known]
+    axes.plot(along, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
 
 
 def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure:
@@ -191,13 +177,13 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     }
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
-    spoken = "; ".join(
+    spoken = (
         f"{name}: {report.metric.show(metric)}, gap {gap.show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
     file = f"{file_stem(gap.attribute)}-plane.png"
-    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+    return finished(figure, gap.attribute, title, spoken, file)
 
 
 def far_below(values: Mapping[str, float]) -> list[str]:
@@ -258,3 +244,7 @@ def _ends(quantity: FollowedQuantity, found: OverSeeds) -> list[float]:
 def _axis_label(quantity: FollowedQuantity) -> str:
     unit = {"rate": "%", "points": "points"}.get(quantity.unit, "× 100")
     return f"{quantity.title}, {unit}"
+
+
+def _last_part(key: str) -> str:
+    return key.rsplit(".", 1)[-1]
