@@ -137,44 +137,37 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     figure = new_figure(3.9)
     axes = figure.subplots()
     style_axes(axes, ("bottom", "left"))
-    step = sorted((points[name][1], points[name][0]) for name in front)
+    at = {name: (100 * metric, 100 * size) for name, (metric, size) in points.items()}
+    steps = sorted((at[name][1], at[name][0]) for name in front)
     axes.step(
-        [100 * x for x, _ in step],
-        [100 * y for _, y in step],
-        where="post",
-        color=COLOURS["accent"],
-        linewidth=1.4,
-        dashes=(4, 2),
+        *zip(*steps, strict=True), where="post", color=COLOURS["accent"], lw=1.4, dashes=(4, 2)
     )
     settings = {s.name: s for s in report.settings if s.name in points}
     colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
     far = far_below({name: metric for name, (metric, _) in points.items()})
     seen: list[float] = []
     for name in (n for n in settings if n not in far):
-        (metric, size), colour = points[name], colours[name]
+        (y, x), colour = at[name], colours[name]
         heights, widths = (_ends(q, settings[name].numbers[q]) for q in (report.metric, gap))
-        axes.plot([100 * size] * 2, heights, color=colour, linewidth=1, alpha=0.35)
-        axes.plot(widths, [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
-        shape = "o" if name in front else "s"
-        axes.plot(100 * size, 100 * metric, shape, color=colour, markersize=6)
+        axes.plot([x, x], heights, color=colour, linewidth=1, alpha=0.35)
+        axes.plot(widths, [y, y], color=colour, linewidth=1, alpha=0.35)
+        axes.plot(x, y, "o" if name in front else "s", color=colour, markersize=6)
         seen += heights
     room = 0.08 * ((max(seen) - min(seen)) or 1.0)
     floor = min(seen) - room
     axes.set_ylim(floor, max(seen) + room)
     for name in far:
-        x = 100 * points[name][1]
-        axes.plot(x, floor, "v", color=colours[name], markersize=7, clip_on=False)
+        axes.plot(at[name][1], floor, "v", color=colours[name], markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(report.metric))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    labels = {
-        name: (
-            f"{name}, {report.metric.show(metric)}" if name in far else name,
-            (100 * size, floor if name in far else 100 * metric),
-        )
-        for name, (metric, size) in points.items()
-    }
+    labels = [
+        (f"{name}, {report.metric.show(points[name][0])}", (x, floor))
+        if name in far
+        else (name, (x, y))
+        for name, (y, x) in at.items()
+    ]
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = (
@@ -196,17 +189,17 @@ def far_below(values: Mapping[str, float]) -> list[str]:
     return []
 
 
-def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]]]) -> None:
+def _label_aside(axes: Axes, labels: Sequence[tuple[str, tuple[float, float]]]) -> None:
     """Each point's name beside the axes, at the height of the point as far as others leave room."""
     low, high = axes.get_ylim()
-    ordered = sorted(labels.values(), key=lambda label: -label[1][1])
+    ordered = sorted(labels, key=lambda label: -label[1][1])
     texts = [wrap(text, 20, max_lines=2, placeholder="…") for text, _ in ordered]
     line = min(0.05, 0.9 / sum(map(len, texts)))  # of the axes' height
     heights: list[float] = []
-    for place, (_, (_, y)) in enumerate(ordered):
+    for number, (_, (_, y)) in enumerate(ordered):
         height = min((y - low) / (high - low), 1.0)
-        if place:
-            apart = line * (len(texts[place - 1]) + len(texts[place])) / 2 + line / 5
+        if number:
+            apart = line * (len(texts[number - 1]) + len(texts[number])) / 2 + line / 5
             height = min(height, heights[-1] - apart)
         heights.append(height)
     lift = max(0.0, -heights[-1])
@@ -232,13 +225,13 @@ def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]
         )
 
 
-def _ends(quantity: FollowedQuantity, found: OverSeeds) -> list[float]:
+def _ends(quantity: FollowedQuantity, values: OverSeeds) -> list[float]:
     """An interval times 100, the mean twice without one.
 
     A gap's begins at 0, below which the t-interval of a mean may reach.
     """
     least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in found.interval or (found.mean, found.mean)]
+    return [max(100 * limit, least) for limit in values.interval or (values.mean, values.mean)]
 
 
 def _axis_label(quantity: FollowedQuantity) -> str:

@@ -55,18 +55,18 @@ def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
     Looks at every depth. Returns the jobs that are done by it; their folders keep the name under
     which they were run. Raises InputError for a folder that holds no finished run.
     """
-    found: list[tuple[dict[str, Any], Path]] = []
+    finished: list[tuple[dict[str, Any], Path]] = []
     for folder in folders:
         runs = [
             path.parent for path in sorted(folder.rglob("run.json")) if is_finished(path.parent)
         ]
         if not runs:
             raise InputError(f"There is no finished run in '{folder}' (--reuse).")
-        found += [(what_trains(recipe_of(run)), run) for run in runs]
+        finished += [(what_trains(recipe_of(run)), run) for run in runs]
     taken = []
     for job in plan.jobs:
         wanted = what_trains(job.recipe)
-        source = next((run for recipe, run in found if recipe == wanted), None)
+        source = next((run for recipe, run in finished if recipe == wanted), None)
         if source is None or job.folder.exists():
             continue
         with whole_folder(job.folder) as draft:
@@ -102,9 +102,9 @@ def _difference(job: Job) -> str:
     if not is_run_folder(job.folder):
         return ""
     try:
-        kept = recipe_of(job.folder)
+        recipe = recipe_of(job.folder)
     except InputError as error:
         return str(error)
-    if is_finished(job.folder) and what_trains(kept) == what_trains(job.recipe):
+    if is_finished(job.folder) and what_trains(recipe) == what_trains(job.recipe):
         return ""
-    return recipe_difference(kept, job.recipe)
+    return recipe_difference(recipe, job.recipe)
