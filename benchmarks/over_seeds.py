@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fairlora_cls.evaluation.seeds import CONFIDENCE, seed_interval
-from fairlora_cls.statistics.intervals import holm
+from fairlora_cls.statistics.intervals import CONFIDENCE, holm, seed_interval
 
 Row = Mapping[str, object]
 

@@ -26,7 +26,7 @@ from measuring import synchronise
 from package_variant import batch_maker, prepare_features, train
 from workload import Workload
 
-from fairlora_cls.runs.train import start_accelerator
+from fairlora_cls.runs.engine import start_accelerator
 
 PROFILED_STEPS = 10
 ROWS = 25  # of each table

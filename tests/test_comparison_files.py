@@ -57,12 +57,13 @@ def test_the_first_sentence_on_table_1_is_that_two_images_decide(table_1):
 
 def test_a_planted_difference_of_gaps_is_evidence():
     tables = {"uneven": planted((425, 350)), "even": planted((390, 385), 1)}
-    (pair,) = compare_predictions(tables, bootstrap=300).pairs
+    comparison = compare_predictions(tables, bootstrap=300)
+    (pair,) = comparison.pairs
     gap = pair.attributes["g"].gaps["max_acc_gap"]
     assert gap.difference == pytest.approx(-0.14)
     assert gap.deciding.examples == 70
     assert verdict_of(gap) == ("evidence", "evidence")
-    sentence = describe_gap_difference(pair, "g", pair.attributes["g"])
+    sentence = describe_gap_difference(comparison, pair, "g", pair.attributes["g"])
     assert "evidence that even has the smaller gap" in sentence
 
 
@@ -84,6 +85,7 @@ def test_json_is_the_dataclass(table_1):
         "interval",
         "p_value",
         "p_holm",
+        "interval_bias_corrected",
         "deciding",
     ]
 
@@ -92,7 +94,7 @@ def test_every_number_of_the_tables_is_in_both_files(table_1):
     comparison, folder = table_1
     page = unescape((folder / "comparison.html").read_text(encoding="utf-8"))
     text = (folder / "comparison.md").read_text(encoding="utf-8")
-    for table in pair_tables(comparison.pairs[0]):
+    for table in pair_tables(comparison, comparison.pairs[0]):
         for row in table.rows:
             for cell in row:
                 assert cell.text in page

@@ -10,7 +10,7 @@ from PIL import Image
 from fairlora_cls.data.images import UnreadableImageError
 from fairlora_cls.data.vision_cache import fill_cache
 from fairlora_cls.errors import InputError, RunError
-from fairlora_cls.runs.engine import prepare_features, start_accelerator
+from fairlora_cls.runs.engine import prepare_features, require_finite, start_accelerator
 from tests.test_examples import GOOD
 
 
@@ -99,3 +99,14 @@ def test_features_that_vanish_meanwhile_end_the_run_in_words(
     accelerator = start_accelerator("fp32", [], tmp_path)
     with pytest.raises(RunError, match="7 images are gone"):
         prepare_features(splits, backbone, True, False, accelerator, display)
+
+
+def test_numbers_that_are_not_finite_are_told_by_name():
+    logits = np.zeros((4, 2))
+    require_finite(np.zeros((0, 2)), [], "logits")
+    require_finite(logits, ["a", "b", "c", "d"], "logits")
+    logits[1, 0], logits[3, 1] = np.nan, np.inf
+    with pytest.raises(RunError, match=r"logits .* 2 of 4 .*first: b"):
+        require_finite(logits, ["a", "b", "c", "d"], "logits")
+    with pytest.raises(RunError, match="first: b"):
+        require_finite(np.array([0.0, np.nan]), ["a", "b"], "losses")

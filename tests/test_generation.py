@@ -14,9 +14,9 @@ from fairlora_cls.recipe import build_recipe, recipe_digest
 from fairlora_cls.runs import generate as generation
 from fairlora_cls.runs import saved as saved_run
 from fairlora_cls.runs import train as run
+from fairlora_cls.runs.assembly import load_data
 from fairlora_cls.runs.folder import split_predictions, update_state
 from fairlora_cls.runs.generate import GENERATE
-from fairlora_cls.runs.run_data import load_run_data
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.texts.generations import read_generations
 
@@ -222,7 +222,7 @@ def test_only_named_attributes_are_written(written):
 
 def test_what_texts_cannot_hold_is_refused_beforehand(chests):
     settings = recipe(chests)
-    splits, _ = load_run_data(settings, SharedParts())
+    splits = load_data(settings, SharedParts())
     GENERATE.require_reportable(settings, splits, "test")
     for change, word in (
         ({"text": "half \ud800"}, "half a character"),

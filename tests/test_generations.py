@@ -164,3 +164,16 @@ def test_names_that_tables_would_join_are_one_and_a_nul_is_refused(tmp_path):
     path.write_text(json.dumps(line | {"id": "a\0"}) + "\n")
     with pytest.raises(InputError, match="NUL"):
         read_generations(path)
+
+
+def test_every_line_that_cannot_be_used_is_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    lines = [row(), row(id="b", text=None), row(id="c", complete="no"), row(id="d")]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(InputError) as error:
+        read_generations(path)
+    assert [problem.split("line ")[1][0] for problem in error.value.problems] == ["2", "3"]
+    path.write_text('{"id": 1\n[]\n' + json.dumps(row()))
+    with pytest.raises(InputError) as error:
+        read_generations(path)
+    assert [problem.split("line ")[1][0] for problem in error.value.problems] == ["1", "2"]

@@ -2,16 +2,19 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.intervals import (
+from scipy.stats import binomtest, norm
+
+from fairlora_cls.statistics.intervals import (
     bias_corrected_interval,
     bootstrap_bias,
     holm,
+    interval,
     is_small,
+    p_value,
+    swap_p_value,
     tail_p_value,
     wilson_interval,
 )
-from fairlora_cls.evaluation.uncertainty import p_value
-from scipy.stats import binomtest, norm
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 1), (1, 1), (0, 12), (41, 76), (57, 108), (9, 10)])
@@ -75,3 +78,27 @@ def test_a_null_of_one_value_has_no_tail():
     null = np.zeros(1000)
     assert tail_p_value(0.0, null) == 1.0
     assert tail_p_value(0.5, null) == p_value(0.5, null)
+
+
+def test_p_value_counts_the_observed_draw_and_ties():
+    null = np.array([0.1, 0.2, 0.3, 0.4])
+    assert p_value(0.3, null) == 3 / 5
+    assert p_value(0.3 + 1e-15, null) == 3 / 5
+    assert p_value(0.9, null) == 1 / 5
+    assert p_value(0.2, null, smaller_is_worse=True) == 3 / 5
+
+
+def test_p_of_a_swap_is_two_sided_and_needs_half_of_its_draws():
+    assert swap_p_value(0.2, np.array([0.1, -0.2, 0.3, np.nan])) == pytest.approx(3 / 4)
+    assert swap_p_value(0.2, np.array([np.nan, np.nan, 0.1])) is None
+    assert swap_p_value(0.0, np.zeros(9)) == 1
+
+
+def test_an_interval_needs_half_of_its_draws():
+    draws = np.arange(101, dtype=float)
+    assert interval(draws) == pytest.approx((2.5, 97.5))
+    draws[:50] = np.nan
+    assert interval(draws) == pytest.approx((51.25, 98.75))
+    draws[:51] = np.nan
+    assert interval(draws) is None
+    assert interval(np.empty(0)) is None

@@ -11,7 +11,7 @@ import torch
 from fairlora_cls.errors import RunError
 from fairlora_cls.recipe import build_recipe
 from fairlora_cls.runs import train as run
-from fairlora_cls.runs.prediction import validation_metrics
+from fairlora_cls.runs.classify import validation_metrics
 from fairlora_cls.training.checkpoints import load_latest
 from fairlora_cls.training.loop import SCHEDULES, learning_rate_factor
 

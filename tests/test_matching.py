@@ -252,7 +252,7 @@ def test_suppression_and_pairs_do_not_go_together(tmp_path):
 def test_features_of_a_run(small_run, tmp_path):
     """The mean visual tokens of the run's backbone, for the ids asked for."""
     from fairlora_cls.evaluation.prediction_table import read_predictions
-    from fairlora_cls.runs.image_features import visual_features
+    from fairlora_cls.runs.saved import visual_features
     from fairlora_cls.training.loop import SilentDisplay
 
     table = read_predictions(small_run[0] / "predictions" / "test.csv")

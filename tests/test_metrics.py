@@ -11,26 +11,13 @@ from fairlearn.metrics import (
     equalized_odds_difference,
     equalized_odds_ratio,
 )
-from fairlora_cls.evaluation.counted_draws import confusion_by_group
 
-from fairlora_cls.evaluation.metrics import (
-    BETTER,
-    CALIBRATION_BINS,
-    EQUITY_SCALED,
-    GAPS,
-    METRICS,
-    extreme_groups,
-    fairclip_score,
-    fairllava_score,
-    measure,
-)
+from fairlora_cls.evaluation.class_sample import class_sample, measure
+from fairlora_cls.evaluation.metrics import CALIBRATION_BINS, EQUITY_SCALED, GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.vectorised import (
-    counted_metrics,
-    error_metrics,
-    prepare_scores,
-    ranking_metrics,
-)
+from fairlora_cls.statistics.gaps import extreme_groups, fairclip_score, fairllava_score
+
+BETTER = {name: metric.better for name, metric in METRICS.items()}
 
 FAIRLEARN = {
     "demographic_parity_difference": demographic_parity_difference,
@@ -186,20 +173,10 @@ def plain_gaps(groups):
 
 
 def vectorised_values(data: Predictions, rows, weights=None):
-    """All metrics of the rows, each taken `weights` times, by the vectorised functions."""
+    """All metrics of the rows, each taken `weights` times, as resamples are measured."""
     weights = np.ones(len(rows), dtype=np.int32) if weights is None else weights
-    repeated = np.repeat(rows, weights)
-    subset = make_predictions(
-        data.labels[repeated],
-        data.predictions[repeated],
-        data.probabilities[repeated],
-        data.positive,
-    )
-    confusion = confusion_by_group(subset, np.zeros(len(repeated), dtype=int), 1)
-    scored = prepare_scores(data, rows)
-    values = counted_metrics(confusion, data.positive)
-    values |= ranking_metrics(weights[None].astype(np.int32), scored)
-    values |= error_metrics(weights[None].astype(float), scored)
+    sample = class_sample(data).rows(rows)
+    values = sample.weighted(weights[None].astype(np.int32))
     return {name: float(value[0]) for name, value in values.items()}
 
 
@@ -358,7 +335,7 @@ def test_the_decisive_rate_names_the_groups_of_equalized_odds():
 def test_every_metric_has_its_direction(name):
     row = METRICS[name]
     assert row.better in ("higher", "lower", "neither")
-    assert row.permuted_within in ("all", "label", "prediction")
+    assert row.exchangeable_within in ("all", "label", "prediction")
     assert set(row.reads) <= {"labels", "predictions", "probabilities"}
     data = make_predictions([0, 1, 0, 1], [0, 1, 0, 1], [[1, 0], [0, 1]] * 2)
     best = {"higher": 1, "lower": 0, "neither": 0.5}[row.better]

@@ -3,7 +3,7 @@
 import pytest
 
 from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, QUANTITIES
-from fairlora_cls.presentation.numbers import RATE, SCORE, show_p, show_p_value
+from fairlora_cls.presentation.numbers import RATE, SCORE, show_duration, show_p, show_p_value
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,11 @@ def test_p_values():
     shown = ["–", "< 0.001", "0.001", "0.031", "0.100", "0.10", "0.50"]
     assert [show_p_value(p) for p in given] == shown
     assert (show_p(0.0004), show_p(0.5)) == ("p < 0.001", "p = 0.50")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0.4, "0 s"), (89, "89 s"), (720, "12 min"), (5340, "89 min"), (12000, "3 h 20 min")],
+)
+def test_durations(seconds, shown):
+    assert show_duration(seconds) == shown

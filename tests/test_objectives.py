@@ -13,8 +13,8 @@ from fairlora_cls.objectives.base_losses import (
 )
 from fairlora_cls.objectives.group_statistics import (
     GroupStatistic,
+    average_over_steps,
     group_means,
-    recall,
     score_distance,
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS, build_objective
@@ -380,7 +380,7 @@ def test_running_statistics_raise_a_rare_group_as_much_as_they_lower_a_common_on
         counts = torch.tensor([3.0, 1.0]) if rare else torch.tensor([4.0, 0.0])
         leaf = torch.tensor([0.8, 0.5], requires_grad=True)
         seen = GroupStatistic(leaf * (counts > 0), counts > 0, counts)
-        statistic, memory = recall(seen, memory, 0.999)
+        statistic, memory = average_over_steps(seen, memory, 0.999)
         (gradient,) = torch.autograd.grad(statistic.values.sum(), leaf)
         totals.append(gradient)
     assert torch.stack(totals[-5:]).mean(dim=0).tolist() == pytest.approx([1, 1], rel=5e-3)
@@ -389,12 +389,12 @@ def test_running_statistics_raise_a_rare_group_as_much_as_they_lower_a_common_on
 def test_a_group_seen_long_ago_stays_in_memory():
     memory = torch.zeros(2, 2)
     seen = GroupStatistic(torch.tensor([0.5, 0.9]), torch.ones(2, dtype=bool), torch.ones(2))
-    _, memory = recall(seen, memory, 0.5)
+    _, memory = average_over_steps(seen, memory, 0.5)
     absent = GroupStatistic(
         torch.tensor([0.5, 0.0]), torch.tensor([True, False]), torch.tensor([1.0, 0.0])
     )
     for _ in range(500):
-        statistic, memory = recall(absent, memory, 0.5)
+        statistic, memory = average_over_steps(absent, memory, 0.5)
     assert statistic.present.tolist() == [True, True]
     assert statistic.values.tolist() == pytest.approx([0.5, 0.9])
     assert memory[1, 1] > 0

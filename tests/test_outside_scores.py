@@ -55,3 +55,12 @@ def test_a_column_that_lacks_is_named(tmp_path):
         read_scores(write(tmp_path, "a#report,green,1", header="id,metric,values"), IDS)
     with pytest.raises(InputError, match="There is no table"):
         read_scores(tmp_path / "absent.csv", IDS)
+
+
+def test_every_row_that_cannot_be_used_is_named(tmp_path):
+    path = write(
+        tmp_path, "c#report,green,1", "a#report,green,good", ",green,1", "b#report,green,1"
+    )
+    with pytest.raises(InputError) as error:
+        read_scores(path, IDS)
+    assert sorted(problem.split("row ")[1][0] for problem in error.value.problems) == list("234")

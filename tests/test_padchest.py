@@ -131,7 +131,7 @@ def test_translated_reports(tmp_path):
     (tmp_path / "bad.json").write_text('[{"image": "x"}]')
     with pytest.raises(InputError, match="entry 1 has no ImageID"):
         load_padchest(tmp_path, annotations=[str(tmp_path / "bad.json")])
-    with pytest.raises(InputError, match="no readable file"):
+    with pytest.raises(InputError, match="cannot be read"):
         load_padchest(tmp_path, annotations=["nowhere.json"])
 
 

@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.paired import (
-    measure_rows,
-    paired_bootstrap,
-    prepare_both,
-    prepare_rows,
-    swap_p_value,
-    swapped,
-)
 from scipy.stats import kstest, rankdata
 
+from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.metrics import METRICS
+from fairlora_cls.statistics.draws import paired_bootstrap, swap
+from fairlora_cls.statistics.intervals import swap_p_value
 from tests.test_comparison import model
 
 RANKED = ("auroc", "average_precision")
@@ -29,7 +24,7 @@ def test_weights_equal_repeated_rows(classes):
     one = model(1, 40, classes)
     rows = np.arange(5, 35)
     weights = np.random.default_rng(0).integers(0, 3, (6, 30)).astype(np.int32)
-    found = measure_rows(weights, prepare_rows(one, rows))
+    found = class_sample(one).rows(rows).weighted(weights)
     for draw in range(6):
         again = np.repeat(rows, weights[draw])
         expected = by_loop(
@@ -46,7 +41,8 @@ def test_swaps_equal_a_plain_loop(classes):
     mask = np.random.default_rng(0).integers(0, 2, (5, 30), dtype=np.int32)
     weights = np.concatenate([1 - mask, mask], axis=1)
     ranks = [np.apply_along_axis(rankdata, 0, m.probabilities) for m in (one, two)]
-    found = measure_rows(weights, prepare_both(one, two, ranks, rows))
+    both = class_sample(one).paired(class_sample(two))
+    found = both.rows(np.concatenate([rows, 40 + rows])).weighted(weights)
     for draw in range(5):
         taken = [
             (two if swap else one, ranks[swap], row)
@@ -64,7 +60,7 @@ def test_swaps_equal_a_plain_loop(classes):
 def test_both_models_see_the_same_resamples():
     one = model(1, 60)
     codes = np.arange(60) % 3
-    found = paired_bootstrap([one, one], codes, 3, 20, np.random.default_rng(0))
+    found = paired_bootstrap([class_sample(one)] * 2, codes, 3, 20, np.random.default_rng(0))
     for name in METRICS:
         assert np.array_equal(found[0].overall[name], found[1].overall[name], equal_nan=True)
         assert np.array_equal(found[0].by_group[name], found[1].by_group[name], equal_nan=True)
@@ -77,14 +73,16 @@ def test_groups_keep_their_sizes():
     """Overall accuracy is the mean of the groups' weighted by their sizes, draw by draw."""
     one = model(1, 50)
     codes = np.array([0] * 40 + [1] * 10)
-    (found,) = paired_bootstrap([one], codes, 2, 30, np.random.default_rng(0))
+    (found,) = paired_bootstrap([class_sample(one)], codes, 2, 30, np.random.default_rng(0))
     assert found.by_group["accuracy"] @ [0.8, 0.2] == pytest.approx(found.overall["accuracy"])
 
 
 def test_swapping_keeps_the_sum_of_both():
     one, two = model(1, 50), model(2, 50)
     codes = np.arange(50) % 2
-    first, second = swapped(one, two, codes, 2, 30, np.random.default_rng(0))
+    first, second = swap(
+        class_sample(one), class_sample(two), codes, 2, 30, np.random.default_rng(0)
+    )
     both = [(m.predictions == m.labels).mean() for m in (one, two)]
     assert first.overall["accuracy"] + second.overall["accuracy"] == pytest.approx(sum(both))
     assert len(np.unique(first.overall["accuracy"])) > 1
@@ -99,7 +97,9 @@ def p_values():
     skill = np.where(codes, 2.5, 0)
     for number in range(150):
         one, two = (model(start + number, 100, skill=skill) for start in (1000, 5000))
-        first, second = swapped(one, two, codes, 2, 199, np.random.default_rng(number))
+        first, second = swap(
+            class_sample(one), class_sample(two), codes, 2, 199, np.random.default_rng(number)
+        )
         observed = [
             by_loop(m.labels, m.predictions, m.probabilities, 1, ("accuracy", "auroc"))
             for m in (one, two)

@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.power import (
+
+from fairlora_cls.evaluation.metrics import GAPS
+from fairlora_cls.statistics.power import (
     Spread,
     examples_to_detect,
     lagging_group,
     smallest_detectable_gap,
 )
-
-from fairlora_cls.evaluation.metrics import GAPS
 
 ACCURACY = GAPS["max_acc_gap"]
 Z = 1.959964 + 0.841621  # two-sided 5 %, 80 % power

@@ -27,7 +27,6 @@ GENERATIVE = "generation.max_new_tokens=4"
 def _no_figures(monkeypatch):
     """Of the runs' reports: they take most of a tiny run's time and have their own tests."""
     monkeypatch.setattr("fairlora_cls.evaluation.figures.draw_figures", lambda report: [])
-    monkeypatch.setattr("fairlora_cls.evaluation.text_figures.draw_text_figures", lambda report: [])
 
 
 def tiny(recipe):

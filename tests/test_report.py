@@ -19,7 +19,7 @@ from fairlora_cls.evaluation.prediction_table import (
 from fairlora_cls.evaluation.report import fairness_report, write_report
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.evaluation.tables import attribute_tables, overall_tables
-from fairlora_cls.evaluation.wording import describe_gap, describe_overall
+from fairlora_cls.evaluation.wording import ACCURACY, describe_gap
 from fairlora_cls.presentation.rendering import markdown_text
 
 TABLE_1 = {  # correct answers of each group of SIZES, overall in %, gap in points
@@ -81,7 +81,7 @@ def test_table_1_is_not_evidence(method):
     assert found.null_mean == pytest.approx(0.0729, abs=0.0015)
     assert found.null_interval == pytest.approx((0.0121, 0.1691), abs=0.003)
     assert found.p_value > 0.5
-    sentence = describe_gap("ethnicity", report.attributes["ethnicity"])
+    sentence = describe_gap("ethnicity", report.attributes["ethnicity"], ACCURACY)
     assert "no evidence" in sentence
     assert re.search(r"by 7\.[1-4] points on average", sentence)
     assert any("by chance" in warning for warning in report.warnings)
@@ -93,7 +93,7 @@ def test_a_planted_gap_is_evidence():
     assert gap.value == pytest.approx(0.15)
     assert (gap.best, gap.worst) == ("A", "B")
     assert gap.p_value < 0.001
-    assert "it is evidence" in describe_gap("ethnicity", report.attributes["ethnicity"])
+    assert "it is evidence" in describe_gap("ethnicity", report.attributes["ethnicity"], ACCURACY)
 
 
 def first_paragraph(folder):
@@ -150,7 +150,7 @@ def test_a_gap_among_many_attributes_is_a_lead():
     sentence = describe_in_short(report)[1]
     assert "a lead to be tested on new data, not evidence" in sentence
     assert "the 4 attributes that this report compares" in sentence
-    assert "not yet evidence" in describe_gap("ethnicity", report.attributes["ethnicity"])
+    assert "not yet evidence" in describe_gap("ethnicity", report.attributes["ethnicity"], ACCURACY)
     assert any("not once the gaps tested are counted" in text for text in report.warnings)
 
 
@@ -267,7 +267,7 @@ def test_prevalence_overlap_and_rule_are_warned_of():
 
 
 def test_large_tables_say_that_scores_got_fewer_draws(monkeypatch):
-    monkeypatch.setattr("fairlora_cls.evaluation.uncertainty.SCORE_WORK", 100)
+    monkeypatch.setattr("fairlora_cls.statistics.draws.SCORE_WORK", 100)
     report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=300)
     assert report.score_draws == 200
     assert any("200 resamples instead of 300" in warning for warning in report.warnings)
@@ -510,9 +510,9 @@ def test_names_do_no_harm_in_markdown(hostile):
 def test_every_number_in_the_files_is_the_dataclass(hostile):
     report, folder = hostile
     page = unescape((folder / "report.html").read_text(encoding="utf-8"))
-    assert describe_overall(report) in page
+    assert describe_in_short(report)[0] in page
     ((attribute, result),) = report.attributes.items()
-    assert describe_gap(attribute, result) in page
+    assert describe_gap(attribute, result, ACCURACY) in page
     for warning in report.warnings:
         assert warning in page
     text = (folder / "report.md").read_text(encoding="utf-8")

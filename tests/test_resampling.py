@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.resampling import (
+
+from fairlora_cls.evaluation.class_sample import class_sample
+from fairlora_cls.evaluation.metrics import METRICS
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.statistics.draws import bootstrap
+from fairlora_cls.statistics.intervals import interval, p_value
+from fairlora_cls.statistics.resampling import (
     bootstrap_blocks,
     dealt_codes,
     drawn_weights,
-    exchangeable_kinds,
     null_blocks,
 )
-from fairlora_cls.evaluation.uncertainty import bootstrap_metrics, interval, p_value
-
-from fairlora_cls.evaluation.metrics import METRICS
-from fairlora_cls.evaluation.prediction_table import Predictions
 from tests.test_uncertainty import null_gaps
 
 
@@ -60,7 +61,7 @@ def test_names_are_dealt_to_whole_units_of_the_same_labels():
     labels = [0, 1, 0, 1, 1, 1, 1, 1]
     predictions = table(labels, labels, units)
     codes = np.repeat([0, 1, 0, 1], 2)
-    blocks, own = null_blocks(predictions.units, codes, exchangeable_kinds(predictions, "label"))
+    blocks, own = null_blocks(predictions.units, codes, class_sample(predictions).kinds("label"))
     dealt = blocks.to_examples(dealt_codes(blocks, own, 300, np.random.default_rng(0)))
     assert (dealt[:, ::2] == dealt[:, 1::2]).all()
     assert (dealt[:, :4].sum(axis=1) == 2).all()  # units with both labels swap among themselves
@@ -78,7 +79,7 @@ def test_clustered_spread_is_that_of_the_patients():
     """200 patients with 5 images alike: accuracy varies as that of 200 examples, not of 1,000."""
     predictions = patients(np.random.default_rng(2), 200, 5, spread=1)
     codes = np.repeat([0, 1], 500)
-    draws = bootstrap_metrics(predictions, codes, 2, 2000, np.random.default_rng(3))
+    draws = bootstrap(class_sample(predictions), codes, 2, 2000, np.random.default_rng(3))
     accuracy = (predictions.labels == predictions.predictions).mean()
     expected = np.sqrt(accuracy * (1 - accuracy) / 200)
     assert draws.overall["accuracy"].std() == pytest.approx(expected, rel=0.1)
@@ -94,7 +95,7 @@ def test_clustered_intervals_cover_and_clustered_nulls_do_not_cry_wolf():
     for _ in range(120):
         predictions = patients(generator, 100, 4, spread=0.8)
         low, high = interval(
-            bootstrap_metrics(predictions, codes, 2, 300, generator).overall["accuracy"]
+            bootstrap(class_sample(predictions), codes, 2, 300, generator).overall["accuracy"]
         )
         covered.append(low <= 0.7 <= high)
         null = null_gaps(predictions, codes, 2, 200, generator)

@@ -18,7 +18,7 @@ from fairlora_cls.objectives.objectives import OBJECTIVES, STATISTICS
 from fairlora_cls.recipe import build_recipe, load_recipe
 from fairlora_cls.runs import saved as saved_run
 from fairlora_cls.runs import train as run
-from fairlora_cls.runs.assembly import encode_run_groups
+from fairlora_cls.runs.assembly import encode_run_groups, require_same_data
 from fairlora_cls.runs.classify import CLASSIFY
 from fairlora_cls.runs.folder import (
     claim_report_folder,
@@ -26,7 +26,6 @@ from fairlora_cls.runs.folder import (
     read_state,
     recipe_of,
 )
-from fairlora_cls.runs.run_data import require_same_data
 from tests.test_examples import GOOD
 from tests.test_loop import recipe
 

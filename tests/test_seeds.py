@@ -7,6 +7,7 @@ import pytest
 
 from fairlora_cls.evaluation.comparison import compare_predictions
 from fairlora_cls.evaluation.comparison_results import ComparedRun
+from fairlora_cls.evaluation.metrics import QUANTITIES
 from fairlora_cls.evaluation.seeds import (
     contest_methods,
     higher_is_better,
@@ -55,7 +56,7 @@ def test_means_intervals_and_wins_by_hand():
     assert first.overall["accuracy"].mean == pytest.approx(0.82)
     half = 4.302653 * 0.02 / math.sqrt(3)  # t of 2 degrees of freedom; standard deviation 0.02
     assert first.overall["accuracy"].interval == pytest.approx((0.82 - half, 0.82 + half))
-    (contest,) = contest_methods(given, table)
+    (contest,) = contest_methods(given, table, QUANTITIES)
     accuracy = contest.overall["accuracy"]
     assert accuracy.values == pytest.approx((0.03, -0.01, 0.04))
     assert (accuracy.wins, accuracy.ties) == (2, 0)
@@ -68,7 +69,7 @@ def test_means_intervals_and_wins_by_hand():
 def test_an_undefined_seed_leaves_no_mean():
     given = runs("a 1", "a 2", "b 1", "b 2")
     table = {run.name: values(0.8, np.nan if run.name == "b2" else 0.1) for run in given}
-    gap = contest_methods(given, table)[0].attributes["sex"]["max_acc_gap"]
+    gap = contest_methods(given, table, QUANTITIES)[0].attributes["sex"]["max_acc_gap"]
     assert (gap.mean, gap.interval, gap.wins, gap.share_won) == (None, None, None, None)
     assert gap.values == (0, None)
 
@@ -77,18 +78,18 @@ def test_one_seed_is_no_method_over_seeds():
     given = runs("a 1", "b 1", "c -")
     table = {run.name: values(0.8, 0.1) for run in given}
     assert summarise_methods(given, table) == ()
-    assert contest_methods(given, table) == ()
+    assert contest_methods(given, table, QUANTITIES) == ()
     assert seed_interval(np.array([0.5])) is None
     assert seed_interval(np.array([0.5, 0.5])) == (0.5, 0.5)
 
 
 def test_which_way_is_better():
-    assert higher_is_better("accuracy") is True
-    assert higher_is_better("brier") is False
-    assert higher_is_better("selection_rate") is None
-    assert higher_is_better("max_acc_gap") is False
-    assert higher_is_better("demographic_parity_ratio") is True
-    assert higher_is_better("auroc_fairclip") is True
+    assert higher_is_better(QUANTITIES["accuracy"]) is True
+    assert higher_is_better(QUANTITIES["brier"]) is False
+    assert higher_is_better(QUANTITIES["selection_rate"]) is None
+    assert higher_is_better(QUANTITIES["max_acc_gap"]) is False
+    assert higher_is_better(QUANTITIES["demographic_parity_ratio"]) is True
+    assert higher_is_better(QUANTITIES["auroc_fairclip"]) is True
 
 
 def test_a_comparison_over_seeds():

@@ -4,10 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.suppression import hide_small_cells
 
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report, write_report
+from fairlora_cls.statistics.suppression import hide_small_cells
 
 BELOW = 10
 
@@ -22,7 +22,10 @@ def plan(columns, labels, predicted, below=BELOW):
     everyone = np.zeros(len(labels), dtype=int)
     codes = [everyone, *columns]
     tables = [confusion(c, labels, predicted) for c in codes]
-    return codes, tables, hide_small_cells(codes, tables, below)
+    sizes = [table.sum(axis=(1, 2)) for table in tables]
+    labelled = [table.sum(axis=2) for table in tables]
+    flat = [table.reshape(len(table), -1) for table in tables]
+    return codes, tables, hide_small_cells(codes, sizes, labelled, flat, below=below)
 
 
 def safe(finer, coarser, tables, hidden, below):

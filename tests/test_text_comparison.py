@@ -4,14 +4,11 @@ import json
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.text_comparison import compare_texts
-from fairlora_cls.evaluation.text_comparison_files import (
-    describe_text_comparison,
-    write_text_comparison,
-)
 from typer.testing import CliRunner
 
 from fairlora_cls.cli.app import app
+from fairlora_cls.evaluation.comparison import compare_texts
+from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
 from fairlora_cls.texts.finding_f1 import FindingLabels
 from fairlora_cls.texts.generations import generations_of, write_generations
 from fairlora_cls.texts.scores import TextScores
@@ -47,9 +44,9 @@ def test_differences_by_hand_and_a_planted_one_is_evidence():
     first = generator.random(COUNT) * 0.8
     second = first + np.where(SEX == "F", 0.1, 0.02) + generator.normal(0, 0.02, COUNT)
     (pair,) = compared(first, second).pairs
-    overall, gap = pair.overall["s"], pair.gaps["sex"]["s"]
-    assert overall.difference.value == pytest.approx((second - first).mean())
-    low, high = overall.difference.interval
+    overall, gap = pair.overall["s"], pair.attributes["sex"].gaps["s_gap"]
+    assert overall.difference == pytest.approx((second - first).mean())
+    low, high = overall.interval
     error = (second - first).std() / np.sqrt(COUNT)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=0.15)
     assert overall.p_holm < 0.01
@@ -57,7 +54,7 @@ def test_differences_by_hand_and_a_planted_one_is_evidence():
         abs(values[SEX == "F"].mean() - values[SEX == "M"].mean()) for values in (first, second)
     ]
     assert (gap.reference, gap.other) == (pytest.approx(gaps[0]), pytest.approx(gaps[1]))
-    assert gap.difference.value == pytest.approx(gaps[1] - gaps[0])
+    assert gap.difference == pytest.approx(gaps[1] - gaps[0])
 
 
 def test_interchangeable_models_are_chance_and_equal_ones_have_p_1():
@@ -65,10 +62,10 @@ def test_interchangeable_models_are_chance_and_equal_ones_have_p_1():
     first, second = generator.random((2, COUNT))
     (pair,) = compared(first, second).pairs
     assert pair.overall["s"].p_value > 0.05
-    assert pair.gaps["sex"]["s"].p_value > 0.05
+    assert pair.attributes["sex"].gaps["s_gap"].p_value > 0.05
     (pair,) = compared(first, first).pairs
     assert pair.overall["s"].p_value == 1
-    assert pair.overall["s"].difference.interval == (0, 0)
+    assert pair.overall["s"].interval == (0, 0)
 
 
 def test_units_are_exchanged_whole():
@@ -104,11 +101,12 @@ def test_micro_f1_is_swapped_by_counts():
 def test_files_say_what_the_comparison_holds(tmp_path):
     first = np.random.default_rng(0).random(COUNT) * 0.8
     found = compared(first, first + 0.1)
-    write_text_comparison(found, tmp_path)
+    write_comparison(found, tmp_path)
     stored = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
     assert stored["task"] == "generate"
     assert stored["pairs"][0]["overall"]["s"]["difference"]["value"] == pytest.approx(0.1)
-    sentence = describe_text_comparison(found)[0]
+    gap, sentence = describe_comparison(found)
+    assert "gap in s between groups of sex" in gap
     assert "chance alone hardly explains (p = 0.003)" in sentence
     page = (tmp_path / "comparison.html").read_text("utf-8")
     assert sentence in page

@@ -1,18 +1,28 @@
 """Resampled scores of texts equal plain loops, units stay whole, undefined stays undefined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.resampling import bootstrap_blocks, drawn_weights
-from fairlora_cls.evaluation.text_draws import (
-    bootstrap_texts,
-    median_of,
-    null_texts,
-    scored_texts,
-)
 
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.text_sample import text_sample
+from fairlora_cls.statistics.draws import bootstrap, null
+from fairlora_cls.statistics.resampling import bootstrap_blocks, drawn_weights
+from fairlora_cls.statistics.sample import MEDIAN
 from fairlora_cls.texts.finding_f1 import FindingLabels
+from fairlora_cls.texts.generations import generations_of
 from fairlora_cls.texts.scores import TextScores
+
+
+def sample_of(found, units=None, **fields):
+    """Texts with these scores as a sample; `units` of each."""
+    count = len(next(iter(found.per_text.values())))
+    rows = (
+        {"id": f"i{k}", "reference": "r", "text": "t", "unit": units and units[k]}
+        for k in range(count)
+    )
+    return replace(text_sample(generations_of(rows), found), medians=True, **fields)
 
 
 def scores(count=40, seed=0, units=None):
@@ -37,7 +47,7 @@ def loops(found, weights):
         own = [float(found.per_text[name][row]) for row in rows]
         own = [value for value in own if not np.isnan(value)]
         values[name] = np.mean(own) if own else np.nan
-        values[f"{name} median"] = np.median(own) if own else np.nan
+        values[name, MEDIAN] = np.median(own) if own else np.nan
     counts = np.zeros((2, 3))
     for row in rows:
         for k in range(2):
@@ -58,9 +68,7 @@ def test_bootstrap_equals_plain_loops():
     found = scores()
     codes = np.array([0, 1, 1, 2] * 10)
     units = tuple(f"p{place // 2}" for place in range(40))
-    drawn = bootstrap_texts(
-        scored_texts(found), units, codes, 3, 30, np.random.default_rng(5), ("score",)
-    )
+    drawn = bootstrap(sample_of(found, units), codes, 3, 30, np.random.default_rng(5))
     blocks = bootstrap_blocks(units, codes, 3)
     weights = blocks.to_examples(drawn_weights(blocks, 30, np.random.default_rng(5)))
     assert (weights[:, ::2] == weights[:, 1::2]).all()
@@ -72,30 +80,20 @@ def test_bootstrap_equals_plain_loops():
             own = loops(found, weights[r] * (codes == code))
             for name in drawn.by_group:
                 assert drawn.by_group[name][r, code] == pytest.approx(own[name], nan_ok=True)
-            assert drawn.medians["score"][r, code] == pytest.approx(
-                own["score median"], nan_ok=True
-            )
+    assert ("score", MEDIAN) in drawn.by_group
 
 
 def test_names_are_dealt_to_whole_units_among_the_same_questions():
     """Two questions: the score of the first is always 1, so no deal can make a gap of it."""
     kinds = np.array([0, 1] * 10)
     found = TextScores({"score": np.where(kinds == 0, 1.0, np.arange(20) / 20)}, None, {})
-    scored = scored_texts(found)
+    sample = sample_of(found, questions=kinds)
     codes = np.repeat([0, 1], 10)
-    null = null_texts(scored, None, codes, 2, kinds, 50, np.random.default_rng(0))["score"]
-    assert null.shape == (50, 2)
-    assert null.sum(axis=1) == pytest.approx(2 * scored.observed()["score"])
-    first = null_texts(
-        scored.rows(np.flatnonzero(kinds == 0)),
-        None,
-        codes[::2],
-        2,
-        kinds[::2],
-        50,
-        np.random.default_rng(0),
-    )
-    assert (first["score"] == 1).all()
+    dealt = null(sample, codes, 2, 50, np.random.default_rng(0))["score"]
+    assert dealt.shape == (50, 2)
+    assert dealt.sum(axis=1) == pytest.approx(2 * sample.everyone()["score"])
+    first = sample.rows(np.flatnonzero(kinds == 0))
+    assert (null(first, codes[::2], 2, 50, np.random.default_rng(0))["score"] == 1).all()
 
 
 def test_dealt_units_keep_their_texts_together():
@@ -103,40 +101,27 @@ def test_dealt_units_keep_their_texts_together():
     right = np.repeat([1.0, 0, 1, 0, 1], 4)
     units = tuple(np.repeat(list("abcde"), 4).tolist())
     codes = np.repeat([0, 1, 1, 1, 1], 4)
-    null = null_texts(
-        scored_texts(TextScores({"right": right}, None, {})),
-        units,
-        codes,
-        2,
-        np.zeros(20, dtype=int),
-        100,
-        np.random.default_rng(1),
-    )["right"]
-    assert set(null[:, 0]) == {0.0, 1.0}
+    sample = sample_of(TextScores({"right": right}, None, {}), units)
+    dealt = null(sample, codes, 2, 100, np.random.default_rng(1))["right"]
+    assert set(dealt[:, 0]) == {0.0, 1.0}
 
 
 def test_without_draws_everything_is_empty():
-    drawn = bootstrap_texts(
-        scored_texts(scores()),
-        None,
-        np.zeros(40, dtype=int),
-        1,
-        0,
-        np.random.default_rng(0),
-        ("score",),
-    )
+    everyone = np.zeros(40, dtype=int)
+    drawn = bootstrap(sample_of(scores()), everyone, 1, 0, np.random.default_rng(0))
     assert drawn.overall["score"].shape == (0,)
     assert drawn.by_group["findings_f1_micro"].shape == (0, 1)
-    assert drawn.medians["score"].shape == (0, 1)
+    assert drawn.by_group["score", MEDIAN].shape == (0, 1)
 
 
 def test_medians_leave_out_what_is_undefined():
-    assert median_of(np.array([0.1, np.nan, 0.5, 0.2])) == 0.2
-    assert np.isnan(median_of(np.array([np.nan])))
+    found = TextScores({"s": np.array([0.1, np.nan, 0.5, 0.2, np.nan])}, None, {})
+    medians = sample_of(found).observed(np.array([0, 0, 0, 0, 1]), 2)["s", MEDIAN]
+    assert medians == pytest.approx([0.2, np.nan], nan_ok=True)
 
 
 def test_metrics_that_no_text_has_are_left_out():
     found = TextScores({"a": np.array([np.nan, np.nan]), "b": np.array([1.0, np.nan])}, None, {})
-    assert scored_texts(found).names == ("b",)
+    assert sample_of(found).names == ("b",)
     with pytest.raises(InputError, match="No text has a score of a"):
-        scored_texts(TextScores({"a": np.array([np.nan, np.nan])}, None, {}))
+        sample_of(TextScores({"a": np.array([np.nan, np.nan])}, None, {}))

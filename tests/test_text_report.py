@@ -6,8 +6,6 @@ from html import unescape
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.text_report import text_report
-from fairlora_cls.evaluation.text_wording import describe_texts_in_short
 from typer.testing import CliRunner
 
 from fairlora_cls.cli.app import app
@@ -16,8 +14,9 @@ from fairlora_cls.evaluation.constant_answer import constant_answers
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.matching import counterfactual_text_gaps
 from fairlora_cls.evaluation.matching_section import counterfactual_section
-from fairlora_cls.evaluation.report import write_report
+from fairlora_cls.evaluation.report import text_report, write_report
 from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.texts.finding_f1 import FindingLabels
 from fairlora_cls.texts.generations import generations_of, write_generations
 from fairlora_cls.texts.scores import TextScores, needed_metrics, score_texts, usual_metrics
@@ -77,7 +76,7 @@ def test_a_planted_gap_is_evidence_and_equal_groups_are_chance():
     assert gap.p_value_headline < 0.01
     assert gap.interval[0] < 0.1 < gap.interval[1]
     assert gap.null_interval[1] < gap.value
-    text = " ".join(describe_texts_in_short(report))
+    text = " ".join(describe_in_short(report))
     assert "this is evidence that the model serves M worse" in text
     generations, scores = planted(0.0)
     report = text_report(generations, scores, bootstrap=300)
@@ -85,7 +84,7 @@ def test_a_planted_gap_is_evidence_and_equal_groups_are_chance():
     assert gap.p_value > 0.05
     assert gap.null_mean == pytest.approx(0.15 * np.sqrt(2 / np.pi) * np.sqrt(2 / 200), rel=0.2)
     assert "not evidence that the model treats the groups differently" in " ".join(
-        describe_texts_in_short(report)
+        describe_in_short(report)
     )
     assert any("by chance" in warning for warning in report.warnings)
     power = gap.power
@@ -272,7 +271,7 @@ def test_the_constant_answer_is_the_most_central_reference():
     assert exact.value == pytest.approx(7 / 13)
     assert exact.difference.value == pytest.approx(12 / 13 - 7 / 13)
     assert exact.difference.interval[0] > 0
-    assert "the texts are better than that" in describe_texts_in_short(report)[0]
+    assert "the texts are better than that" in describe_in_short(report)[0]
 
 
 def test_a_model_that_says_the_same_of_all_is_called_collapsed():
@@ -283,7 +282,7 @@ def test_a_model_that_says_the_same_of_all_is_called_collapsed():
     report = text_report(generations, score_texts(generations, ["exact_match"]), bootstrap=100)
     assert any("has collapsed" in warning for warning in report.warnings)
     assert any("not shown to be better than one text for every" in w for w in report.warnings)
-    assert "not shown to be better than that" in describe_texts_in_short(report)[0]
+    assert "not shown to be better than that" in describe_in_short(report)[0]
 
 
 def test_empty_truncated_and_unread_texts_are_counted():

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from fairlora_cls.evaluation.views import controlled_gaps, describe_decision
 from sklearn.metrics import auc
 
+from fairlora_cls.evaluation.class_parts import describe_decision
+from fairlora_cls.evaluation.class_sample import class_sample
+from fairlora_cls.evaluation.measuring import controlled_gaps
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report
@@ -31,7 +33,7 @@ def test_a_gap_explained_by_another_attribute_vanishes_when_that_is_held():
     right = generator.random(4000) < np.where(old == 1, 0.6, 0.9)
     predictions = table(labels, np.where(right == labels, 0.9, 0.1))
     found = controlled_gaps(
-        predictions, group, old, ("age",), 30, 1000, np.random.default_rng(1)
+        class_sample(predictions), group, {"age": old}, 30, 1000, np.random.default_rng(1)
     ).gaps["max_acc_gap"]
     raw = abs(right[group == 0].mean() - right[group == 1].mean())
     assert raw > 0.12
@@ -51,10 +53,10 @@ def test_small_strata_and_strata_of_one_group_stay_out():
     predictions = table(labels, np.where(np.arange(100) % 4 < 2, 0.8, 0.3))
     group = np.r_[np.arange(40) % 2, np.zeros(40, dtype=int), np.arange(20) % 2]
     strata = np.repeat([0, 1, 2], [40, 40, 20])
-    generator = np.random.default_rng(0)
-    found = controlled_gaps(predictions, group, strata, ("age",), 30, 50, generator).gaps
+    sample, held = class_sample(predictions), {"age": strata}
+    found = controlled_gaps(sample, group, held, 30, 50, np.random.default_rng(0)).gaps
     assert (found["max_acc_gap"].strata, found["max_acc_gap"].examples) == (1, 40)
-    none = controlled_gaps(predictions, group, strata, ("age",), 50, 50, generator).gaps
+    none = controlled_gaps(sample, group, held, 50, 50, np.random.default_rng(0)).gaps
     assert none["max_acc_gap"].value is None
     assert none["max_acc_gap"].strata == 0
 

@@ -16,9 +16,10 @@ import numpy as np
 from fairlora_cls.checking.batches import check_groups_in_steps
 from fairlora_cls.checking.counts import count_cells, find_small_cells, tabulate_cells
 from fairlora_cls.checking.duplicates import check_duplicates
-from fairlora_cls.checking.findings import CheckReport, Finding, join_parts
+from fairlora_cls.checking.findings import CheckReport, Finding, join_parts, list_errors
 from fairlora_cls.checking.image_facts import ImageFacts, gather_image_facts
 from fairlora_cls.checking.images import check_images
+from fairlora_cls.checking.model import check_model
 from fairlora_cls.checking.page import check_document, draw_contact_sheet
 from fairlora_cls.checking.recipe_errors import read_recipe
 from fairlora_cls.checking.shortcuts import Cohort, check_shortcuts
@@ -81,10 +82,6 @@ def run_check(
             parts += looked_at
             named = groupable(splits, single_attributes(recipe.data.sensitive))
             sheet = draw_contact_sheet(_everyone(splits)[0], facts.readable, named, splits.classes)
-        from fairlora_cls.checking.model import (
-            check_model,  # torch, of which a bad recipe needs nothing
-        )
-
         first, part = check_model(recipe, splits, facts)
         parts.append(part)
     report = join_parts(parts)
@@ -123,9 +120,9 @@ def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, CheckReport]
         splits = load_splits(data.source, data.place, options)
     except BadRowsError as error:
         splits = error.rest
-        findings = [Finding("error", "row", problem) for problem in error.problems]
+        findings = list_errors("row", error)
     except InputError as error:
-        return None, CheckReport([Finding("error", "data", problem) for problem in error.problems])
+        return None, CheckReport(list_errors("data", error))
     return limit_splits(splits, data.limit), CheckReport(findings)
 
 

@@ -22,6 +22,7 @@ from fairlora_cls.data.examples import Splits
 from fairlora_cls.models.backbones import DTYPES, Backbone
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.document import Table, text_table
+from fairlora_cls.presentation.numbers import show_duration
 from fairlora_cls.recipe import Recipe
 
 MEASURE_SECONDS = 0.05  # that products of one size are repeated
@@ -307,7 +308,7 @@ def _tabulate(estimate: Estimate) -> Table:
         ("forward pass, vision", f"{estimate.vision_flops / 1e9:,.2f} GFLOP an image, once"),
         ("speed in the run's precision, measured", _gflops(estimate.speed)),
         ("speed in fp32, measured", _gflops(estimate.plain_speed)),
-        ("time of the run", f"about {_duration(estimate.seconds)}"),
+        ("time of the run", f"about {show_duration(estimate.seconds)}"),
     )
     return text_table("Estimate, from the configuration alone", ("", ""), rows)
 
@@ -318,10 +319,3 @@ def _gib(count: int) -> str:
 
 def _gflops(speed: float) -> str:
     return f"{speed / 1e9:.3g} GFLOP/s"
-
-
-def _duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3.5 h`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

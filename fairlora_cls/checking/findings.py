@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fairlora_cls.errors import InputError
 from fairlora_cls.presentation.document import Table, text_table
 
 Severity = Literal["error", "warning", "note"]
@@ -77,6 +78,11 @@ def tabulate_spread(caption: str, rows: Iterable[tuple[str, np.ndarray, int]]) -
 def spread_of(values: np.ndarray) -> list[Any]:
     """Least, median and most."""
     return np.percentile(values, (0, 50, 100), method="lower").tolist()
+
+
+def list_errors(code: str, error: InputError) -> list[Finding]:
+    """One finding for each problem of an error."""
+    return [Finding("error", code, problem) for problem in error.problems]
 
 
 def join_parts(parts: Sequence[CheckReport]) -> CheckReport:

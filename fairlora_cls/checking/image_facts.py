@@ -15,7 +15,7 @@ from PIL import Image
 from fairlora_cls.data.deep_colour import is_deep_colour
 from fairlora_cls.data.dicom import is_grey
 from fairlora_cls.data.file_facts import content_digests, recall_or_read
-from fairlora_cls.data.images import READING, container_of, read_image
+from fairlora_cls.data.images import LARGEST_RATIO, READING, container_of, read_image
 
 THUMBNAIL = 16  # pixels a side, greyscale
 PIECE = 1024  # files that are looked at before the next are
@@ -53,6 +53,12 @@ class ImageFacts:
     def readable(self) -> np.ndarray:
         """(N,) bool."""
         return self.error == ""
+
+    @property
+    def too_long(self) -> np.ndarray:
+        """(N,) bool: longer than any model reads."""
+        longest = LARGEST_RATIO * np.minimum(self.width, self.height).astype(np.int64)
+        return np.maximum(self.width, self.height) > longest
 
     def take(self, rows: np.ndarray) -> ImageFacts:
         return ImageFacts(**{name: column[rows] for name, column in vars(self).items()})

@@ -67,17 +67,15 @@ def _unreadable(names: np.ndarray, reasons: np.ndarray) -> list[Finding]:
 
 def _odd_images(names: np.ndarray, facts: ImageFacts) -> list[Finding]:
     """Findings about readable images."""
-    ratio = np.maximum(facts.width, facts.height) / np.minimum(facts.width, facts.height)
-    long = ratio > LARGEST_RATIO
     odd, rule = _odd_sizes(facts)
-    odd &= ~long
+    odd &= ~facts.too_long
     sizes = {f"{w} × {h}" for w, h in zip(facts.width[odd], facts.height[odd], strict=True)}
     deep = np.isin(facts.mode, DEEP_MODES)
     return [
         *_about(
             "error",
             "too-long-image",
-            names[long],
+            names[facts.too_long],
             f"more than {LARGEST_RATIO} times longer than wide, which no model reads; crop or "
             "leave out",
         ),

@@ -18,6 +18,7 @@ from fairlora_cls.checking.findings import (
     CheckReport,
     Finding,
     counted,
+    list_errors,
     name_some,
     spread_of,
     tabulate_spread,
@@ -32,7 +33,7 @@ from fairlora_cls.checking.texts import (
 )
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.images import LARGEST_RATIO, Rescaling
+from fairlora_cls.data.images import Rescaling
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
@@ -100,7 +101,7 @@ def check_model(
             example = examples[int(np.argmax(tokens > 0))]
             first = show_first_example(example, text, backbone)
         except InputError as error:  # of a template, or words that it takes for an image
-            return None, CheckReport([*findings, _error(error)], tables)
+            return None, CheckReport([*findings, *list_errors("model", error)], tables)
         findings += _find_token_problems(tokens, shrunk, words, backbone)
     rows = [("visual tokens", tokens, 0)]
     if words is not None:
@@ -183,11 +184,7 @@ def _noting(findings: list[Finding]) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        findings.append(_error(error))
-
-
-def _error(error: InputError) -> Finding:
-    return Finding("error", "model", str(error))
+        findings += list_errors("model", error)
 
 
 def visual_tokens(facts: ImageFacts, backbone: Backbone) -> tuple[np.ndarray, np.ndarray]:
@@ -216,10 +213,7 @@ def _find_slivers(
 
     `names`, `facts` and `tokens` (N,) are of readable images.
     """
-    long = np.maximum(facts.width, facts.height) > LARGEST_RATIO * np.minimum(
-        facts.width, facts.height
-    )
-    slivers = [names[i] for i in np.flatnonzero((tokens == 0) & ~long)]
+    slivers = [names[i] for i in np.flatnonzero((tokens == 0) & ~facts.too_long)]
     if not slivers:
         return []
     sentence = (

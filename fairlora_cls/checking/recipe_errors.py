@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fairlora_cls.checking.findings import Finding
+from fairlora_cls.checking.findings import Finding, list_errors
 from fairlora_cls.errors import InputError
 from fairlora_cls.recipe import Recipe, build_recipe
 
@@ -24,7 +24,7 @@ def read_recipe(
     try:
         return build_recipe(values, overrides), []
     except InputError as error:
-        findings = [Finding("error", "recipe", problem) for problem in error.problems]
+        findings = list_errors("recipe", error)
     for sections, left_out in ATTEMPTS:
         kept = [text for text in overrides if _belongs(text, sections, left_out)]
         try:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fairlora_cls.checking.findings import Finding, counted, tabulate_spread
+from fairlora_cls.checking.findings import Finding, counted, list_errors, tabulate_spread
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.questions import Turn, ask_all
@@ -40,7 +40,7 @@ def ask_everyone(
     try:
         ask_all(tuple(splits.everything()), data.questions, splits.classes, data.prompt)
     except InputError as error:
-        return {}, [Finding("error", "questions", problem) for problem in error.problems]
+        return {}, list_errors("questions", error)
     seeds = {name: recipe.seed if name == "train" else None for name in SPLIT_NAMES}
     return {
         name: ask_all(splits.split(name), data.questions, splits.classes, data.prompt, seed)

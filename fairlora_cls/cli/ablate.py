@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fairlora_cls.cli import options
-from fairlora_cls.cli.terminal import exit_codes, terminal, write_data
+from fairlora_cls.cli.display import open_grid
+from fairlora_cls.cli.terminal import exit_codes, show_ablation, terminal, write_data
 
 if TYPE_CHECKING:
     from fairlora_cls.ablations.plan import Plan
@@ -90,8 +91,6 @@ def ablate(
             terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.")
         execute = _execution(plan, jobs, ray, skip_unreadable)
         report = run_ablation(plan, execute, overwrite=overwrite)
-        from fairlora_cls.cli.terminal_grid import show_ablation
-
         show_ablation(report, str(plan.folder / "report.html"))
     failed = sum(run.status == "failed" for run in report.runs)
     if failed:
@@ -105,23 +104,14 @@ def _execution(plan: Plan, jobs: int | None, ray: str | None, skip_unreadable: b
     """How the runs are made: in processes of this machine, or on Ray."""
 
     def execute(waiting: Any) -> Any:
-        from fairlora_cls.cli.terminal_grid import open_grid
-
+        chosen = {"processes": jobs, "skip_unreadable": skip_unreadable}
         with open_grid(len(waiting), len(plan.jobs) - len(waiting)) as display:
             if ray is None:
                 from fairlora_cls.ablations.execution import run_here
 
-                return run_here(
-                    waiting,
-                    plan.folder,
-                    display,
-                    processes=jobs,
-                    skip_unreadable=skip_unreadable,
-                )
+                return run_here(waiting, plan.folder, display, **chosen)
             from fairlora_cls.ablations.on_ray import run_on_ray
 
-            return run_on_ray(
-                waiting, ray, display, processes=jobs, skip_unreadable=skip_unreadable
-            )
+            return run_on_ray(waiting, ray, display, **chosen)
 
     return execute

@@ -16,12 +16,12 @@ from rich.table import Table
 from fairlora_cls import __version__
 from fairlora_cls.cli import options
 from fairlora_cls.cli.ablate import ablate
+from fairlora_cls.cli.display import open_display
 from fairlora_cls.cli.reports import compare, postprocess, report
 from fairlora_cls.cli.terminal import (
     exit_codes,
-    open_display,
     show_check,
-    show_outcome,
+    show_report,
     speak_any_encoding,
     terminal,
     write_data,
@@ -30,6 +30,7 @@ from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
     from fairlora_cls.recipe import Recipe
+    from fairlora_cls.runs.context import Outcome
     from fairlora_cls.training.loop import Display
 
 app = typer.Typer(
@@ -102,7 +103,7 @@ def train(
             except KeyboardInterrupt as error:
                 began = is_run_folder(folder) and read_state(folder)["status"] == "interrupted"
                 raise KeyboardInterrupt(RESUMES if began else "") from error
-        show_outcome(outcome)
+        _show_outcome(outcome)
 
 
 @app.command()
@@ -176,7 +177,7 @@ def evaluate(
                 skip_unreadable=skip_unreadable,
                 allow_urls=allow_urls,
             )
-        show_outcome(outcome)
+        _show_outcome(outcome)
 
 
 @app.command()
@@ -262,28 +263,22 @@ def doctor(debug: options.Debug = False) -> None:
         from fairlora_cls.files import cache_folder
         from fairlora_cls.runs.folder import installed_versions
 
-        table = Table(show_header=False, box=None)
-        table.add_row("Python", platform.python_version())
-        for name, number in installed_versions().items():
-            table.add_row(name, number)
-        for index in range(torch.cuda.device_count()):
-            properties = torch.cuda.get_device_properties(index)
-            table.add_row(
-                f"GPU {index}", f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
-            )
-        table.add_row("Device of a run", "cuda" if torch.cuda.is_available() else "cpu")
-        table.add_row("CPU threads", str(torch.get_num_threads()))
-        table.add_row(
-            "Precisions", "bf16, fp16, fp32" if torch.cuda.is_available() else "bf16, fp32"
-        )
-        table.add_row("Cache", str(cache_folder()))
-        table.add_row(
-            "Model hub",
-            "offline"
-            if os.environ.get("HF_HUB_OFFLINE") == "1"
-            else "as configured; asked only for a Hub name",
-        )
-        terminal.print(table)
+        gpus = [torch.cuda.get_device_properties(i) for i in range(torch.cuda.device_count())]
+        offline = os.environ.get("HF_HUB_OFFLINE") == "1"
+        rows = {
+            "Python": platform.python_version(),
+            **installed_versions(),
+            **{
+                f"GPU {i}": f"{g.name}, {g.total_memory / 2**30:.0f} GiB"
+                for i, g in enumerate(gpus)
+            },
+            "Device of a run": "cuda" if torch.cuda.is_available() else "cpu",
+            "CPU threads": str(torch.get_num_threads()),
+            "Precisions": "bf16, fp16, fp32" if torch.cuda.is_available() else "bf16, fp32",
+            "Cache": str(cache_folder()),
+            "Model hub": "offline" if offline else "as configured; asked only for a Hub name",
+        }
+        _print_rows(rows)
 
 
 @recipes_app.command("list")
@@ -292,11 +287,10 @@ def recipes_list(debug: options.Debug = False) -> None:
     with exit_codes(debug):
         from fairlora_cls.recipe import shipped_recipes
 
-        table = Table(show_header=False, box=None)
-        for name, path in shipped_recipes().items():
-            first = path.read_text(encoding="utf-8").splitlines()[0]
-            table.add_row(name, first.removeprefix("#").strip())
-        terminal.print(table)
+        first = {
+            n: p.read_text(encoding="utf-8").splitlines()[0] for n, p in shipped_recipes().items()
+        }
+        _print_rows({name: line.removeprefix("#").strip() for name, line in first.items()})
 
 
 @recipes_app.command("copy")
@@ -354,6 +348,18 @@ def _headline(recipe: Recipe, folder: Path) -> str:
         f"{recipe.objective.method} on {recipe.data.source} with {recipe.model.backbone} "
         f"(protected groups: {protected}) → {folder}"
     )
+
+
+def _show_outcome(outcome: Outcome) -> None:
+    if outcome.report is not None:  # else another process than the first
+        show_report(outcome.method, outcome.report, outcome.folder / "report")
+
+
+def _print_rows(rows: Mapping[str, str]) -> None:
+    table = Table(show_header=False, box=None)
+    for name, text in rows.items():
+        table.add_row(name, text)
+    terminal.print(table)
 
 
 def _csv_text(rows: list[list[str]]) -> str:

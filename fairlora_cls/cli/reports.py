@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fairlora_cls.cli import options
-from fairlora_cls.cli.terminal import exit_codes, open_display, show_report, terminal
+from fairlora_cls.cli.display import open_display
+from fairlora_cls.cli.terminal import exit_codes, show_report, terminal
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
@@ -207,7 +208,7 @@ def _report_texts(
 def _load_features(path: Path, ids: tuple[str, ...]) -> Features:
     """Features of a file, or of a run's vision tower for the images with these ids."""
     if path.is_dir():
-        from fairlora_cls.runs.image_features import visual_features
+        from fairlora_cls.runs.saved import visual_features
 
         with open_display() as display:
             return visual_features(path, ids, display)

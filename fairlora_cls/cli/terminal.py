@@ -1,11 +1,11 @@
-"""How the command line speaks: progress, tables, and errors as one sentence and an exit code."""
+"""How the command line speaks: tables, and errors as one sentence and an exit code."""
 
 from __future__ import annotations
 
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,11 @@ from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.presentation.numbers import SCORE
 
 if TYPE_CHECKING:
-    from fairlora_cls.runs.train import Outcome
+    from fairlora_cls.ablations.results import AblationReport
+    from fairlora_cls.ablations.runs import FollowedQuantity
+    from fairlora_cls.ablations.statistics import OverSeeds
+    from fairlora_cls.checking.findings import CheckReport
+    from fairlora_cls.evaluation.results import FairnessReport
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 
@@ -71,65 +75,9 @@ def write_data(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-class TerminalDisplay:
-    """Progress on a terminal: a bar with images/s and time left per stage; plain lines elsewhere."""
-
-    def __init__(self, progress: Any):
-        self.progress = progress
-        self.task: Any = None
-
-    def stage(self, name: str, total: int, done: int = 0) -> None:
-        if self.task is not None:
-            self.progress.update(self.task, completed=self.progress.tasks[-1].total)
-        self.task = self.progress.add_task(name, total=total, completed=done, note="")
-
-    def advance(self, count: int, note: str = "") -> None:
-        self.progress.update(self.task, advance=count, **({"note": note} if note else {}))
-
-    def say(self, text: str) -> None:
-        self.progress.console.print(text)
-
-
-@contextmanager
-def open_display() -> Iterator[TerminalDisplay]:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        ProgressColumn,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-    from rich.text import Text
-
-    class Speed(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text(f"{speed:.1f} images/s" if speed else "")
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        Speed(),
-        TimeRemainingColumn(compact=True),
-        TextColumn("{task.fields[note]}", markup=False),
-    )
-    # stderr, so that `predict` can be piped.
-    console = plain_console(stderr=True, quiet=not IS_MAIN)
-    with Progress(*columns, console=console) as progress:
-        yield TerminalDisplay(progress)
-
-
-def show_outcome(outcome: Outcome) -> None:
-    if outcome.report is None:  # another process than the first
-        return
-    where = outcome.folder / "report"
-    show_report(outcome.method, outcome.report, where)
-
-
-def show_report(method: str, found: Any, folder: Path) -> None:
-    numbers = found.to_dict()
+def show_report(method: str, report: FairnessReport, folder: Path) -> None:
+    """The numbers that a reader looks for first, every warning, and where the report lies."""
+    numbers = report.to_dict()
     table = _texts_table if numbers.get("task") == "generate" else _classes_table
     terminal.print(table(method, numbers))
     for warning in numbers["warnings"]:
@@ -139,29 +87,22 @@ def show_report(method: str, found: Any, folder: Path) -> None:
 
 def _texts_table(method: str, numbers: dict[str, Any]) -> Table:
     """Every metric beside the constant answer, and its gap between the groups of each attribute."""
-    table = Table(title_justify="left")
-    for heading in (method, "mean", "constant", *numbers["attributes"]):
-        table.add_column(heading, justify="left" if heading == method else "right")
+    table = _table([method, "mean", "constant", *numbers["attributes"]])
     for name, metric in numbers["metrics"].items():
-        gaps = (found["gaps"][f"{name}_gap"] for found in numbers["attributes"].values())
+        gaps = (attribute["gaps"][f"{name}_gap"] for attribute in numbers["attributes"].values())
         table.add_row(
             metric["title"],
             SCORE.show(numbers["overall"][name]["value"]),
             SCORE.show(numbers["constant"]["scores"].get(name, {}).get("value")),
-            *(_gap_beside_chance(gap) for gap in gaps),
+            *(f"{SCORE.show(gap['value'])} ({SCORE.show(gap['null_mean'])})" for gap in gaps),
         )
     table.caption = "attributes: gap between groups (by chance)" if numbers["attributes"] else None
     return table
 
 
-def _gap_beside_chance(gap: dict[str, Any]) -> str:
-    return f"{SCORE.show(gap['value'])} ({SCORE.show(gap['null_mean'])})"
-
-
 def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
-    overall = numbers["overall"]
-    table = Table(title_justify="left")
-    for heading in (
+    names = ("method", "attribute")  # in one piece, so that they can be searched for
+    headings = (
         "method",
         "accuracy",
         "AUROC",
@@ -169,38 +110,78 @@ def _classes_table(method: str, numbers: dict[str, Any]) -> Table:
         "MaxAccGap",
         "by chance",
         "eq. odds diff.",
-    ):
-        names = heading in ("method", "attribute")  # in one piece, so that they can be searched for
-        table.add_column(heading, justify="left" if names else "right", no_wrap=names)
-    first = [
-        method,
-        SCORE.show(overall["accuracy"]["value"]),
-        SCORE.show(overall["auroc"]["value"]),
-    ]
-    for name, attribute in numbers["attributes"].items() or {"": None}.items():
-        gaps = attribute["gaps"] if attribute else {}
-        gap, odds = gaps.get("max_acc_gap", {}), gaps.get("equalized_odds_difference", {})
-        table.add_row(
-            *first,
-            name,
-            SCORE.show(gap.get("value")),
-            SCORE.show(gap.get("null_mean")),
-            SCORE.show(odds.get("value")),
-        )
+    )
+    table = _table(headings, names, no_wrap=True)
+    overall = [numbers["overall"][name]["value"] for name in ("accuracy", "auroc")]
+    first = [method, *map(SCORE.show, overall)]
+    for name, attribute in numbers["attributes"].items() or {"": {"gaps": {}}}.items():
+        gap = attribute["gaps"].get("max_acc_gap", {})
+        odds = attribute["gaps"].get("equalized_odds_difference", {})
+        shown = (gap.get("value"), gap.get("null_mean"), odds.get("value"))
+        table.add_row(*first, name, *map(SCORE.show, shown))
         first = ["", "", ""]
     return table
 
 
-def show_check(report: Any, folder: Path) -> None:
+def show_check(report: CheckReport, folder: Path) -> None:
     colours = {"error": "red", "warning": "yellow", "note": "dim"}
     for finding in report.findings:
         terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
         terminal.print(f"{finding.message} ({finding.code})", soft_wrap=True)
     for numbers in report.tables:
-        table = Table(title=numbers.caption, title_justify="left")
-        for place, heading in enumerate(numbers.header):
-            table.add_column(heading, justify="right" if place else "left")
+        table = _table(numbers.header, title=numbers.caption)
         for row in numbers.texts():
             table.add_row(*row)
         terminal.print(table)
     terminal.print(f"Page: {folder / 'check.html'}")
+
+
+def show_ablation(report: AblationReport, place: str) -> None:
+    """The table of settings, what the data decide, and what one would choose by validation."""
+    from fairlora_cls.ablations.wording import (
+        describe_evidence,
+        describe_selection,
+        describe_undecided,
+    )
+
+    shown = report.leading()
+    titles = (q.title + ("\n(by chance)" if q.attribute else "") for q in shown)
+    table = _table(["setting", "seeds", *titles], no_wrap=True)
+    for setting in report.settings:
+        cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
+        table.add_row(setting.name, str(len(setting.seeds)), *cells)
+    terminal.print(table)
+    for text in describe_evidence(report):
+        terminal.print(text)
+    undecided = len(describe_undecided(report))
+    if undecided:
+        terminal.print(
+            f"{undecided} of {len(report.contrasts)} comparisons with {report.reference} cannot be "
+            "decided by these runs; the report names each.",
+        )
+    for text in describe_selection(report):
+        terminal.print(text)
+    for note in report.notes:
+        terminal.print(f"! {note}", soft_wrap=True)
+    terminal.print(f"Report: {place}")
+
+
+def _cell(quantity: FollowedQuantity, over_seeds: OverSeeds) -> str:
+    show, chance = quantity.show, over_seeds.null_mean
+    by_chance = "" if chance is None else f"\n({show(chance)})"
+    return (show(over_seeds.mean) + by_chance).replace(" points", " p.")
+
+
+def _table(
+    headings: Sequence[str],
+    names: Collection[str] | None = None,
+    *,
+    no_wrap: bool = False,
+    title: str | None = None,
+) -> Table:
+    """An empty table whose columns of `names` (default: the first) stand left, numbers right."""
+    table = Table(title=title, title_justify="left")
+    for place, heading in enumerate(headings):
+        left = place == 0 if names is None else heading in names
+        table.add_column(heading, justify="left" if left else "right", no_wrap=no_wrap and left)
+    return table

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class Example:
     unit: str  # patient, lesion …: examples of one unit stay in one split
     text: str | None = None  # report or findings, where the data set has them
     conversation: tuple[tuple[str, str], ...] = ()  # questions and answers that the data set brings
+
+    def with_groups(self, groups: Mapping[str, str]) -> Example:
+        """The same example, with these groups for these attributes."""
+        return replace(self, attributes={**self.attributes, **groups}) if groups else self
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,14 @@ class Splits:
     def everything(self) -> Iterable[Example]:
         for name in SPLIT_NAMES:
             yield from self.split(name)
+
+    def changed(self, change: Callable[[Example], Example | None]) -> Splits:
+        """Every example as `change` makes it; where it makes None, the example is left out."""
+        parts = {
+            name: tuple(e for e in map(change, self.split(name)) if e is not None)
+            for name in SPLIT_NAMES
+        }
+        return replace(self, **parts)
 
 
 class BadRowsError(InputError):

@@ -6,8 +6,8 @@ N examples, G groups.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -88,34 +88,22 @@ def apply_missing_policy(
     training rows later, from image features. Raises InputError for an attribute the data lacks.
     """
     require_attributes(splits, attributes)
-    lacking = [
-        e for e in splits.everything() if any(e.attributes.get(a) is None for a in attributes)
-    ]
-    if not lacking:
+
+    def lacking(example: Example) -> list[str]:
+        return [name for name in attributes if example.attributes.get(name) is None]
+
+    touched = [e for e in splits.everything() if lacking(e)]
+    if not touched:
         return splits, 0
     if policy == "error":
-        first = next(a for a in attributes if lacking[0].attributes.get(a) is None)
         raise InputError(
-            f"Example '{lacking[0].id}' has no value for '{first}' ({len(lacking)} such examples); "
-            "set data.missing_groups to keep (a group of its own), drop or predict."
+            f"Example '{touched[0].id}' has no value for '{lacking(touched[0])[0]}' "
+            f"({len(touched)} such examples); set data.missing_groups to keep (a group of its own), "
+            "drop or predict."
         )
-    treat = _drop if policy == "drop" else _keep
-    changed = {name: treat(splits.split(name), attributes) for name in SPLIT_NAMES}
-    return replace(splits, **changed), len(lacking)
-
-
-def _drop(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Example, ...]:
-    return tuple(e for e in examples if all(e.attributes.get(a) is not None for a in attributes))
-
-
-def _keep(examples: Sequence[Example], attributes: Sequence[str]) -> tuple[Example, ...]:
-    return tuple(
-        replace(
-            e,
-            attributes={**e.attributes, **{a: e.attributes.get(a) or UNKNOWN for a in attributes}},
-        )
-        for e in examples
-    )
+    if policy == "drop":
+        return splits.changed(lambda e: None if lacking(e) else e), len(touched)
+    return splits.changed(lambda e: e.with_groups(dict.fromkeys(lacking(e), UNKNOWN))), len(touched)
 
 
 def merge_rare_groups(
@@ -136,8 +124,11 @@ def merge_rare_groups(
         rare = {v for v in values if counts[v] < minimum}
         if len(rare | ({OTHER} & values)) < 2:
             continue
-        changed = {n: _rename(splits.split(n), name, rare) for n in SPLIT_NAMES}
-        splits = replace(splits, **changed)
+        splits = splits.changed(
+            lambda e, name=name, rare=rare: (
+                e.with_groups({name: OTHER}) if e.attributes[name] in rare else e
+            )
+        )
         listed = ", ".join(sorted(rare - {OTHER}))
         notes.append(
             f"{name}: {listed}, each with fewer than {minimum} training examples, are merged into "
@@ -146,33 +137,39 @@ def merge_rare_groups(
     return splits, tuple(notes)
 
 
-def _rename(examples: Sequence[Example], attribute: str, rare: set[str]) -> tuple[Example, ...]:
-    return tuple(
-        replace(e, attributes={**e.attributes, attribute: OTHER})
-        if e.attributes[attribute] in rare
-        else e
-        for e in examples
-    )
-
-
 def encode_groups(splits: Splits, attribute: str, merge_below: int = 0) -> Groups:
     """Code the groups of an attribute, or of an intersection of several such as "sex×race".
 
     Cells of an intersection with fewer than `merge_below` training examples become one cell,
     "Other"; single attributes keep their groups. Raises InputError for an unknown attribute.
     """
-    names_of = {s: [n or UNKNOWN for n in found] for s, found in _cells(splits, attribute).items()}
+    names_of = {s: [n or UNKNOWN for n in own] for s, own in _cells(splits, attribute).items()}
     if INTERSECTION in attribute and merge_below > 0:
         sizes = Counter(names_of["train"])
         for split, names in names_of.items():
             names_of[split] = [n if sizes[n] >= merge_below else OTHER for n in names]
-    names = tuple(sorted({name for split in names_of.values() for name in split}))
+    return _encode(attribute, names_of)
+
+
+def encode_recorded(splits: Splits, attribute: str) -> Groups:
+    """As `encode_groups`, but an example whose group is not recorded gets the code −1."""
+    names_of = {
+        split: [None if n is None or UNKNOWN in n.split(INTERSECTION) else n for n in names]
+        for split, names in _cells(splits, attribute).items()
+    }
+    return _encode(attribute, names_of)
+
+
+def _encode(attribute: str, names_of: Mapping[str, Sequence[str | None]]) -> Groups:
+    """Groups of the names of each split's examples; None gets the code −1."""
+    names = tuple(sorted({name for own in names_of.values() for name in own} - {None}))
     index = {name: code for code, name in enumerate(names)}
     codes = {
-        split: np.array([index[name] for name in found], dtype=np.int64)
-        for split, found in names_of.items()
+        split: np.array([index.get(name, -1) for name in own], dtype=np.int64)
+        for split, own in names_of.items()
     }
-    counts = tuple(int(c) for c in np.bincount(codes["train"], minlength=len(names)))
+    known = codes["train"][codes["train"] >= 0]
+    counts = tuple(int(count) for count in np.bincount(known, minlength=len(names)))
     return Groups(attribute, names, codes, counts)
 
 
@@ -182,33 +179,6 @@ def cross_groups(attributes: Iterable[Groups], split: str, count: int) -> np.nda
     for found in attributes:
         cells = cells * len(found.names) + found.codes[split]
     return np.unique(cells, return_inverse=True)[1]
-
-
-def encode_recorded(splits: Splits, attribute: str) -> Groups:
-    """As `encode_groups`, but an example whose group is not recorded gets the code −1."""
-    names_of = _cells(splits, attribute)
-    missing = {
-        split: [n is None or UNKNOWN in n.split(INTERSECTION) for n in names]
-        for split, names in names_of.items()
-    }
-    names = tuple(
-        sorted(
-            {
-                n
-                for s, found in names_of.items()
-                for n, no in zip(found, missing[s], strict=True)
-                if not no
-            }
-        )
-    )
-    index = {name: code for code, name in enumerate(names)}
-    codes = {
-        split: np.array([index.get(name, -1) for name in found], dtype=np.int64)
-        for split, found in names_of.items()
-    }
-    recorded = codes["train"][codes["train"] >= 0]
-    counts = tuple(int(c) for c in np.bincount(recorded, minlength=len(names)))
-    return Groups(attribute, names, codes, counts)
 
 
 def _cells(splits: Splits, attribute: str) -> dict[str, list[str | None]]:

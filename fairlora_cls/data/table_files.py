@@ -8,22 +8,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fairlora_cls.data.text_files import (
-    column_name,
-    encoding_of,
-    open_text,
-    parse_json,
-)
+from fairlora_cls.data.text_files import column_name, read_json_lines, reading_text
 from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import user_path
 from fairlora_cls.plain_yaml import is_whole
@@ -60,7 +53,10 @@ def read_rows(
     if name.endswith(".parquet"):
         frame = _read_parquet(path)
     elif name.endswith((".jsonl", ".ndjson")):
-        frame, lines = _read_json_lines(path)
+        rows = read_json_lines(path)
+        lines, names = list(rows), list(dict.fromkeys(key for row in rows.values() for key in row))
+        values = [[row.get(name) for row in rows.values()] for name in names]
+        frame = text_table(names, values, path)
     else:
         separator = separator or ("\t" if name.endswith((".tsv", ".tab")) else ",")
         frame = _read_separated(path, columns, separator, encoding, has_options)
@@ -76,44 +72,30 @@ def _read_separated(
     encoding: str,
     has_options: bool,
 ) -> pd.DataFrame:
-    _check_shape(path, separator, encoding, has_options)
-    with _explained(path, encoding, has_options):
-        frame = pd.read_csv(
-            path,
-            sep=_one_character(separator),
-            encoding=encoding_of(path, encoding),
-            dtype=str,
-            keep_default_na=False,
-            na_values=[""],
-            usecols=None if columns is None else lambda name: column_name(name) in columns,
-        )
-    if columns is not None and frame.columns.empty:
-        raise InputError(f"'{path}' has none of the columns {', '.join(columns)}.")
-    frame = frame.rename(columns=column_name)
-    return frame[[name for name in frame if not NAMELESS.fullmatch(name)]]
+    """A CSV table. A column may lack a name, and blank lines are passed over.
 
-
-def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -> None:
-    """Refuse a CSV table whose rows are not as long as its first line, that names a column twice, or
-    repeats its first line.
-
-    A column may lack a name, and blank lines are passed over. Raises InputError for these, for a
-    NUL, for a quote that is not closed or not doubled, and for a file that is not in `encoding`
-    (where that is UTF-8, a byte order mark decides).
+    Raises InputError for a column that stands twice, for rows that are not as long as the first line
+    or repeat it, for a NUL, for a quote that is not closed or not doubled, and for a file that is not
+    in `encoding` (where that is UTF-8, a byte order mark decides).
     """
     csv.field_size_limit(2**31 - 1)  # a report may be longer than the 131,072 letters of old
-    with (
-        _explained(path, encoding, has_options),
-        open_text(path, encoding_of(path, encoding)) as lines,
-    ):
-        separator = _one_character(separator)
-        reader = csv.reader(_sound(lines, separator, path), delimiter=separator, strict=True)
-        rows = (row for row in reader if len(row) > 1 or "".join(row).strip())
+    separator = _one_character(separator)
+    option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
+    wrong = []
+    with reading_text(path, encoding, way_out=option if has_options else "") as lines:
+        rows = _rows_of(lines, separator, path)
         header = [column_name(name) for name in next(rows, [])]
         if not header:
             raise InputError(f"'{path}' is not a readable CSV table (it is empty).")
         refuse_doubled(header, path)
-        wrong = []
+        read = {
+            name: place
+            for place, name in enumerate(header)
+            if not NAMELESS.fullmatch(name) and (columns is None or name in columns)
+        }
+        if not read and columns is not None:
+            raise InputError(f"'{path}' has none of the columns {', '.join(columns)}.")
+        cells = []
         for number, row in enumerate(rows):
             if len(row) != len(header):
                 if other := other_separator(header, path, has_options):
@@ -122,13 +104,17 @@ def _check_shape(path: Path, separator: str, encoding: str, has_options: bool) -
                     f"{row_of(path, number)} has {len(row)} cells where the first line names "
                     f"{len(header)} columns; a separator or a quote is missing or too many there."
                 )
+                continue
             if row[0].strip() == header[0] and [column_name(cell) for cell in row] == header:
                 wrong.append(
                     f"{row_of(path, number)} repeats the first line, as where tables were put "
                     "together; take it out."
                 )
+            cells.append(row)
     if wrong:
         raise InputError(first_few(wrong))
+    texts = {name: [row[place] or np.nan for row in cells] for name, place in read.items()}
+    return pd.DataFrame(texts, dtype=object)
 
 
 def _one_character(separator: str) -> str:
@@ -160,68 +146,24 @@ def other_separator(header: Sequence[str], path: Path, has_options: bool) -> str
     return None
 
 
-def _sound(lines: Iterable[str], separator: str, path: Path) -> Iterator[str]:
-    """The lines as they are. Raises InputError naming one that pandas would misread."""
-    before = ""
+def _rows_of(lines: Iterable[str], separator: str, path: Path) -> Iterator[list[str]]:
+    """The rows that are not blank. Raises InputError for quotes that do not fit, and for a NUL."""
+    reader = csv.reader(_without_nul(lines, path), delimiter=separator, strict=True)
+    try:
+        yield from (row for row in reader if len(row) > 1 or "".join(row).strip())
+    except csv.Error as error:
+        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
+
+
+def _without_nul(lines: Iterable[str], path: Path) -> Iterator[str]:
+    """The lines as they are. Raises InputError naming one that holds a NUL."""
     for number, line in enumerate(lines, 1):
         if "\0" in line:
             raise InputError(
                 f"'{path}' line {number} holds a NUL, which no text has; the file is damaged, or "
                 "in another encoding: save it as UTF-8."
             )
-        if before.endswith("\r") and line.startswith(separator):  # its blank cell would be lost
-            raise InputError(
-                f"'{path}' line {number} begins with a blank cell after a bare carriage return "
-                "(as 'CSV (Macintosh)' has them); save it with the usual ends of lines."
-            )
-        before = line
         yield line
-
-
-@contextmanager
-def _explained(path: Path, encoding: str, has_options: bool) -> Iterator[None]:
-    """What can go wrong in reading a CSV table, as one sentence."""
-    try:
-        yield
-    except UnicodeError as error:
-        option = ", or say what it is in with data.options.encoding, such as cp1252 or utf-16"
-        raise InputError(
-            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8"
-            f"{option if has_options else ''}."
-        ) from error
-    except (csv.Error, pd.errors.ParserError, EOFError, zlib.error, OSError) as error:
-        raise InputError(f"'{path}' is not a readable CSV table ({error}).") from error
-    except LookupError as error:
-        raise InputError(f"There is no text encoding '{encoding}'.") from error
-
-
-def _read_json_lines(path: Path) -> tuple[pd.DataFrame, list[int]]:
-    """The rows, and the number of each one's line. Raises InputError listing the lines that are none."""
-    rows: list[dict[str, Any]] = []
-    numbers, wrong = [], []
-    try:
-        with open_text(path, encoding_of(path), newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if not line:
-                    continue
-                try:
-                    rows.append(parse_json(line, f"'{path}' line {number}"))
-                    numbers.append(number)
-                except InputError as error:
-                    wrong += error.problems
-                    continue
-                if not isinstance(rows[-1], dict):
-                    wrong.append(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}).") from error
-    if wrong:
-        raise InputError(first_few(wrong))
-    names = dict.fromkeys(key for row in rows for key in row)
-    columns = [[row.get(name) for row in rows] for name in names]
-    return text_table(list(names), columns, path), numbers
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:

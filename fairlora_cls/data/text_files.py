@@ -11,10 +11,11 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.plain_yaml import is_whole
 
 MARKS = (  # the longer first: one begins with the other
@@ -58,19 +59,35 @@ def column_name(name: str) -> str:
     return one_line(name.strip().lstrip("\ufeff").strip())
 
 
+@contextmanager
+def reading_text(
+    path: Path, encoding: str = "utf-8", newline: str = "", way_out: str = ""
+) -> Iterator[IO[str]]:
+    """A file of strangers, opened as text; what goes wrong while it is read is one InputError.
+
+    `way_out`: what else than saving it as UTF-8 helps against another encoding.
+    """
+    try:
+        with open_text(path, encoding_of(path, encoding), newline) as file:
+            yield file
+    except UnicodeError as error:
+        raise InputError(
+            f"'{path}' is not in {encoding.upper()} ({error}); save it as UTF-8{way_out}."
+        ) from error
+    except (OSError, EOFError, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"'{path}' cannot be read ({reason}).") from error
+    except LookupError as error:
+        raise InputError(f"There is no text encoding '{encoding}'.") from error
+
+
 def read_json_list(path: Path) -> list[dict[str, Any]]:
     """A JSON file that holds a list of objects; bare NaN, which LLaVA-Rad writes, is read too.
 
     Raises InputError.
     """
-    try:
-        with open_text(path, encoding_of(path)) as file:
-            text = file.read()
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"There is no readable file '{path}'.") from error
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not a readable JSON file ({error}).") from error
-    entries = parse_json(text, f"'{path}'")
+    with reading_text(path) as file:
+        entries = parse_json(file.read(), f"'{path}'")
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise InputError(f"'{path}' is not a JSON list of objects.")
     return entries
@@ -79,21 +96,23 @@ def read_json_list(path: Path) -> list[dict[str, Any]]:
 def read_json_lines(path: Path) -> dict[int, dict[str, Any]]:
     """Line number → the object in it, of a file with an object a line; blank lines are passed over.
 
-    Raises InputError naming the line.
+    Raises InputError naming every line that is none.
     """
     objects = {}
-    try:
-        with open_text(path, encoding_of(path), newline="\n") as lines:
-            for number, line in enumerate(lines, 1):
-                line = line.strip().lstrip("\ufeff")
-                if line:
-                    objects[number] = parse_json(line, f"'{path}' line {number}")
-                    if not isinstance(objects[number], dict):
-                        raise InputError(f"'{path}' line {number} is not a JSON object.")
-    except UnicodeError as error:
-        raise InputError(f"'{path}' is not in UTF-8 ({error}); save it as UTF-8.") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"'{path}' cannot be read ({error}).") from error
+    problems = []
+    with reading_text(path, newline="\n") as lines:
+        for number, line in enumerate(lines, 1):
+            line = line.strip().lstrip("\ufeff")
+            if not line:
+                continue
+            try:
+                objects[number] = parse_json(line, f"'{path}' line {number}")
+                if not isinstance(objects[number], dict):
+                    raise InputError(f"'{path}' line {number} is not a JSON object.")
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError(first_few(problems))
     return objects
 
 

@@ -25,9 +25,10 @@ def other_splits(
         try:
             table = read_cells(other)
         except InputError as error:
+            reasons = "; ".join(problem.rstrip(".") for problem in error.problems)
             notes.append(
                 f"Whether examples are also in the {split} split is not known, because the table "
-                f"beside this one cannot be read: {str(error).rstrip('.')}."
+                f"beside this one cannot be read: {reasons}."
             )
             continue
         if "id" not in table:

@@ -1,6 +1,7 @@
 """What a fairness report holds: every number and sentence, and its form in report.json.
 
-K classes. None stands for what is undefined, not computed, or suppressed.
+K classes. None stands for what is undefined, not computed, or suppressed. The metrics of classes are
+imported where they are asked for: scikit-learn takes a second.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS
 from fairlora_cls.evaluation.text_sample import TextMetric, text_equity, text_gaps
 from fairlora_cls.presentation.document import Section
 from fairlora_cls.presentation.numbers import Quantity
@@ -354,14 +354,20 @@ class FairnessReport(Report):
 
     @property
     def measures(self) -> Mapping[str, Measure]:
+        from fairlora_cls.evaluation.metrics import METRICS
+
         return METRICS
 
     @property
     def gaps(self) -> Mapping[str, Gap]:
+        from fairlora_cls.evaluation.metrics import GAPS
+
         return GAPS
 
     @property
     def equity_scaled(self) -> Mapping[str, EquityScaled]:
+        from fairlora_cls.evaluation.metrics import EQUITY_SCALED
+
         return EQUITY_SCALED
 
     def _own_values(self) -> tuple[dict, dict, dict]:

@@ -67,7 +67,7 @@ def score_distance(scores: Scores, codes: torch.Tensor, group_count: int) -> Gro
     return GroupStatistic((2 * across - within - overall) * present, present, counts)
 
 
-def recall(
+def average_over_steps(
     statistic: GroupStatistic, memory: torch.Tensor, decay: float
 ) -> tuple[GroupStatistic, torch.Tensor]:
     """Replace values by their exponential average over steps; returns the new memory too.

@@ -183,9 +183,9 @@ def measure_dependence(
     hidden: torch.Tensor,
     codes: torch.Tensor,
     marginal: torch.Tensor | None,
-    warmth: torch.Tensor | float = 1.0,
+    warmup_share: torch.Tensor | float = 1.0,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """warmth·λ_a·dependence + the classifier's own loss, and the numbers to log.
+    """warmup_share·λ_a·dependence + the classifier's own loss, and the numbers to log.
 
     `hidden` (B, S, D), `codes` (B,) with −1 where not recorded: those examples take no part. One
     backward gives the gradients of the alternating algorithm (FairLLaVA algorithm 1): the
@@ -202,7 +202,7 @@ def measure_dependence(
         f"{dependence.kind}/{name}": bound.detach(),
         f"{dependence.kind}_examples/{name}": recorded.sum().to(bound.dtype),
     }
-    total = warmth * dependence.weight * term
+    total = warmup_share * dependence.weight * term
     if dependence.trains:
         own = classifier_loss(
             classifier_logits(dependence, states.detach(), frozen=False),

@@ -20,7 +20,7 @@ from fairlora_cls.objectives.base_losses import (
     example_coefficients,
     exponentiated_weights,
 )
-from fairlora_cls.objectives.group_statistics import membership, recall
+from fairlora_cls.objectives.group_statistics import average_over_steps, membership
 from fairlora_cls.objectives.mutual_information import AttributeDependence, measure_dependence
 from fairlora_cls.objectives.penalties import PENALTIES, PenaltyKind
 from fairlora_cls.objectives.scores import ObjectiveOutput, Scores, State
@@ -175,7 +175,7 @@ class Objective:
             statistic = penalty.kind.statistic(scores, codes, penalty.group_count)
             if self.statistics == "running":
                 key = f"running/{penalty.term}"
-                statistic, state[key] = recall(statistic, state[key], self.decay)
+                statistic, state[key] = average_over_steps(statistic, state[key], self.decay)
             value = penalty.kind.spread(statistic)
             loss = loss + penalty.weight * value
             terms[penalty.term] = value.detach()
@@ -189,10 +189,12 @@ class Objective:
                 counts = membership(codes, dependence.value_count).sum(dim=0)
                 state[key] = self.decay * state[key] + counts
                 marginal = state[key] / state[key].sum().clamp(min=1e-30)
-            warmth = 1.0
+            warmup_share = 1.0
             if dependence.warmup_steps:
-                warmth = ((state[STEPS] + 1) / dependence.warmup_steps).clamp(max=1)
-            value, numbers = measure_dependence(dependence, scores.hidden, codes, marginal, warmth)
+                warmup_share = ((state[STEPS] + 1) / dependence.warmup_steps).clamp(max=1)
+            value, numbers = measure_dependence(
+                dependence, scores.hidden, codes, marginal, warmup_share
+            )
             loss = loss + value
             terms |= numbers
         return ObjectiveOutput(loss, terms, state)

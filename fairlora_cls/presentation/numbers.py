@@ -99,3 +99,11 @@ def show_p(value: float | None) -> str:
     """'p = 0.031' or 'p < 0.001', for a sentence."""
     text = show_p_value(value)
     return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def show_duration(seconds: float) -> str:
+    """'48 s', '12 min', '3 h 20 min'."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,4 +1,4 @@
-"""recipe → the objects that a run trains: classifier, groups, objective.
+"""recipe → what a run is made of: splits, groups, model, objective.
 
 N examples of a split, G groups of an attribute, S tapped states, D hidden size, K values.
 """
@@ -6,14 +6,25 @@ N examples of a split, G groups of an attribute, S tapped states, D hidden size,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.groups import Groups, cross_groups, encode_groups, encode_recorded
+from fairlora_cls.data.batching import ImageFeatures
+from fairlora_cls.data.datasets import load_splits, permitted_options
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits, fingerprint, limit_splits
+from fairlora_cls.data.groups import (
+    Groups,
+    apply_missing_policy,
+    cross_groups,
+    encode_groups,
+    encode_recorded,
+    merge_rare_groups,
+    single_attributes,
+)
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora, require_targets
 from fairlora_cls.models.backbones import (
@@ -26,7 +37,7 @@ from fairlora_cls.models.backbones import (
 from fairlora_cls.models.classifier import Classifier, ClassifierSettings
 from fairlora_cls.models.generator import Generator, GeneratorSettings
 from fairlora_cls.models.taps import TapSettings, tap_layers
-from fairlora_cls.models.zero_shot import load_label_word_classifier
+from fairlora_cls.models.zero_shot import LabelWordClassifier, load_label_word_classifier
 from fairlora_cls.objectives.mutual_information import (
     ATTRIBUTE_CLASSIFIERS,
     PUNISHMENTS,
@@ -35,25 +46,88 @@ from fairlora_cls.objectives.mutual_information import (
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import DependenceSection, Recipe
+from fairlora_cls.runs.folder import read_state
+from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
 
 DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
+
+
+def load_data(recipe: Recipe, shared: SharedParts, allow_urls: bool = False) -> Splits:
+    """The splits that a recipe names, as they are."""
+    source, place = recipe.data.source, recipe.data.place
+    options = permitted_options(source, recipe.data.options, allow_urls)
+    return shared.once(
+        ("splits", source, place, repr(options)), lambda: load_splits(source, place, options)
+    )
+
+
+def treat_splits(
+    recipe: Recipe, loaded: Splits, only: str | None = None
+) -> tuple[Splits, tuple[str, ...]]:
+    """Loaded splits, limited, with rare and missing groups treated, and what a reader must know.
+
+    only: the one split whose examples are kept; rare are still those that are rare in training
+    """
+    splits, merged = limit_splits(loaded, recipe.data.limit), ()
+    sensitive = single_attributes(recipe.data.sensitive)
+    if splits.train:
+        splits, merged = merge_rare_groups(splits, sensitive, recipe.data.merge_groups_below)
+    if only is not None:
+        merged = ()
+        splits = replace(splits, **{name: () for name in SPLIT_NAMES if name != only})
+    splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
+    if not touched:
+        return splits, merged
+    treated = "left out" if recipe.data.missing_groups == "drop" else "kept as the group Unknown"
+    note = (
+        f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups)."
+    )
+    return splits, (note, *merged)
+
+
+def require_same_data(run: Path, recipe: Recipe, loaded: Splits) -> None:
+    """Raises InputError where the data that a run's own recipe names are no longer those of the run."""
+    state = read_state(run)
+    known = state.get("loaded_fingerprint", state.get("data_fingerprint"))
+    if fingerprint(treat_splits(recipe, loaded)[0]) != known:
+        change = "have changed since it was trained"
+        if "loaded_fingerprint" not in state:
+            change = "have changed, or an earlier version, which trained it, read them otherwise"
+        raise InputError(
+            f"The data of '{run}' ({recipe.data.source}, {recipe.data.place or 'drawn'}) {change}; name "
+            "the data to use with --data SOURCE:PATH."
+        )
+
+
+def predict_missing_groups(
+    recipe: Recipe, splits: Splits, features: ImageFeatures
+) -> tuple[Splits, tuple[str, ...]]:
+    """The splits with the training groups that a probe is sure of filled in, and notes."""
+    return fill_missing_groups(
+        splits,
+        single_attributes(recipe.data.sensitive),
+        mean_visual_tokens(features, len(splits.train)),
+        recipe.data.predict_confidence,
+        recipe.seed,
+    )
 
 
 @dataclass(frozen=True)
 class RunGroups:
     """Every attribute that the objective reads."""
 
-    protected: Mapping[str, Groups]  # whose groups enter base loss and penalties
-    recorded: Mapping[str, Groups]  # whose dependence is measured; −1 where not recorded
+    # Those whose groups enter base loss and penalties, and those whose dependence is measured.
+    protected: Mapping[str, Groups] = field(default_factory=dict)
+    recorded: Mapping[str, Groups] = field(default_factory=dict)
 
     def protected_codes(self, split: str) -> dict[str, np.ndarray]:
         """Attribute → (N,) codes of a split."""
-        return {name: found.codes[split] for name, found in self.protected.items()}
+        return {name: groups.codes[split] for name, groups in self.protected.items()}
 
     def recorded_codes(self, split: str) -> dict[str, np.ndarray]:
         """Attribute → (N,) codes of a split, −1 where not recorded."""
-        return {name: found.codes[split] for name, found in self.recorded.items()}
+        return {name: groups.codes[split] for name, groups in self.recorded.items()}
 
     def crossed(self, split: str, count: int) -> np.ndarray:
         """Codes (N,) of the cells of all protected attributes: what samplers balance."""
@@ -77,12 +151,8 @@ def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
     recorded = {}
     for key, section in dependence_sections(recipe).items():
         for attribute in section.weights:
-            recorded[attribute] = encode_recorded(splits, attribute)
-            seen = [
-                n
-                for n, c in zip(recorded[attribute].names, recorded[attribute].counts, strict=True)
-                if c
-            ]
+            groups = recorded[attribute] = encode_recorded(splits, attribute)
+            seen = [name for name, n in zip(groups.names, groups.counts, strict=True) if n]
             if len(seen) < 2:
                 raise InputError(
                     f"objective.{key}: '{attribute}' has {len(seen)} recorded value(s) in training "
@@ -93,7 +163,7 @@ def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
 
 def build_classifier(
     recipe: Recipe, splits: Splits, shared: SharedParts
-) -> tuple[torch.nn.Module, ClassifierSettings]:
+) -> tuple[Classifier | LabelWordClassifier, ClassifierSettings]:
     """The classifier that a recipe describes, untrained; its initial weights follow from the seed."""
     model, objective = recipe.model, recipe.objective
     words = None
@@ -117,10 +187,10 @@ def build_classifier(
     )
     dtype = DTYPES[recipe.training.precision]
     if words is not None:
-        found = load_label_word_classifier(
+        zero_shot = load_label_word_classifier(
             model.backbone, dtype, model.max_pixels, words, rescaling=model.rescaling
         )
-        return found, settings
+        return zero_shot, settings
     backbone, network, taps = _build_network(recipe, shared, language_head=False)
     classifier = Classifier(backbone, network, len(splits.classes), model.pooling, taps)
     return classifier, settings
@@ -209,7 +279,7 @@ def build_run_objective(
     ]
     return build_objective(
         section.method,
-        {name: found.counts for name, found in groups.protected.items()},
+        {name: encoded.counts for name, encoded in groups.protected.items()},
         weight_cap=section.weight_cap,
         gap_weight=section.gap_weight,
         weighting=section.weighting,

@@ -7,12 +7,9 @@ from typing import Any
 
 from fairlora_cls.evaluation.report import FairnessReport
 from fairlora_cls.objectives.objectives import OBJECTIVES
+from fairlora_cls.presentation.numbers import RATE, SCORE
 from fairlora_cls.recipe import Recipe
-
-
-def percent(value: float | None) -> str:
-    """A fraction as '53.2 %', or 'undefined'."""
-    return "undefined" if value is None else f"{100 * value:.1f} %"
+from fairlora_cls.runs.assembly import dependence_sections
 
 
 def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport) -> str:
@@ -80,10 +77,10 @@ def _what_it_does(recipe: Recipe, state: Mapping[str, Any]) -> str:
 def _headline(recipe: Recipe, overall: Mapping[str, Any]) -> str:
     """The first metrics of the report in a sentence."""
     if recipe.task == "generate":
-        found = [name for name in overall if overall[name]["value"] is not None][:4]
-        return ", ".join(f"{name} {overall[name]['value']:.3f}" for name in found) + "."
-    accuracy, auroc = (percent(overall[name]["value"]) for name in ("accuracy", "auroc"))
-    return f"Accuracy {accuracy}, AUROC {auroc}."
+        defined = [name for name in overall if overall[name]["value"] is not None][:4]
+        return ", ".join(f"{name} {SCORE.show(overall[name]['value'])}" for name in defined) + "."
+    accuracy, auroc = (overall[name]["value"] for name in ("accuracy", "auroc"))
+    return f"Accuracy {RATE.show(accuracy)}, AUROC {SCORE.show(auroc)}."
 
 
 def _gap_lines(recipe: Recipe, attributes: Mapping[str, Any]) -> list[str]:
@@ -91,37 +88,28 @@ def _gap_lines(recipe: Recipe, attributes: Mapping[str, Any]) -> list[str]:
     if not attributes:
         return []
     gaps = {"max_acc_gap": "largest accuracy gap", "equalized_odds_difference": None}
+    shown = RATE
     if recipe.task == "generate":
         gaps = dict.fromkeys(list(next(iter(attributes.values()))["gaps"])[:2])
-    written = _number if recipe.task == "generate" else percent
+        shown = SCORE
     titles = [title or name.replace("_", " ") for name, title in gaps.items()]
     lines = ["", f"| attribute | {' | '.join(titles)} |", "|---" * (1 + len(gaps)) + "|"]
     for name, attribute in attributes.items():
-        values = [written(attribute["gaps"][gap]["value"]) for gap in gaps]
+        values = [shown.show_gap(attribute["gaps"][gap]["value"]) for gap in gaps]
         lines.append(f"| {name.replace('|', chr(92) + '|')} | {' | '.join(values)} |")
     return lines
 
 
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
-
-
 def _dependence_lines(recipe: Recipe) -> list[str]:
     """What the training kept out of which hidden state."""
-    sections = {key: getattr(recipe.objective, key) for key in ("mutual_information", "adversary")}
     return [
         f"- {key.replace('_', ' ').capitalize()}: "
         + ", ".join(f"{attribute} λ {weight:g}" for attribute, weight in section.weights.items())
         + f" (variant {section.variant}, tap {section.tap}, {section.tokens} tokens)"
-        for key, section in sections.items()
-        if section is not None
+        for key, section in dependence_sections(recipe).items()
     ]
 
 
 def _auroc(probe: Mapping[str, Any]) -> str:
-    if probe["auroc"] is None:
-        return "undefined"
-    if probe["interval"] is None:
-        return f"{probe['auroc']:.3f}"
-    low, high = probe["interval"]
-    return f"{probe['auroc']:.3f} [{low:.3f}, {high:.3f}]"
+    interval = f" [{SCORE.show_range(probe['interval'])}]" if probe["interval"] else ""
+    return SCORE.show(probe["auroc"]) + interval

@@ -5,18 +5,18 @@ N examples of a split, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
-from fairlora_cls.data.examples import Splits, validate_splits
+from fairlora_cls.data.examples import Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.groupings import grouping_of
+from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     read_predictions,
@@ -25,6 +25,7 @@ from fairlora_cls.evaluation.prediction_table import (
 )
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report
 from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.selection import selection_score
 from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.classifier import (
@@ -34,18 +35,12 @@ from fairlora_cls.models.classifier import (
     save_classifier,
 )
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.runs.assembly import RunGroups, build_classifier
+from fairlora_cls.runs.assembly import build_classifier
 from fairlora_cls.runs.compared import report_attributes
-from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split
+from fairlora_cls.runs.context import RunContext
+from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.folder import split_predictions
-from fairlora_cls.runs.prediction import (
-    collect_predictions,
-    read_logits,
-    require_finite,
-    validation_metrics,
-)
 from fairlora_cls.runs.task import Task
-from fairlora_cls.training.loop import Display
 
 FIRST_POOLING = (
     "model.pooling is first: under causal attention the first token sees neither image nor question, "
@@ -53,17 +48,102 @@ FIRST_POOLING = (
 )
 
 
-def prompt_encoder(backbone: Backbone, prompt: str) -> PromptEncoder:
-    """The question that every image of a run is asked."""
-    return PromptEncoder(
-        render_prompt(backbone.processor, prompt),
-        backbone.encode_text,
-        backbone.positions,
+class Classify(Task[ClassifierSettings, Predictions]):
+    """Every image of a run is asked one question; the head's logits are the answer."""
+
+    predicted = ("validation", "test")
+    build = staticmethod(build_classifier)
+    save = staticmethod(save_classifier)
+    read_settings = staticmethod(read_classifier_settings)
+    load = staticmethod(load_classifier)
+
+    def check(self, recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+        validate_splits(splits)
+        require_two_classes(parse_threshold(recipe.report.threshold), splits.classes)
+        return (FIRST_POOLING,) if recipe.model.pooling == "first" else ()
+
+    def require_reportable(self, recipe: Recipe, splits: Splits, split: str) -> None:
+        """Makes the table that the split's predictions will be, with equal probabilities."""
+        logits = np.zeros((len(splits.split(split)), len(splits.classes)))
+        table = _collect(recipe, splits.split(split), logits, splits.classes)
+        require_storable(table)
+        for name in report_attributes(recipe):
+            grouping_of(table, name)
+
+    def fit(self, recipe: Recipe, settings: ClassifierSettings, splits: Splits) -> Recipe:
+        """The model's own question; the classes must be those that it was trained on."""
+        if splits.classes != settings.labels:
+            raise InputError(
+                f"The data has the classes {', '.join(splits.classes)}; the model was trained on "
+                f"{', '.join(settings.labels)}. Name them with data.options.classes."
+            )
+        data = recipe.data.model_copy(update={"prompt": settings.prompt})
+        return recipe.model_copy(update={"data": data})
+
+    def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
+        backbone = context.engine.model.backbone
+        return ask_all_images(backbone, context.recipe.data.prompt, context.features[split])
+
+    def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
+        examples, training = context.splits.validation, context.recipe.training
+        names, class_count = [e.id for e in examples], len(context.splits.classes)
+        logits = predict_logits(context.engine, make_batch, names, class_count)
+        labels = np.array([e.label for e in examples], dtype=np.int64)
+        groups = context.groups.protected_codes("validation")
+        return validation_metrics(logits, labels, groups, training.select_by, training.gap_bound)
+
+    def predict(self, context: RunContext, split: str) -> Predictions:
+        examples, classes = context.splits.split(split), context.splits.classes
+        context.display.stage("Predicting", len(examples))
+        logits = predict_logits(
+            context.engine,
+            self.batch_maker(context, split),
+            [e.id for e in examples],
+            len(classes),
+            context.display.advance,
+        )
+        return _collect(context.recipe, examples, logits, classes)
+
+    def write(self, predictions: Predictions, stem: Path) -> None:
+        write_predictions(predictions, stem.with_suffix(".csv"))
+
+    def read_validation(self, run: Path, recipe: Recipe, splits: Splits) -> Predictions | None:
+        """The run's own, where its threshold is chosen on them."""
+        rule = parse_threshold(recipe.report.threshold)
+        require_two_classes(rule, splits.classes)
+        if not rule.needs_validation:
+            return None
+        return read_predictions(split_predictions(run, "validation"))
+
+    def report(
+        self,
+        recipe: Recipe,
+        predicted: Mapping[str, Predictions],
+        split: str,
+        notes: Sequence[str],
+    ) -> FairnessReport:
+        judged, operating_point = judge_by_rule(
+            predicted[split], recipe.report.threshold, predicted.get("validation")
+        )
+        report = fairness_report(
+            judged,
+            report_attributes(recipe),
+            bootstrap=recipe.report.bootstrap,
+            minimum_group_size=recipe.report.minimum_group_size,
+            seed=recipe.seed,
+            notes=notes,
+        )
+        return add_sections(report, [operating_point])
+
+
+CLASSIFY = Classify()
+
+
+def ask_all_images(backbone: Backbone, prompt: str, features: ImageFeatures) -> BatchMaker:
+    """Places in a split → the batch of its images, each with the same question."""
+    encoder = PromptEncoder(
+        render_prompt(backbone.processor, prompt), backbone.encode_text, backbone.positions
     )
-
-
-def batch_maker(encoder: PromptEncoder, features: ImageFeatures) -> BatchMaker:
-    """Places in a split → the batch of its images, each with the question."""
 
     def make(indices: Sequence[int]) -> Batch:
         return collate(indices, features(indices), encoder)
@@ -72,126 +152,76 @@ def batch_maker(encoder: PromptEncoder, features: ImageFeatures) -> BatchMaker:
 
 
 def predict_logits(
-    engine: Engine, make_batch: BatchMaker, names: Sequence[str], class_count: int, **progress: Any
+    engine: Engine,
+    make_batch: BatchMaker,
+    names: Sequence[str],
+    class_count: int,
+    advance: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
     """Logits (N, K) float32 of a whole split, whose N `names` are told in errors. Raises RunError for
     logits that are not finite."""
-    logits = predict_split(engine, make_batch, read_logits, len(names), (class_count,), **progress)
+    logits = predict_split(
+        engine, make_batch, lambda outputs: outputs.logits, len(names), (class_count,), advance
+    )
     require_finite(logits, names, "logits")
     return logits
 
 
-def _check(recipe: Recipe, splits: Splits) -> tuple[str, ...]:
-    validate_splits(splits)
-    require_two_classes(parse_threshold(recipe.report.threshold), splits.classes)
-    return (FIRST_POOLING,) if recipe.model.pooling == "first" else ()
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Class probabilities (N, K) in float64."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def _require_reportable(recipe: Recipe, splits: Splits, split: str) -> None:
-    """Makes the table that the split's predictions will be, with equal probabilities."""
-    examples, classes = splits.split(split), splits.classes
-    logits = np.zeros((len(examples), len(classes)))
-    table = collect_predictions(examples, logits, classes, single_attributes(recipe.data.sensitive))
-    require_storable(table)
-    for name in report_attributes(recipe):
-        grouping_of(table, name)
-
-
-def _fit(recipe: Recipe, settings: ClassifierSettings, splits: Splits) -> Recipe:
-    if splits.classes != settings.labels:
-        raise InputError(
-            f"The data has the classes {', '.join(splits.classes)}; the model was trained on "
-            f"{', '.join(settings.labels)}. Name them with data.options.classes."
-        )
-    data = recipe.data.model_copy(update={"prompt": settings.prompt})
-    return recipe.model_copy(update={"data": data})
-
-
-def _batch_makers(
-    recipe: Recipe, engine: Engine, splits: Splits, features: Mapping[str, ImageFeatures]
-) -> dict[str, BatchMaker]:
-    encoder = prompt_encoder(engine.model.backbone, recipe.data.prompt)
-    return {name: batch_maker(encoder, found) for name, found in features.items()}
-
-
-def _validate(
-    recipe: Recipe,
-    engine: Engine,
-    splits: Splits,
-    batch_makers: Mapping[str, BatchMaker],
-    groups: RunGroups,
-) -> dict[str, float]:
-    examples = splits.validation
-    names = [e.id for e in examples]
-    logits = predict_logits(engine, batch_makers["validation"], names, len(splits.classes))
-    labels = np.array([e.label for e in examples], dtype=np.int64)
-    codes = groups.protected_codes("validation")
-    training = recipe.training
-    return validation_metrics(logits, labels, codes, training.select_by, training.gap_bound)
-
-
-def _predict(
-    recipe: Recipe,
-    engine: Engine,
-    splits: Splits,
-    split: str,
-    features: ImageFeatures,
-    folder: Path,
-    display: Display,
+def _collect(
+    recipe: Recipe, examples: Sequence[Example], logits: np.ndarray, classes: tuple[str, ...]
 ) -> Predictions:
-    examples = splits.split(split)
-    display.stage("Predicting", len(examples))
-    encoder = prompt_encoder(engine.model.backbone, recipe.data.prompt)
-    logits = predict_logits(
-        engine,
-        batch_maker(encoder, features),
-        [e.id for e in examples],
-        len(splits.classes),
-        advance=display.advance,
+    """Logits (N, K) and what is known of the examples → a table; of their attributes only those that
+    the recipe names, because other columns are the patients' own."""
+    return Predictions(
+        ids=tuple(e.id for e in examples),
+        labels=np.array([e.label for e in examples], dtype=np.int64),
+        predictions=logits.argmax(axis=1),
+        probabilities=softmax(logits),
+        classes=classes,
+        attributes={
+            name: np.array([e.attributes.get(name) or "" for e in examples], dtype=object)
+            for name in single_attributes(recipe.data.sensitive)
+        },
+        positive=len(classes) - 1,
+        units=tuple(e.unit for e in examples),
     )
-    named = single_attributes(recipe.data.sensitive)  # other columns are the patients' own
-    return collect_predictions(examples, logits, splits.classes, named)
 
 
-def _read_validation(run: Path, recipe: Recipe, splits: Splits) -> Predictions | None:
-    """The run's validation predictions, where its threshold is chosen on them."""
-    rule = parse_threshold(recipe.report.threshold)
-    require_two_classes(rule, splits.classes)
-    if not rule.needs_validation:
-        return None
-    return read_predictions(split_predictions(run, "validation"))
-
-
-def _report(
-    recipe: Recipe, predicted: Mapping[str, Predictions], split: str, notes: Sequence[str]
-) -> FairnessReport:
-    judged, operating_point = judge_by_rule(
-        predicted[split], recipe.report.threshold, predicted.get("validation")
-    )
-    report = fairness_report(
-        judged,
-        report_attributes(recipe),
-        bootstrap=recipe.report.bootstrap,
-        minimum_group_size=recipe.report.minimum_group_size,
-        seed=recipe.seed,
-        notes=notes,
-    )
-    return add_sections(report, [operating_point])
-
-
-CLASSIFY = Task(
-    check=_check,
-    require_reportable=_require_reportable,
-    build=build_classifier,
-    save=save_classifier,
-    read_settings=read_classifier_settings,
-    load=load_classifier,
-    fit=_fit,
-    batch_makers=_batch_makers,
-    validate=_validate,
-    predict=_predict,
-    write=lambda predictions, stem: write_predictions(predictions, stem.with_suffix(".csv")),
-    read_validation=_read_validation,
-    report=_report,
-    predicted=("validation", "test"),
-)
+def validation_metrics(
+    logits: np.ndarray,
+    labels: np.ndarray,
+    groups: Mapping[str, np.ndarray],
+    select_by: str,
+    gap_bound: float = 1.0,
+) -> dict[str, float]:
+    """Loss (nats), accuracy, AUROC, the worst group's accuracy and each attribute's MaxAccGap of the
+    validation split, and `score`, which decides the best epoch (`selection_score`). Undefined
+    values are left out.
+    """
+    probabilities = softmax(logits)
+    predictions = logits.argmax(axis=1)
+    picked = probabilities[np.arange(len(labels)), labels]
+    correct = predictions == labels
+    gaps, worst = {}, {}
+    for attribute, codes in groups.items():
+        accuracy = np.array([correct[codes == group].mean() for group in np.unique(codes)])
+        gaps[f"max_acc_gap/{attribute}"] = float(GAPS["max_acc_gap"].values({"accuracy": accuracy}))
+        worst[attribute] = float(accuracy.min())
+    values = {
+        "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
+        "accuracy": float(correct.mean()),
+        "auroc": float(
+            METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
+        ),
+        "worst_group_accuracy": min(worst.values(), default=float("nan")),
+        **gaps,
+    }
+    values = {name: value for name, value in values.items() if np.isfinite(value)}
+    gap = max((v for k, v in values.items() if k.startswith("max_acc_gap/")), default=0.0)
+    return {**values, "score": selection_score(values, gap, select_by, gap_bound)}

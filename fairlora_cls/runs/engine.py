@@ -1,6 +1,6 @@
 """A model on its device, its batches and visual features: what every verb that predicts needs.
 
-N examples of a split, K classes.
+N examples of a split, B of a batch, S tapped states, D hidden size.
 """
 
 from __future__ import annotations
@@ -13,19 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from fairlora_cls.data.batching import Batch, ImageFeatures
+from fairlora_cls.data.batching import Batch, ImageFeatures, ordered_batches
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
 from fairlora_cls.data.file_facts import content_digests
 from fairlora_cls.data.images import UnreadableImageError, find_unreadable
 from fairlora_cls.data.vision_cache import CachedFeatures, LiveFeatures, fill_cache, open_cache
 from fairlora_cls.errors import InputError, RunError
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
+from fairlora_cls.models.adapted import AdaptedModel
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
-from fairlora_cls.runs.prediction import predict_outputs, read_states
+from fairlora_cls.models.zero_shot import LabelWordClassifier
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.training.loop import Display
 
+Model = AdaptedModel | LabelWordClassifier
 BatchMaker = Callable[[Sequence[int]], Batch]  # places in a split → what the model reads of them
 PREDICTION_BATCH = 16  # examples in one forward pass without gradients
 
@@ -34,7 +36,7 @@ PREDICTION_BATCH = 16  # examples in one forward pass without gradients
 class Engine:
     """A model on its device."""
 
-    model: torch.nn.Module
+    model: Model
     forward: Callable[[Batch], Outputs]  # under accelerate's autocast
     accelerator: Any
 
@@ -60,7 +62,8 @@ def start_accelerator(precision: str, trackers: Sequence[str], folder: Path) -> 
     )
 
 
-def build_engine(model: torch.nn.Module, accelerator: Any) -> Engine:
+def build_engine(model: Model, accelerator: Any) -> Engine:
+    model.to(accelerator.device)
     # evaluation_mode: autocast only. Gradients are summed by hand, over the whole effective batch.
     forward = accelerator.prepare_model(model, evaluation_mode=True)
     return Engine(model, forward, accelerator)
@@ -99,8 +102,7 @@ def prepare_features(
             "them again."
         )
     if dropped:
-        kept = {n: tuple(e for e in splits.split(n) if e.image not in bad) for n in SPLIT_NAMES}
-        splits = replace(splits, **kept)
+        splits = splits.changed(lambda e: None if e.image in bad else e)
     features = {}
     for name in SPLIT_NAMES:
         images = [e.image for e in splits.split(name)]
@@ -116,8 +118,8 @@ def _cached_entries(
     folder: Path, paths: Sequence[Path], backbone: Backbone, accelerator: Any, display: Display
 ) -> dict[Path, Any]:
     digests = content_digests(paths)  # an unreadable file has none: the caller finds and names it
-    found = open_cache(folder, digests.values())
-    new = sorted({d: p for p, d in digests.items() if d not in found}.items())
+    known = open_cache(folder, digests.values())
+    new = sorted({d: p for p, d in digests.items() if d not in known}.items())
     if new:
         require_writable(folder, f"{OTHER_CACHE} (or use --no-vision-cache of train and evaluate)")
         display.stage("Vision features", len(new))
@@ -132,8 +134,8 @@ def _cached_entries(
         )
     accelerator.wait_for_everyone()
     if new:
-        found |= open_cache(folder, [d for d, _ in new])
-    return {path: found[digest] for path, digest in digests.items() if digest in found}
+        known |= open_cache(folder, [d for d, _ in new])
+    return {path: known[digest] for path, digest in digests.items() if digest in known}
 
 
 def raise_unreadable(problems: Sequence[UnreadableImageError]) -> None:
@@ -152,17 +154,32 @@ def predict_split(
     output_shape: tuple[int, ...],
     advance: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """What `read` takes from the model's outputs over a whole split, (N, *output_shape) float32."""
-    return predict_outputs(
-        engine.forward,
-        make_batch,
-        read,
-        example_count,
-        output_shape,
-        PREDICTION_BATCH,
-        engine.accelerator,
-        advance,
-    )
+    """What `read` takes from the model's outputs over a whole split, (N, *output_shape) float32.
+
+    Every process does its share of the batches. `advance` hears how many images each batch held.
+    """
+    accelerator = engine.accelerator
+    values = torch.zeros(example_count, *output_shape, device=accelerator.device)
+    with torch.inference_mode():
+        for number, indices in enumerate(ordered_batches(range(example_count), PREDICTION_BATCH)):
+            if number % accelerator.num_processes == accelerator.process_index:
+                batch = make_batch(indices).to(accelerator.device)
+                outputs = read(engine.forward(batch)).float()
+                values[torch.tensor(indices, device=values.device)] = outputs
+            advance(len(indices))
+    return accelerator.reduce(values, "sum").cpu().numpy()
+
+
+def require_finite(values: np.ndarray, names: Sequence[str], what: str) -> None:
+    """Raise RunError where a row of `values` (N, …) holds a number that is not finite, by its name."""
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    if not finite.all():
+        first = names[int(finite.argmin())]
+        raise RunError(
+            f"The model gives {what} that are not finite for {int((~finite).sum())} of {len(names)} "
+            f"images (the first: {first}). Its weights are broken, or its numbers too large for "
+            "training.precision; check the backbone's files, or train with fp32 or bf16."
+        )
 
 
 def predict_states(
@@ -186,4 +203,10 @@ def predict_states(
     display.stage("Hidden states", example_count)
     tapped, width = engine.model.tapped_shape
     shape = (1 + tapped, width)
-    return predict_split(engine, make, read_states, example_count, shape, display.advance)
+    return predict_split(engine, make, _read_states, example_count, shape, display.advance)
+
+
+def _read_states(outputs: Outputs) -> torch.Tensor:
+    """What the head reads, then the tapped states: (B, 1 + S, D)."""
+    states = [outputs.pooled[:, None]] + ([] if outputs.hidden is None else [outputs.hidden])
+    return torch.cat(states, dim=1)

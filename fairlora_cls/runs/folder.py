@@ -48,8 +48,10 @@ def _missing(folder: Path) -> list[str]:
     return [name for name in ("recipe.yaml", "run.json") if not os.path.isfile(folder / name)]
 
 
-def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite: bool) -> bool:
-    """Whether there is a run to go on with; refuses to touch anything it should not.
+def inspect_run_folder(
+    folder: Path, recipe: Recipe, *, resume: bool, overwrite: bool
+) -> dict[str, Any]:
+    """What run.json says of the run to go on with, or {}; refuses to touch anything it should not.
 
     Raises InputError when the folder holds a run and neither --resume nor --overwrite is given,
     holds something that is not a run, or holds a run of another recipe, or cannot be written.
@@ -61,11 +63,11 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
     else:
         require_replaceable(folder)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
+        return {}
     if not is_run_folder(folder):
         raise InputError(f"'{folder}' exists and is not a run folder; name another with --output.")
     if overwrite:
-        return False
+        return {}
     if not resume:
         raise InputError(
             f"The run folder '{folder}' exists; go on with it by --resume, replace it by --overwrite, "
@@ -77,7 +79,7 @@ def inspect_run_folder(folder: Path, recipe: Recipe, *, resume: bool, overwrite:
             f"The run in '{folder}' is of another recipe ({difference}); resume it with "
             f"`fairlora-cls train {folder / 'recipe.yaml'} --output {folder} --resume`."
         )
-    return True
+    return read_state(folder)
 
 
 def recipe_difference(kept: Recipe, asked: Recipe) -> str:

@@ -86,8 +86,7 @@ def fill_missing_groups(
         confident = np.flatnonzero(probe.probabilities.max(axis=1) >= threshold)
         for place in confident:
             row, group = missing[place], groups[best[place]]
-            attributes_of = {**filled[row].attributes, name: group}
-            filled[row] = replace(filled[row], attributes=attributes_of)
+            filled[row] = filled[row].with_groups({name: group})
         notes.append(_sentence(name, probe, len(confident), len(missing), threshold))
     return replace(splits, train=tuple(filled)), tuple(notes)
 

@@ -1,11 +1,11 @@
 """A finished run at work: on another split, on other data, on images.
 
-N images, K classes.
+N images, K classes, V visual tokens, D hidden size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,21 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.data.batching import ordered_batches
-from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.examples import SPLIT_NAMES, limit_splits
-from fairlora_cls.data.groups import apply_missing_policy, merge_rare_groups, single_attributes
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
-from fairlora_cls.models.backbones import DTYPES
+from fairlora_cls.models.backbones import DTYPES, load_backbone
+from fairlora_cls.models.classifier import ClassifierSettings
+from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.runs.classify import batch_maker, predict_logits, prompt_encoder
+from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
+from fairlora_cls.runs.classify import ask_all_images, predict_logits, softmax
+from fairlora_cls.runs.context import Outcome, RunContext, read_images
 from fairlora_cls.runs.engine import (
     Engine,
     build_engine,
@@ -36,10 +38,9 @@ from fairlora_cls.runs.engine import (
 )
 from fairlora_cls.runs.folder import claim_report_folder, recipe_of
 from fairlora_cls.runs.generate import conversation_encoder, write_texts
-from fairlora_cls.runs.prediction import softmax
-from fairlora_cls.runs.run_data import missing_notes, require_same_data, skipped_note
-from fairlora_cls.runs.task import Outcome
-from fairlora_cls.runs.tasks import TASKS
+from fairlora_cls.runs.missing_groups import mean_visual_tokens
+from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.runs.train import TASKS
 from fairlora_cls.training.loop import Display, SilentDisplay
 
 
@@ -65,45 +66,32 @@ def evaluate(
     """
     recipe = recipe_of(run)
     task = TASKS[recipe.task]
-    settings = _saved_settings(run, recipe, model)
+    settings = _read_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
-    if data:
-        recipe = recipe.model_copy(update={"data": recipe.data.model_copy(update=dict(data))})
-    options = permitted_options(recipe.data.source, recipe.data.options, allow_urls)
-    loaded = load_splits(recipe.data.source, recipe.data.place, options)
+    recipe = _with_section(recipe, "data", data or {})
+    loaded = load_data(recipe, SharedParts(), allow_urls)
     examples = loaded.split(split)
     if not data:
         require_same_data(run, recipe, loaded)
     recipe = task.fit(recipe, settings, loaded)
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    if threshold:
-        report_section = recipe.report.model_copy(update={"threshold": threshold})
-        recipe = recipe.model_copy(update={"report": report_section})
+    recipe = _with_section(recipe, "report", {"threshold": threshold} if threshold else {})
     validation = task.read_validation(run, recipe, loaded)
-    sensitive = single_attributes(recipe.data.sensitive)
-    loaded = limit_splits(loaded, recipe.data.limit)
-    if loaded.train:  # which values are rare is told by training alone, here as in the run
-        loaded, _ = merge_rare_groups(loaded, sensitive, recipe.data.merge_groups_below)
-    only = replace(loaded, **{n: loaded.split(n) if n == split else () for n in SPLIT_NAMES})
-    only, touched = apply_missing_policy(only, sensitive, recipe.data.missing_groups)
-    task.require_reportable(recipe, only, split)
-    notes = (*(_reuse_notes(recipe, split) if not data else ()), *missing_notes(recipe, touched))
-    accelerator = start_accelerator(settings.precision, [], folder)
-    network = task.load(settings, run / "adapter", DTYPES[settings.precision])
-    network.to(accelerator.device)
-    only, dropped, features = prepare_features(
-        only, network.backbone, use_vision_cache, skip_unreadable, accelerator, display
-    )
-    if dropped:
-        notes = (*notes, skipped_note(dropped))
-    engine = build_engine(network, accelerator)
-    predictions = task.predict(recipe, engine, only, split, features[split], folder, display)
-    if not accelerator.is_main_process:
+    splits, notes = treat_splits(recipe, loaded, only=split)
+    task.require_reportable(recipe, splits, split)
+    if not data:
+        notes = (*_reuse_notes(recipe, split), *notes)
+    engine = _load_engine(run, recipe, settings)
+    context = RunContext(recipe, splits, engine, folder, display, notes)
+    context = read_images(context, use_vision_cache, skip_unreadable)
+    predictions = task.predict(context, split)
+    if not engine.accelerator.is_main_process:
         return Outcome(folder, recipe.objective.method, None, {})
     task.write(predictions, folder / "predictions")
-    report = task.report(recipe, {"validation": validation, split: predictions}, split, notes)
+    predicted = {"validation": validation, split: predictions}
+    report = task.report(recipe, predicted, split, context.notes)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
@@ -122,13 +110,13 @@ def predict(
     """
     settings, engine = _open(run, images, "classify", model)
     display.stage("Predicting", len(images))
-    encoder = prompt_encoder(engine.model.backbone, settings.prompt)
+    backbone = engine.model.backbone
     logits = predict_logits(
         engine,
-        batch_maker(encoder, live_features(engine.model.backbone, images)),
+        ask_all_images(backbone, settings.prompt, live_features(backbone, images)),
         [str(path) for path in images],
         len(settings.labels),
-        advance=display.advance,
+        display.advance,
     )
     return settings.labels, softmax(logits)
 
@@ -153,30 +141,43 @@ def answer(
     turn = Turn("question", question or settings.prompt, "")
     texts = []
     for places in ordered_batches(range(len(images)), section.batch_size):
-        found = write_texts(
-            engine, encoder, [turn] * len(places), features(places), section.max_new_tokens
-        )
-        texts += [text for text, _ in found]
+        turns = [turn] * len(places)
+        written = write_texts(engine, encoder, turns, features(places), section.max_new_tokens)
+        texts += [text for text, _ in written]
         display.advance(len(places))
     return texts
 
 
-def _saved_settings(run: Path, recipe: Recipe, model: str | None) -> Any:
-    """What was saved with a run's model; `model` replaces the place of its backbone."""
-    settings = TASKS[recipe.task].read_settings(run / "adapter")
-    return settings if model is None else replace(settings, backbone=model)
+def visual_features(run: Path, ids: Collection[str], display: Display) -> Features:
+    """The mean over an image's V visual tokens, for the images of the run's data that have these
+    ids: (N, D). Tokens come from the vision cache; images that are not in it pass the tower once.
 
-
-def _open(run: Path, images: Sequence[Path], task: str, model: str | None) -> tuple[Any, Engine]:
-    """A run's settings and its model on the best device, for images that can all be read."""
+    The tower is frozen, so the features are those of the backbone: training changed only what is
+    made of them. Raises InputError where `run` is no run folder or none of the ids is in its data.
+    """
     recipe = recipe_of(run)
-    if recipe.task != task:
-        raise InputError(f"'{run}' is a run of task {recipe.task}, not of {task}.")
-    settings = _saved_settings(run, recipe, model)
-    raise_unreadable(find_unreadable(images))
-    accelerator = start_accelerator(settings.precision, [], run)
-    network = TASKS[task].load(settings, run / "adapter", DTYPES[settings.precision])
-    return settings, build_engine(network.to(accelerator.device), accelerator)
+    splits = load_data(recipe, SharedParts())
+    require_same_data(run, recipe, splits)
+    wanted = set(ids)
+    examples = tuple(e for e in splits.everything() if e.id in wanted)
+    if not examples:
+        raise InputError(
+            f"None of the {len(wanted)} ids is in the data of '{run}' ({recipe.data.source}); name "
+            "the run that made these predictions, or a file of features."
+        )
+    accelerator = start_accelerator(recipe.training.precision, [], run)
+    backbone = load_backbone(
+        recipe.model.backbone,
+        DTYPES[recipe.training.precision],
+        recipe.model.max_pixels,
+        rescaling=recipe.model.rescaling,
+    )
+    backbone.model.to(accelerator.device)
+    only = replace(splits, train=(), validation=(), test=examples)
+    _, _, features = prepare_features(only, backbone, True, False, accelerator, display)
+    means = mean_visual_tokens(features["test"], len(examples))
+    source = f"mean visual tokens of {recipe.model.backbone}"
+    return Features(tuple(e.id for e in examples), means, source)
 
 
 def images_of_table(
@@ -190,6 +191,41 @@ def images_of_table(
         raise InputError(table.problems)
     named = [(name, file) for name, file in zip(names, files, strict=True) if name]
     return [(name if "://" in name else str(path.parent / name), file) for name, file in named]
+
+
+def _open(
+    run: Path, images: Sequence[Path], task: str, model: str | None
+) -> tuple[ClassifierSettings | GeneratorSettings, Engine]:
+    """A run's settings and its model on the best device, for images that can all be read."""
+    recipe = recipe_of(run)
+    if recipe.task != task:
+        raise InputError(f"'{run}' is a run of task {recipe.task}, not of {task}.")
+    settings = _read_settings(run, recipe, model)
+    raise_unreadable(find_unreadable(images))
+    return settings, _load_engine(run, recipe, settings)
+
+
+def _read_settings(
+    run: Path, recipe: Recipe, model: str | None
+) -> ClassifierSettings | GeneratorSettings:
+    """What was saved with a run's model; `model` replaces the place of its backbone."""
+    settings = TASKS[recipe.task].read_settings(run / "adapter")
+    return settings if model is None else replace(settings, backbone=model)
+
+
+def _load_engine(
+    run: Path, recipe: Recipe, settings: ClassifierSettings | GeneratorSettings
+) -> Engine:
+    """A run's saved model on the best device."""
+    accelerator = start_accelerator(settings.precision, [], run)
+    dtype = DTYPES[settings.precision]
+    return build_engine(TASKS[recipe.task].load(settings, run / "adapter", dtype), accelerator)
+
+
+def _with_section(recipe: Recipe, name: str, changes: Mapping[str, Any]) -> Recipe:
+    """A recipe with other values of keys of one section."""
+    section = getattr(recipe, name).model_copy(update=dict(changes))
+    return recipe.model_copy(update={name: section})
 
 
 def _reuse_notes(recipe: Recipe, split: str) -> tuple[str, ...]:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.examples import SPLIT_NAMES
 from fairlora_cls.plain_yaml import parse_yaml
-from fairlora_cls.recipe import Recipe, TrainingSection, recipe_digest, recipe_to_yaml
+from fairlora_cls.recipe import TrainingSection, recipe_digest, recipe_to_yaml
 from fairlora_cls.runs.assembly import RunGroups
+from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.folder import installed_versions
 from fairlora_cls.training.checkpoints import Progress
 
@@ -26,60 +26,49 @@ LAST_STEPS = 20  # of a run, over which an attribute classifier's loss is judged
 RUNAWAY = 2.0  # times the loss of guessing
 
 
-def initial_state(
-    recipe: Recipe,
-    splits: Splits,
-    groups: RunGroups,
-    classifier: torch.nn.Module,
-    accelerator: Any,
-    loaded_fingerprint: str,
-    data_fingerprint: str,
-    notes: Sequence[str],
-) -> dict[str, Any]:
+def initial_state(context: RunContext, fingerprints: Mapping[str, str]) -> dict[str, Any]:
     """run.json as a run begins.
 
-    loaded_fingerprint: of the data as the recipe gives them; data_fingerprint: of those that the
-    run has, without unreadable images that it was told to skip
+    fingerprints: `loaded_fingerprint` of the data as the recipe gives them, `data_fingerprint` of
+        those that the run has, without unreadable images that it was told to skip
     """
+    recipe, splits, engine = context.recipe, context.splits, context.engine
+    parameters = list(engine.model.parameters())
     return {
         "schema": 1,
         "status": "running",
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seed": recipe.seed,
-        "device": str(accelerator.device),
-        "processes": accelerator.num_processes,
+        "device": str(engine.accelerator.device),
+        "processes": engine.accelerator.num_processes,
         "python": platform.python_version(),
         "versions": installed_versions(),
-        "trainable_parameters": sum(p.numel() for p in classifier.parameters() if p.requires_grad),
-        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "trainable_parameters": sum(p.numel() for p in parameters if p.requires_grad),
+        "parameters": sum(p.numel() for p in parameters),
         "recipe_digest": recipe_digest(parse_yaml(recipe_to_yaml(recipe), "the recipe")),
-        "loaded_fingerprint": loaded_fingerprint,
-        "data_fingerprint": data_fingerprint,
+        **fingerprints,
         "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
         "classes": list(splits.classes),
         "protected": {
-            attribute: dict(zip(found.names, found.counts, strict=True))
-            for attribute, found in groups.protected.items()
+            attribute: dict(zip(groups.names, groups.counts, strict=True))
+            for attribute, groups in context.groups.protected.items()
         },
         "selection_rule": f"{_selection_rule(recipe.training)}, earlier epoch on a tie",
-        "notes": list(notes),
+        "notes": list(context.notes),
     }
 
 
-def training_state(
-    folder: Path, progress: Progress, groups: RunGroups, training: TrainingSection
-) -> dict[str, Any]:
-    bounded = training.select_by.startswith("bounded_")
+def training_state(context: RunContext, progress: Progress) -> dict[str, Any]:
+    """What run.json says of a training that is done."""
+    bounded = context.recipe.training.select_by.startswith("bounded_")
     return {
-        "training": {
-            **({"gap_bound_met": progress.best_score >= 0} if bounded else {}),
-            "steps": progress.step,
-            "epochs": progress.epoch,
-            "best_epoch": progress.best_epoch,
-            "best_validation_score": progress.best_score,
-            "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
-            **_summarise_steps(_read_steps(folder), groups),
-        }
+        **({"gap_bound_met": progress.best_score >= 0} if bounded else {}),
+        "steps": progress.step,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best_validation_score": progress.best_score,
+        "images_per_second": round(progress.images / max(progress.seconds, 1e-9), 2),
+        **_summarise_steps(_read_steps(context.folder), context.groups),
     }
 
 
@@ -136,10 +125,10 @@ def _read_steps(folder: Path) -> list[dict[str, Any]]:
 
 def _record(line: str) -> dict[str, Any]:
     try:
-        found = json.loads(line)
+        record = json.loads(line)
     except (ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return record if isinstance(record, dict) else {}
 
 
 def _summarise_steps(steps: Sequence[Mapping[str, Any]], groups: RunGroups) -> dict[str, Any]:
@@ -157,8 +146,8 @@ def _summarise_steps(steps: Sequence[Mapping[str, Any]], groups: RunGroups) -> d
     active = [key for key in steps[0] if key.endswith("_active")]
     return {
         "group_present_in_steps": {
-            attribute: dict(zip(found.names, present[attribute].round(4).tolist(), strict=True))
-            for attribute, found in groups.protected.items()
+            attribute: dict(zip(encoded.names, present[attribute].round(4).tolist(), strict=True))
+            for attribute, encoded in groups.protected.items()
         },
         "penalty_active": {
             key.removesuffix("_active"): round(float(np.mean([r[key] for r in steps])), 4)

@@ -1,72 +1,92 @@
-"""What the two tasks, classifying and generating, do each in their own way.
-
-N examples of a split.
-"""
+"""What the two tasks, classifying and generating, do each in their own way; all else is shared."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 import torch
 
-from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.evaluation.report import FairnessReport
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.models.classifier import ClassifierSettings
+from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.runs.assembly import RunGroups
-from fairlora_cls.runs.engine import BatchMaker, Engine
+from fairlora_cls.runs.context import RunContext
+from fairlora_cls.runs.engine import BatchMaker, Model
 from fairlora_cls.runs.shared_parts import SharedParts
-from fairlora_cls.training.loop import Display
+from fairlora_cls.texts.generations import Generations
+
+Settings = TypeVar("Settings", ClassifierSettings, GeneratorSettings)
+Predicted = TypeVar("Predicted", Predictions, Generations)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a finished run or evaluation gives its caller."""
+class Task(ABC, Generic[Settings, Predicted]):
+    """Keeps nothing: what a method needs it is given.
 
-    folder: Path
-    method: str
-    report: FairnessReport
-    state: Mapping[str, Any]  # of run.json
+    predicted: the splits that a finished run has predictions of
+    """
 
-
-@dataclass(frozen=True)
-class Task:
-    """The parts of a run that depend on whether it classifies or writes; all else is shared."""
-
-    # (recipe, splits) → notes for the report. Raises InputError for data that the task cannot use.
-    check: Callable[[Recipe, Splits], tuple[str, ...]]
-    # (recipe, splits, split): raises InputError where the split's predictions could not be written, or
-    # not be reported.
-    require_reportable: Callable[[Recipe, Splits, str], None]
-    # (recipe, splits, shared parts) → the untrained model and the settings that are saved with it.
-    build: Callable[[Recipe, Splits, SharedParts], tuple[torch.nn.Module, Any]]
-    # (model, settings, folder): writes the trained model, whole or not at all.
-    save: Callable[[Any, Any, Path], None]
-    # (folder) → the settings saved there. Raises InputError where there are none.
-    read_settings: Callable[[Path], Any]
-    # (settings, folder, numeric type) → the saved model, ready to predict.
-    load: Callable[[Any, Path, torch.dtype], torch.nn.Module]
-    # (recipe, settings, splits) → the recipe under which a saved model predicts other data. Raises
-    # InputError where it does not fit them.
-    fit: Callable[[Recipe, Any, Splits], Recipe]
-    # (recipe, engine, splits, features) → split → how its examples become the batches of training.
-    batch_makers: Callable[
-        [Recipe, Engine, Splits, Mapping[str, ImageFeatures]], Mapping[str, BatchMaker]
-    ]
-    # (recipe, engine, splits, batch makers, groups) → validation metrics, with `score`.
-    validate: Callable[
-        [Recipe, Engine, Splits, Mapping[str, BatchMaker], RunGroups], Mapping[str, float]
-    ]
-    # (recipe, engine, splits, split, features, folder, display) → the split's predictions.
-    predict: Callable[[Recipe, Engine, Splits, str, ImageFeatures, Path, Display], Any]
-    # (predictions, path without suffix): writes them.
-    write: Callable[[Any, Path], None]
-    # (run folder, recipe, splits) → the validation predictions that its report needs, or None.
-    read_validation: Callable[[Path, Recipe, Splits], Any]
-    # (recipe, split → predictions, split to report on, notes) → the report.
-    report: Callable[[Recipe, Mapping[str, Any], str, Sequence[str]], FairnessReport]
-    # The splits that a finished run has predictions of.
     predicted: Sequence[str]
+
+    @abstractmethod
+    def check(self, recipe: Recipe, splits: Splits) -> tuple[str, ...]:
+        """Notes for the report. Raises InputError for data that the task cannot use."""
+
+    @abstractmethod
+    def require_reportable(self, recipe: Recipe, splits: Splits, split: str) -> None:
+        """Raises InputError where a split's predictions could not be written, or not be reported."""
+
+    @abstractmethod
+    def build(self, recipe: Recipe, splits: Splits, shared: SharedParts) -> tuple[Model, Settings]:
+        """The untrained model, and the settings that are saved with it."""
+
+    @abstractmethod
+    def save(self, model: Model, settings: Settings, folder: Path) -> None:
+        """Write the trained model, whole or not at all."""
+
+    @abstractmethod
+    def read_settings(self, folder: Path) -> Settings:
+        """The settings that were saved in a folder. Raises InputError where there are none."""
+
+    @abstractmethod
+    def load(self, settings: Settings, folder: Path, dtype: torch.dtype) -> Model:
+        """The saved model, ready to predict."""
+
+    @abstractmethod
+    def fit(self, recipe: Recipe, settings: Settings, splits: Splits) -> Recipe:
+        """The recipe under which a saved model predicts other data. Raises InputError where it does
+        not fit them."""
+
+    @abstractmethod
+    def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
+        """How examples of a split become a batch of training."""
+
+    @abstractmethod
+    def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
+        """Metrics of the validation split, with `score`, which decides the best epoch."""
+
+    @abstractmethod
+    def predict(self, context: RunContext, split: str) -> Predicted:
+        """Predictions of a whole split."""
+
+    @abstractmethod
+    def write(self, predictions: Predicted, stem: Path) -> None:
+        """Write predictions to a path, given without its ending."""
+
+    @abstractmethod
+    def read_validation(self, run: Path, recipe: Recipe, splits: Splits) -> Predicted | None:
+        """The validation predictions of a run that a report on its model needs, or None."""
+
+    @abstractmethod
+    def report(
+        self,
+        recipe: Recipe,
+        predicted: Mapping[str, Predicted],
+        split: str,
+        notes: Sequence[str],
+    ) -> FairnessReport:
+        """The report on a split, of the predictions of each split that there are."""

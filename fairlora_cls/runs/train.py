@@ -6,8 +6,9 @@ N examples of a split, K classes, G groups.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,44 +16,42 @@ import numpy as np
 import torch
 
 from fairlora_cls.checking.check import quick_check
-from fairlora_cls.data.batching import SAMPLERS, ImageFeatures
-from fairlora_cls.data.examples import Splits, fingerprint
+from fairlora_cls.data.batching import SAMPLERS
+from fairlora_cls.data.examples import SPLIT_NAMES, Splits, fingerprint
 from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.files import remove_leftovers, write_text
+from fairlora_cls.models.classifier import ClassifierSettings
+from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import (
-    RunGroups,
     build_run_objective,
     dependence_sections,
     encode_run_groups,
+    load_data,
+    predict_missing_groups,
+    treat_splits,
 )
 from fairlora_cls.runs.card import model_card
+from fairlora_cls.runs.classify import CLASSIFY
+from fairlora_cls.runs.context import Outcome, RunContext, read_images
 from fairlora_cls.runs.engine import (
     BatchMaker,
-    Engine,
     build_engine,
     predict_states,
-    prepare_features,
     start_accelerator,
 )
 from fairlora_cls.runs.folder import (
     create_run_folder,
     hold_run_folder,
     inspect_run_folder,
-    read_state,
     update_state,
 )
+from fairlora_cls.runs.generate import GENERATE
 from fairlora_cls.runs.probing import probe_run
-from fairlora_cls.runs.run_data import (
-    absent_notes,
-    load_run_data,
-    predict_missing_groups,
-    skipped_note,
-)
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.runs.state import (
     append_to_log,
@@ -61,16 +60,12 @@ from fairlora_cls.runs.state import (
     runaway_notes,
     training_state,
 )
-from fairlora_cls.runs.task import Outcome
-from fairlora_cls.runs.tasks import TASKS
+from fairlora_cls.runs.task import Task
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 from fairlora_cls.training.checkpoints import Progress
-from fairlora_cls.training.loop import (
-    Display,
-    LoopSettings,
-    SilentDisplay,
-    fine_tune,
-)
+from fairlora_cls.training.loop import Display, LoopSettings, SilentDisplay, fine_tune
+
+TASKS: Mapping[str, Task] = {"classify": CLASSIFY, "generate": GENERATE}
 
 
 def train(
@@ -92,149 +87,183 @@ def train(
     holds what further runs of this process need not load again; it changes no result. Raises
     InputError for bad input and RunError for a run that failed.
     """
-    task = TASKS[recipe.task]
-    shared = shared or SharedParts()
-    going_on = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
-    timings: dict[str, float] = {}
+    shared, watch = shared or SharedParts(), Stopwatch()
+    known = inspect_run_folder(folder, recipe, resume=resume, overwrite=overwrite)
     accelerator = start_accelerator(recipe.training.precision, recipe.training.trackers, folder)
-    if going_on and read_state(folder)["status"] == "complete":
+    if known.get("status") == "complete":
         display.say(f"The run in {folder} is complete; its report is made again.")
-    with _timed(timings, "data"):
-        splits, notes = load_run_data(recipe, shared, allow_urls)
-        notes = (*notes, *task.check(recipe, splits))
-        for split in task.predicted:
-            task.require_reportable(recipe, splits, split)
+    with watch("data"):
+        splits, notes = _load_checked(recipe, shared, allow_urls)
         groups = encode_run_groups(recipe, splits)
         for finding in quick_check(recipe, splits, skip_unreadable):
             display.say(f"! {finding.message}")
-    loaded = fingerprint(splits)
-    if going_on:
-        _require_unchanged(folder, "loaded_fingerprint", loaded)
-    with _timed(timings, "model"):
-        model, settings = task.build(recipe, splits, shared)
-        model.to(accelerator.device)
-    with _timed(timings, "vision_features"):
-        splits, dropped, features = prepare_features(
-            splits, model.backbone, use_vision_cache, skip_unreadable, accelerator, display, shared
-        )
-        if dropped:
-            task.check(recipe, splits)
-            notes = (*notes, skipped_note(dropped))
-    data = fingerprint(splits) if dropped else loaded
-    if recipe.data.missing_groups == "predict":
-        with _timed(timings, "missing_groups"):
-            splits, filled = predict_missing_groups(recipe, splits, features["train"])
-            notes = (*notes, *filled)
-    if dropped or recipe.data.missing_groups == "predict":
-        groups = encode_run_groups(recipe, splits)
-    notes = (*notes, *absent_notes(groups))
-    if going_on:
-        _require_unchanged(folder, "data_fingerprint", data)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process and going_on:
-        for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
-            remove_leftovers(place)
-    if accelerator.is_main_process and not going_on:
-        create_run_folder(
-            folder,
-            recipe,
-            initial_state(recipe, splits, groups, model, accelerator, loaded, data, notes),
-            overwrite=overwrite,
-        )
-    accelerator.wait_for_everyone()
-    engine = build_engine(model, accelerator)
-    with _keeping_state(folder) if accelerator.is_main_process else nullcontext():
-        outcome = _carry_out(
-            recipe, engine, settings, splits, groups, features, folder, notes, timings, display
-        )
+    fingerprints = {"loaded_fingerprint": fingerprint(splits)}
+    _require_unchanged(folder, known, fingerprints)
+    with watch("model"):
+        model, settings = TASKS[recipe.task].build(recipe, splits, shared)
+        engine = build_engine(model, accelerator)
+    context = RunContext(recipe, splits, engine, folder, display, notes, groups)
+    with watch("vision_features"):
+        context = read_images(context, use_vision_cache, skip_unreadable, shared)
+    fingerprints["data_fingerprint"] = fingerprint(context.splits)
+    context = _settle_groups(context, watch)
+    _require_unchanged(folder, known, fingerprints)
+    with _working_folder(context, known, fingerprints, overwrite=overwrite):
+        outcome = _carry_out(context, settings, watch)
     shared.give_back(model)
     return outcome
 
 
+class Stopwatch:
+    """How long each stage of a run took, in seconds."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - started
+
+
+def _load_checked(
+    recipe: Recipe, shared: SharedParts, allow_urls: bool
+) -> tuple[Splits, tuple[str, ...]]:
+    """The splits of a run and notes. Raises InputError for those that its task cannot use or report."""
+    task = TASKS[recipe.task]
+    splits, notes = treat_splits(recipe, load_data(recipe, shared, allow_urls))
+    notes += task.check(recipe, splits)
+    for split in task.predicted:
+        task.require_reportable(recipe, splits, split)
+    return splits, notes
+
+
+def _settle_groups(context: RunContext, watch: Stopwatch) -> RunContext:
+    """The groups of the examples whose images are there, missing ones predicted where the recipe
+    wants that."""
+    recipe, splits, notes = context.recipe, context.splits, context.notes
+    TASKS[recipe.task].check(recipe, splits)
+    if recipe.data.missing_groups == "predict":
+        with watch("missing_groups"):
+            train_features = context.features["train"]
+            splits, filled = predict_missing_groups(recipe, splits, train_features)
+        notes += filled
+    groups = encode_run_groups(recipe, splits)
+    notes += tuple(
+        f"The group {name} ({attribute}) is absent from training; the objective never saw it."
+        for attribute, encoded in groups.protected.items()
+        for name in encoded.absent_from_training
+    )
+    return replace(context, splits=splits, groups=groups, notes=notes)
+
+
+def _require_unchanged(
+    folder: Path, known: Mapping[str, Any], fingerprints: Mapping[str, str]
+) -> None:
+    if any(known.get(key, value) != value for key, value in fingerprints.items()):
+        raise InputError(
+            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
+        )
+
+
+@contextmanager
+def _working_folder(
+    context: RunContext,
+    known: Mapping[str, Any],
+    fingerprints: Mapping[str, str],
+    *,
+    overwrite: bool,
+) -> Iterator[None]:
+    """Make the folder of a run that is not `known`, and hold it while the run works in it; run.json
+    says how the work ended badly. Other processes than the first wait for it."""
+    accelerator, folder = context.engine.accelerator, context.folder
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process and known:
+        for place in (folder, *(path for path in folder.rglob("*") if path.is_dir())):
+            remove_leftovers(place)
+    elif accelerator.is_main_process:
+        state = initial_state(context, fingerprints)
+        create_run_folder(folder, context.recipe, state, overwrite=overwrite)
+    accelerator.wait_for_everyone()
+    with _keeping_state(folder) if accelerator.is_main_process else nullcontext():
+        yield
+
+
+@contextmanager
+def _keeping_state(folder: Path) -> Iterator[None]:
+    """The error goes on its way, also where run.json cannot be written (a full disk)."""
+    with hold_run_folder(folder):
+        update_state(folder, status="running", error=None)
+        try:
+            yield
+        except BaseException as error:
+            status = "failed" if isinstance(error, Exception) else "interrupted"
+            with suppress(Exception):
+                update_state(folder, status=status, error=sentence(error))
+            raise
+
+
 def _carry_out(
-    recipe: Recipe,
-    engine: Engine,
-    settings: Any,
-    splits: Splits,
-    groups: RunGroups,
-    features: Mapping[str, ImageFeatures],
-    folder: Path,
-    notes: Sequence[str],
-    timings: dict[str, float],
-    display: Display,
+    context: RunContext, settings: ClassifierSettings | GeneratorSettings, watch: Stopwatch
 ) -> Outcome:
     """Everything that writes into a run folder that stands."""
-    task, accelerator = TASKS[recipe.task], engine.accelerator
-    batch_makers = task.batch_makers(recipe, engine, splits, features)
-    progress = None
+    recipe, engine, folder = context.recipe, context.engine, context.folder
+    task, is_main = TASKS[recipe.task], engine.accelerator.is_main_process
+    batch_makers = {name: task.batch_maker(context, name) for name in SPLIT_NAMES}
+    progress, probes = None, {}
     if OBJECTIVES[recipe.objective.method].trains:
-        with _timed(timings, "training"):
-            progress = _train(recipe, engine, splits, groups, batch_makers, folder, display)
-        if recipe.training.select_by.startswith("bounded_") and progress.best_score < 0:
-            notes = (*notes, _unbounded_note(recipe, progress))
-            display.say(f"! {notes[-1]}")
-        if accelerator.is_main_process:
-            notes = (*notes, *log_notes(folder, progress.step), *runaway_notes(folder, groups))
-    if accelerator.is_main_process:
+        with watch("training"):
+            progress = _fine_tune(context, batch_makers)
+        notes = _training_notes(context, progress)
+        context = replace(context, notes=(*context.notes, *notes))
+    if is_main:
         task.save(engine.model, settings, folder / "adapter")
-    with _timed(timings, "prediction"):
-        predicted = {
-            name: task.predict(recipe, engine, splits, name, features[name], folder, display)
-            for name in task.predicted
-        }
-    probes = {}
+    with watch("prediction"):
+        predicted = {split: task.predict(context, split) for split in task.predicted}
     if recipe.report.probes and progress is not None:
-        with _timed(timings, "probes"):
-            probes = probe_run(recipe, engine, splits, batch_makers, display)
-    if not accelerator.is_main_process:
+        with watch("probes"):
+            probes = probe_run(recipe, engine, context.splits, batch_makers, context.display)
+    if not is_main:
         return Outcome(folder, recipe.objective.method, None, {})
     if probes:
         append_to_log(folder, {"step": progress.step, "probes": probes})
-    for name, predictions in predicted.items():
-        task.write(predictions, folder / "predictions" / name)
-    with _timed(timings, "report"):
-        display.stage("Report", 1)
-        report = task.report(recipe, predicted, "test", notes)
+    for split, predictions in predicted.items():
+        task.write(predictions, folder / "predictions" / split)
+    with watch("report"):
+        context.display.stage("Report", 1)
+        report = task.report(recipe, predicted, "test", context.notes)
         if probes:
             report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
-        display.advance(1)
+        context.display.advance(1)
     state = update_state(
         folder,
         status="complete",
-        notes=list(notes),
-        timings={"seconds": {k: round(v, 2) for k, v in timings.items()}},
-        **(training_state(folder, progress, groups, recipe.training) if progress else {}),
-        **({"probes": probes} if probes else {}),
+        notes=list(context.notes),
+        timings={"seconds": {stage: round(n, 2) for stage, n in watch.seconds.items()}},
+        training=training_state(context, progress) if progress else None,
+        probes=probes or None,
     )
     write_text(folder / "README.md", model_card(recipe, state, report))
-    accelerator.end_training()
+    engine.accelerator.end_training()
     return Outcome(folder, recipe.objective.method, report, state)
 
 
-def _train(
-    recipe: Recipe,
-    engine: Engine,
-    splits: Splits,
-    groups: RunGroups,
-    batch_makers: Mapping[str, BatchMaker],
-    folder: Path,
-    display: Display,
-) -> Progress:
-    training, task = recipe.training, TASKS[recipe.task]
+def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> Progress:
+    recipe, engine, groups = context.recipe, context.engine, context.groups
+    training, train_split = recipe.training, context.splits.train
     objective = build_run_objective(
         recipe, groups, engine.model.backbone.hidden_size, engine.accelerator.device
     )
-    _pretrain_attribute_classifiers(
-        recipe, engine, objective, groups, batch_makers["train"], display
-    )
+    _pretrain_attribute_classifiers(context, objective, batch_makers["train"])
     if training.trackers:
         engine.accelerator.init_trackers("tracking")
-    sampled = groups.crossed("train", len(splits.train))
+    sampled = groups.crossed("train", len(train_split))
 
     def validate() -> Mapping[str, float]:
         engine.model.eval()
-        return task.validate(recipe, engine, splits, batch_makers, groups)
+        return TASKS[recipe.task].validate(context, batch_makers["validation"])
 
     return fine_tune(
         engine.model,
@@ -242,7 +271,7 @@ def _train(
         objective,
         lambda epoch: SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch),
         batch_makers["train"],
-        np.array([e.label for e in splits.train], dtype=np.int64),
+        np.array([e.label for e in train_split], dtype=np.int64),
         groups.protected_codes("train"),
         groups.recorded_codes("train"),
         LoopSettings(
@@ -261,26 +290,22 @@ def _train(
             seed=recipe.seed,
         ),
         engine.accelerator,
-        folder,
+        context.folder,
         validate,
-        display,
+        context.display,
     )
 
 
 def _pretrain_attribute_classifiers(
-    recipe: Recipe,
-    engine: Engine,
-    objective: Objective,
-    groups: RunGroups,
-    make_batch: BatchMaker,
-    display: Display,
+    context: RunContext, objective: Objective, make_batch: BatchMaker
 ) -> None:
     """Train those that the recipe wants frozen, on the training states of the model as it is."""
     waiting = [d for d in objective.dependences if not d.trains]
     if not waiting:
         return
+    recipe, engine, display = context.recipe, context.engine, context.display
     engine.model.eval()
-    codes = groups.recorded_codes("train")
+    codes = context.groups.recorded_codes("train")
     count = len(codes[waiting[0].attribute])
     draws = np.random.default_rng([recipe.seed, 2]).random(count)
     states = predict_states(engine, make_batch, count, display, draws)
@@ -301,39 +326,16 @@ def _pretrain_attribute_classifiers(
         )
 
 
-def _unbounded_note(recipe: Recipe, progress: Progress) -> str:
-    return (
-        f"No epoch had a validation MaxAccGap within training.gap_bound {recipe.training.gap_bound}; "
-        f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken."
-    )
-
-
-def _require_unchanged(folder: Path, key: str, found: str) -> None:
-    if read_state(folder).get(key, found) != found:
-        raise InputError(
-            f"The data has changed since the run in '{folder}' began; start anew with --overwrite."
+def _training_notes(context: RunContext, progress: Progress) -> tuple[str, ...]:
+    """What a reader must know of how the training went."""
+    training, notes = context.recipe.training, ()
+    if training.select_by.startswith("bounded_") and progress.best_score < 0:
+        notes = (
+            f"No epoch had a validation MaxAccGap within training.gap_bound {training.gap_bound}; "
+            f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken.",
         )
-
-
-@contextmanager
-def _keeping_state(folder: Path) -> Iterator[None]:
-    """Hold the folder while a run works in it, and leave in run.json how the work ended badly.
-
-    The error goes on its way, also where run.json cannot be written (a full disk).
-    """
-    with hold_run_folder(folder):
-        update_state(folder, status="running", error=None)
-        try:
-            yield
-        except BaseException as error:
-            status = "failed" if isinstance(error, Exception) else "interrupted"
-            with suppress(Exception):
-                update_state(folder, status=status, error=sentence(error))
-            raise
-
-
-@contextmanager
-def _timed(timings: dict[str, float], name: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    timings[name] = time.perf_counter() - started
+        context.display.say(f"! {notes[0]}")
+    if context.engine.accelerator.is_main_process:
+        notes += log_notes(context.folder, progress.step)
+        notes += runaway_notes(context.folder, context.groups)
+    return notes

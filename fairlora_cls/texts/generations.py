@@ -16,7 +16,7 @@ import numpy as np
 from fairlora_cls.data.answers import group_names, require_table, require_unique
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.data.text_files import read_json_lines
-from fairlora_cls.errors import InputError
+from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import write_text
 from fairlora_cls.plain_yaml import is_whole
 
@@ -150,31 +150,36 @@ def read_generations(path: Path) -> Generations:
     """Texts of any model: a JSON object a line with `id`, `reference`, `text` and, where known,
     `attributes` (a mapping), `unit`, `question`, `prompt`, `label`, `complete`.
 
-    Raises InputError naming the file and the line.
+    Raises InputError listing the lines that cannot be used.
     """
     path = Path(path)
     rows = read_json_lines(path)
-    for number, row in rows.items():
-        _require_types(row, f"'{path}' line {number}")
+    wrong = [
+        f"'{path}' line {number} {reason}"
+        for number, row in rows.items()
+        if (reason := _what_is_wrong(row)) is not None
+    ]
+    if wrong:
+        raise InputError(first_few(wrong))
     try:
         return generations_of(rows.values())
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
 
-def _require_types(row: Mapping[str, Any], where: str) -> None:
-    """Raises InputError saying what is wrong with a line."""
-    if not isinstance(row.get("attributes") or {}, dict):
-        raise InputError(f"{where} must have attributes as an object of names.")
+def _what_is_wrong(row: Mapping[str, Any]) -> str | None:
+    """The rest of a sentence about a line that cannot be used."""
+    attributes = row.get("attributes") or {}
+    if not isinstance(attributes, dict):
+        return "must have attributes as an object of names."
     for key in REQUIRED:
         if row.get(key) is None or row[key] != row[key]:  # NaN, as Python writes it
-            raise InputError(f"{where} has no '{key}', or null there; a blank text is \"\".")
+            return f"has no '{key}', or null there; a blank text is \"\"."
         if isinstance(row[key], bool):
-            raise InputError(f"{where} has {str(row[key]).lower()} as '{key}', which is a text.")
-    for key, value in (row | (row.get("attributes") or {})).items():
+            return f"has {str(row[key]).lower()} as '{key}', which is a text."
+    for key, value in (row | attributes).items():
         if isinstance(value, dict | list) and key != "attributes":
-            raise InputError(
-                f"{where} has a list or an object as '{key}', which is one name or text."
-            )
+            return f"has a list or an object as '{key}', which is one name or text."
     if not isinstance(row.get("complete", True), bool):
-        raise InputError(f"{where} has {row['complete']!r} as 'complete', which is true or false.")
+        return f"has {row['complete']!r} as 'complete', which is true or false."
+    return None

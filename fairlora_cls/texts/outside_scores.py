@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from fairlora_cls.data.cells import recorded
-from fairlora_cls.data.tables import read_table, require_columns, require_values, row_of
+from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError, nearest
 
 COLUMNS = ("id", "metric", "value")
@@ -21,46 +21,56 @@ def read_scores(path: Path, ids: Collection[str]) -> Mapping[str, Mapping[str, f
     """Metric → id → score of a table in long form: the columns id, metric and value, a row each.
 
     `ids` are those of the texts. A text may lack a score, by a missing row or a blank value; every
-    metric must have one at least. Raises InputError naming the row for an id that no text has, a
-    second row of the same id and metric, and a value that is no finite number.
+    metric must have one at least. Raises InputError listing the rows with an id that no text has,
+    the id and metric of an earlier row, or a value that is no finite number.
     """
-    path = Path(path)
-    table = read_table(path)
-    require_columns(table, COLUMNS, path)
-    require_values(table, ["id", "metric"], path)
-    known = set(ids)
+    table, known = open_table(Path(path), needed=COLUMNS), set(ids)
+    columns = (
+        table.read_names("id"),
+        table.read_names("metric"),
+        table.read("value", _read_score),
+    )
     scores: dict[str, dict[str, float]] = {}
-    seen: dict[tuple[str, str], int] = {}
-    values = table["value"].fillna("").astype(str)
-    for row, (identity, metric, value) in enumerate(
-        zip(table["id"].str.strip(), table["metric"].str.strip(), values, strict=True)
-    ):
+    first: dict[tuple[str, str], str] = {}
+    unknown: dict[int, str] = {}
+    again: dict[int, str] = {}
+    for row, (identity, metric, value) in enumerate(zip(*columns, strict=True)):
+        if row in table.bad:
+            continue
+        here = table.where(row).removeprefix(f"'{path}' ")
         if identity not in known:
-            of_example = sorted(other for other in known if other.startswith(f"{identity}#"))
-            raise InputError(
-                f"{row_of(path, row)} has the id '{identity}', which is none of the {len(known)} "
-                f"texts{nearest(identity, of_example or sorted(known))}"
-            )
-        first = seen.setdefault((identity, metric), row)
-        if first != row:
-            raise InputError(
-                f"{row_of(path, row)} scores '{metric}' of the id '{identity}' again (first in row "
-                f"{row_of(path, first).rsplit(' ', 1)[1]}); give each text one value per metric."
+            hint = "." if unknown else _nearest_id(identity, known)  # it takes long for thousands
+            unknown[row] = f"has the id '{identity}', which is none of the {len(known)} texts{hint}"
+        elif (earlier := first.setdefault((identity, metric), here)) != here:
+            again[row] = (
+                f"scores '{metric}' of the id '{identity}' again (first in {earlier}); give each "
+                "text one value per metric."
             )
         of_metric = scores.setdefault(metric, {})
-        if (number := recorded(value, UNSCORED)) is not None:
-            of_metric[identity] = _number(number, row_of(path, row))
-    empty = [metric for metric, found in scores.items() if not found]
+        if value is not None:
+            of_metric[identity] = value
+    table.refuse(unknown)
+    table.refuse(again)
+    if table.problems:
+        raise InputError(table.problems)
+    empty = [metric for metric, values in scores.items() if not values]
     if empty:
         raise InputError(f"'{path}' has rows of the metric '{empty[0]}', but no value in them.")
     return scores
 
 
-def _number(value: str, where: str) -> float:
+def _read_score(cell: str) -> float | None:
+    value = recorded(cell, UNSCORED)
     try:
-        number = float(value)
+        number = None if value is None else float(value)
     except ValueError:
         number = math.nan
-    if not math.isfinite(number):
-        raise InputError(f"{where} has the value '{value}', which is not a number.")
+    if number is not None and not math.isfinite(number):
+        raise ValueError(f"has the value '{cell}', which is not a number.")
     return number
+
+
+def _nearest_id(identity: str, known: Collection[str]) -> str:
+    """A hint; where the id is that of an example, one of its texts'."""
+    of_example = [other for other in known if other.startswith(f"{identity}#")]
+    return nearest(identity, sorted(of_example or known))

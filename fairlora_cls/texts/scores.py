@@ -40,7 +40,7 @@ class Scored:
 
 
 @dataclass(frozen=True)
-class TextMetric:
+class TextScorer:
     """One row of TEXT_METRICS."""
 
     label: str
@@ -118,9 +118,9 @@ def needed_metrics(asked: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys("findings" if name in POOLED else name for name in asked))
 
 
-def metric_row(name: str) -> TextMetric:
+def metric_row(name: str) -> TextScorer:
     """The row of a metric; one that no row describes is taken as higher is better."""
-    return TEXT_METRICS.get(name) or TextMetric(name, "scored outside this package", None)
+    return TEXT_METRICS.get(name) or TextScorer(name, "scored outside this package", None)
 
 
 def _joined(name: str, values: Mapping[str, float], generations: Generations) -> np.ndarray:
@@ -237,53 +237,53 @@ def _is_report(generations: Generations) -> np.ndarray:
     )
 
 
-TEXT_METRICS: dict[str, TextMetric] = {
-    "exact_match": TextMetric(
+TEXT_METRICS: dict[str, TextScorer] = {
+    "exact_match": TextScorer(
         "exact match",
         "the same words in the same order; case, punctuation and spaces do not count",
         _by_pair(exact_match),
     ),
-    "bleu_1": TextMetric(
+    "bleu_1": TextScorer(
         "BLEU-1",
         "sacrebleu sentence BLEU of words: lower case, 13a tokens, brevity penalty; mean over texts",
         _by_pair(bleu, order=1),
     ),
-    "bleu_4": TextMetric(
+    "bleu_4": TextScorer(
         "BLEU-4",
         "sacrebleu sentence BLEU up to 4-grams: lower case, 13a tokens, exponential smoothing, "
         "effective order, brevity penalty; mean over texts",
         _by_pair(bleu, order=4),
     ),
-    "rouge_l": TextMetric(
+    "rouge_l": TextScorer(
         "ROUGE-L",
         "rouge-score's F-measure of the longest common subsequence of words, without stemming",
         _by_pair(rouge_l),
     ),
-    "diagnosis": TextMetric(
+    "diagnosis": TextScorer(
         "diagnosis accuracy",
         "the diagnosis read from the text, earliest name first; a text that names none is wrong",
         _diagnosis,
     ),
-    "findings": TextMetric(
+    "findings": TextScorer(
         "findings F1",
         "CheXpert's 14 findings read by rules from text and reference (not the CheXpert labeler), "
         "uncertain ones counted as there; per text the F1 of its set of findings",
         _findings,
     ),
-    "radgraph_f1": TextMetric(
+    "radgraph_f1": TextScorer(
         "RadGraph-F1",
         "overlap of clinical entities and whether they stand in a relation (package radgraph)",
         _of_reports(radgraph_f1),
         needs="clinical",
     ),
-    "chexbert_f1": TextMetric(
+    "chexbert_f1": TextScorer(
         "CheXbert-F1",
         "CheXpert's 14 findings read by CheXbert (package f1chexbert), uncertain ones counted as "
         "there; per text the F1 of its set of findings",
         _chexbert,
         needs="clinical",
     ),
-    "green": TextMetric(
+    "green": TextScorer(
         "GREEN",
         "matched findings over those and clinically significant errors, counted by a language model "
         "(package green-score)",

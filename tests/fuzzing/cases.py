@@ -220,7 +220,6 @@ def differences(one_value: Any, other: Any, path: str = "") -> list[str]:
 # What draws the figures of a report, which is nine tenths of its time.
 DRAWING = (
     "fairlora_cls.evaluation.figures.draw_figures",
-    "fairlora_cls.evaluation.text_figures.draw_text_figures",
     "fairlora_cls.evaluation.comparison_files.draw_comparison_figures",
 )
 

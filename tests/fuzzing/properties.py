@@ -315,8 +315,8 @@ def _named(values: Any, key: str) -> list[Any]:
 
 def permuted_texts(generator: np.random.Generator, sheet: Sheet, folder: Path) -> None:
     """Texts in another order score the same, and better texts do not score worse."""
-    from fairlora_cls.evaluation.text_report import text_report
 
+    from fairlora_cls.evaluation.report import text_report
     from fairlora_cls.texts.generations import read_generations
     from fairlora_cls.texts.scores import score_texts
     from tests.fuzzing.texts import make_rows, written

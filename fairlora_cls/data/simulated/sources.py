@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.simulated.chest import CHEST, TASKS
@@ -58,13 +58,7 @@ def load_simulated_chest(
     if task not in TASKS:
         raise InputError(f"data.options.task is '{task}'{nearest(task, TASKS)}")
     splits = _load(CHEST, path, options, label_column=task, text_column="findings")
-    asked = {
-        name: tuple(
-            replace(e, conversation=findings_conversation(None, e.text)) for e in splits.split(name)
-        )
-        for name in SPLIT_NAMES
-    }
-    return replace(splits, **asked)
+    return splits.changed(lambda e: replace(e, conversation=findings_conversation(None, e.text)))
 
 
 def _load(cohort: Cohort, path: Path | None, options: CohortOptions, **columns: Any) -> Splits:
