@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def is_finished(folder: Path) -> bool:
         return False
 
 
-def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
-    """The jobs to run, and whether each replaces a run of another recipe.
+def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[Job]:
+    """The jobs to run; `overwrite` of each says whether it replaces a run of another recipe.
 
     Raises InputError, before anything runs, for folders that hold a run of another recipe, unless
     `overwrite` allows to replace them.
@@ -40,7 +41,7 @@ def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
         if difference:
             other.append(f"{job.folder} ({difference})")
         if difference or not is_finished(job.folder):
-            waiting.append((job, bool(difference)))
+            waiting.append(replace(job, overwrite=bool(difference)))
     if other and not overwrite:
         raise InputError(
             f"{len(other)} runs in '{plan.folder}' are of another recipe or broken, the first: {other[0]}. "

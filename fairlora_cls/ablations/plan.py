@@ -40,6 +40,7 @@ class Job:
     seed: int
     folder: Path
     recipe: Recipe
+    overwrite: bool = False  # whether it replaces a run of another recipe that stands there
 
 
 @dataclass(frozen=True)
