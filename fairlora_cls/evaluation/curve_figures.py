@@ -5,7 +5,7 @@ G groups, K classes. More than six groups in one set of axes cannot be told apar
 drawn, and the title says so.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,9 @@ from fairlora_cls.evaluation.results import Curves, FairnessReport
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
     COLOURS,
-    LINES,
-    MARKERS,
     MOST_DRAWN,
     finished,
+    line_of,
     new_figure,
     shortened,
     style_axes,
@@ -52,9 +51,9 @@ class Drawn:
     ) -> ReportFigure:
         """The figure with its title, and each group's part of it in words."""
         title = f"{kind} by {self.attribute}{self.suffix}"
-        words = "; ".join(f"{name}{text}" for name, text in spoken.items())
+        words = (f"{name}{text}" for name, text in spoken.items())
         file = f"{self.stem}-{kind.lower()}.png"
-        return finished(figure, self.attribute, f"{title}{remark}", f"{title}: {words}.", file)
+        return finished(figure, self.attribute, title, words, file, remark)
 
 
 def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[ReportFigure]:
@@ -75,72 +74,56 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
 
 
 def _roc_figure(drawn: Drawn) -> ReportFigure:
-    curves = {name: own.roc for name, own in drawn.curves.items() if own.roc}
-
-    def draw(axes: Axes) -> None:
-        for number, points in enumerate(curves.values()):
-            x, y = np.array(points).T
-            axes.plot(x, y, linestyle=LINES[number], color=_colour(number), linewidth=1.6)
-        axes.set_xlabel("False positive rate (1 − specificity)")
-        axes.set_ylabel("True positive rate (sensitivity)")
-
-    areas = drawn.values("auroc", curves)
+    points = {name: curves.roc for name, curves in drawn.curves.items() if curves.roc}
+    labels = ("False positive rate (1 − specificity)", "True positive rate (sensitivity)")
+    areas = drawn.values("auroc", points)
     spoken = {name: f" area {value}" for name, value in areas.items()}
-    return drawn.finish(_unit_square(areas, draw), "ROC", spoken)
+    return drawn.finish(_unit_square(points, areas, labels, 1.6), "ROC", spoken)
 
 
 def _calibration_figure(drawn: Drawn) -> ReportFigure:
-    binary = len(drawn.report.classes) == 2
-
-    def draw(axes: Axes) -> None:
-        for number, curves in enumerate(drawn.curves.values()):
-            bins = [one for one in curves.reliability if one.n >= FEW_IN_BIN]
-            axes.plot(
-                [one.confidence for one in bins],
-                [one.outcome for one in bins],
-                linestyle=LINES[number],
-                marker=MARKERS[number],
-                markersize=4,
-                color=_colour(number),
-                linewidth=1.3,
-            )
-        said = f"Predicted probability of {drawn.report.positive}" if binary else "Top probability"
-        axes.set_xlabel(shortened(said, 60), parse_math=False)
-        axes.set_ylabel("Share that is so" if binary else "Share of right answers")
-
-    errors = drawn.values("ece", drawn.curves)
+    points = {
+        name: [
+            (each.confidence, each.outcome) for each in curves.reliability if each.n >= FEW_IN_BIN
+        ]
+        for name, curves in drawn.curves.items()
+    }
+    labels = ("Top probability", "Share of right answers")
+    if len(drawn.report.classes) == 2:
+        labels = (f"Predicted probability of {drawn.report.positive}", "Share that is so")
+    errors = drawn.values("ece", points)
     spoken = {name: f" calibration error {value}" for name, value in errors.items()}
-    return drawn.finish(_unit_square(errors, draw, MARKERS), "Calibration", spoken)
+    return drawn.finish(_unit_square(points, errors, labels, 1.3, 4), "Calibration", spoken)
 
 
 def _unit_square(
-    values: Mapping[str, str], draw: Callable[[Axes], None], markers: Sequence[str | None] = ()
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    values: Mapping[str, str],
+    labels: tuple[str, str],
+    width: float,
+    marker_size: float | None = None,
 ) -> Figure:
-    """Unit square with its diagonal, and a legend of groups with a value each."""
+    """Each group's curve in the unit square with its diagonal, and a legend with a value each."""
     legend = 0.22 * ((len(values) + 1) // 2) + 0.1
     height = 3.55 + legend
     figure = new_figure(height)
     axes = figure.add_axes((0.14, (legend + 0.45) / height, 0.8, 3.0 / height))
     axes.plot([0, 1], [0, 1], color=COLOURS["band"], linewidth=1)
-    draw(axes)
+    for place, curve in enumerate(points.values()):
+        x, y = np.reshape(curve, (-1, 2)).T
+        axes.plot(x, y, **line_of(place, width, marker_size))
+    axes.set_xlabel(shortened(labels[0], 60), parse_math=False)
+    axes.set_ylabel(labels[1])
     style_axes(axes, ("bottom", "left"))
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.grid(color=COLOURS["line"], linewidth=0.7)
     key = figure.add_axes((0.02, 0, 0.96, legend / height))
     key.set(xlim=(0, 2), ylim=(-((len(values) + 1) // 2) + 0.4, 0.6))
     key.axis("off")
-    for number, (name, value) in enumerate(values.items()):
-        x, y = number % 2, -(number // 2)
-        key.plot(
-            [x + 0.02, x + 0.1, x + 0.18],
-            [y] * 3,
-            linestyle=LINES[number],
-            marker=markers[number] if markers else None,
-            markevery=[1],
-            markersize=4,
-            color=_colour(number),
-            linewidth=1.6,
-        )
+    for place, (name, value) in enumerate(values.items()):
+        x, y = place % 2, -(place // 2)
+        ends = [x + 0.02, x + 0.1, x + 0.18]
+        key.plot(ends, [y] * 3, markevery=[1], **line_of(place, 1.6, marker_size))
         write(key, x + 0.22, y, f"{shortened(name, 15)}  {value}", "ink", "left", 8)
     return figure
 
@@ -247,7 +230,3 @@ def _mean_score(counts: tuple[int, ...], edges: np.ndarray) -> str:
     if not sum(counts):
         return "undefined"
     return f"{float(np.average((edges[1:] + edges[:-1]) / 2, weights=counts)):.2f}"
-
-
-def _colour(number: int) -> str:
-    return COLOURS[f"group-{number + 1}"]
