@@ -62,7 +62,7 @@ def stood_in(monkeypatch):
 @pytest.mark.usefixtures("stood_in")
 def test_a_failed_run_and_a_dead_process_leave_the_others_alone(plan):
     ear = Ear()
-    failures = run_here([(job, False) for job in plan.jobs], plan.folder, ear)
+    failures = run_here(plan.jobs, plan.folder, ear)
     told = {job.seed: failures.get(job.folder) for job in plan.jobs}
     assert told[1] is None
     assert told[4] is None
@@ -81,7 +81,7 @@ def test_a_failed_run_and_a_dead_process_leave_the_others_alone(plan):
 def test_the_first_run_goes_alone_until_what_is_shared_is_there(plan, monkeypatch):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     ear = Ear()
-    jobs = [(job, False) for job in plan.jobs if job.seed in (1, 4)]
+    jobs = [job for job in plan.jobs if job.seed in (1, 4)]
     assert run_here(jobs, plan.folder, ear, processes=2) == {}
     second = ear.heard.index(next(entry for entry in ear.heard if entry[:2] == ("begins", 1)))
     assert ("stage", 0, "Training", 20) in ear.heard[:second]
@@ -102,13 +102,12 @@ def test_finished_runs_are_not_run_again_and_other_recipes_are_refused(plan):
     write_text(second.folder / "recipe.yaml", recipe_to_yaml(second.recipe))
     write_json(second.folder / "run.json", {"status": "running"})
     waiting = unfinished_jobs(plan, overwrite=False)
-    assert [job for job, _ in waiting] == [second, *others]
-    assert not any(replaces for _, replaces in waiting)
+    assert waiting == [second, *others]
     training = others[0].recipe.training.model_copy(update={"epochs": 9})
     finish(others[0], others[0].recipe.model_copy(update={"training": training}))
     with pytest.raises(InputError, match=r"1 runs .* another recipe.*training\.epochs is 9 there"):
         unfinished_jobs(plan, overwrite=False)
-    again = {job.folder: replaces for job, replaces in unfinished_jobs(plan, overwrite=True)}
+    again = {job.folder: job.overwrite for job in unfinished_jobs(plan, overwrite=True)}
     assert again[others[0].folder]
     assert not again[second.folder]
     renamed = replace(
@@ -128,8 +127,7 @@ def test_runs_of_equal_recipes_are_copied_from_another_ablation(plan, tmp_path):
     finish(unfinished)
     write_json(unfinished.folder / "run.json", {"status": "running"})
     assert copy_finished(plan, [theirs]) == [first]
-    waiting = [job for job, _ in unfinished_jobs(plan, overwrite=False)]
-    assert waiting == list(plan.jobs[1:])
+    assert unfinished_jobs(plan, overwrite=False) == list(plan.jobs[1:])
     assert load_recipe(first.folder / "recipe.yaml").name == "other"
     assert copy_finished(plan, [theirs]) == []
     (second.folder / "recipe.yaml").unlink()

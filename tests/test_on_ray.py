@@ -32,7 +32,7 @@ def test_jobs_run_as_actors(cohort, tmp_path, monkeypatch):
     (tmp_path / "grid.yaml").write_text(GRID, encoding="utf-8")
     plan = make_plan(str(tmp_path / "grid.yaml"), tmp_path / "out")
     ear = Ear()
-    failures = run_on_ray([(job, False) for job in plan.jobs], "local", ear)
+    failures = run_on_ray(plan.jobs, "local", ear)
     plain, wild = plan.jobs
     assert (plain.folder / "report" / "report.json").is_file()
     assert list(failures) == [wild.folder]

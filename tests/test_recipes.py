@@ -45,7 +45,7 @@ def test_a_recipe_runs_in_its_quick_form(name, tmp_path):
 def test_an_ablation_runs_in_its_quick_form(name, tmp_path):
     """Its first and last setting, of texts the last, in this process; what `ablate` does with
     processes has its own tests."""
-    from fairlora_cls.ablations.worker import JobRunner, RunOptions
+    from fairlora_cls.ablations.worker import JobRunner
 
     recipe = make_plan(name, quick=True).settings[0].recipe
     plan = make_plan(name, tmp_path, overrides=[*tiny(recipe), "grid.seed=[42]"], quick=True)
@@ -56,7 +56,7 @@ def test_an_ablation_runs_in_its_quick_form(name, tmp_path):
     runner = JobRunner()
 
     def execute(jobs):
-        ends = {job.folder: runner(job, RunOptions()) for job, _ in jobs}
+        ends = {job.folder: runner(job) for job in jobs}
         return {folder: error for folder, error in ends.items() if error}
 
     outcome = run_ablation(plan, execute)

@@ -14,8 +14,7 @@ from fairlora_cls.ablations.runs import read_runs, runs_table
 from fairlora_cls.files import write_text
 from fairlora_cls.recipe import recipe_to_yaml
 
-# Jobs, each with whether it replaces a run of another recipe → run folder → why it failed
-Execute = Callable[[list[tuple[Job, bool]]], Mapping[Path, str]]
+Execute = Callable[[list[Job]], Mapping[Path, str]]  # jobs → run folder → why it failed
 
 
 def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> AblationReport:
@@ -41,10 +40,10 @@ def job_commands(plan: Plan, *, overwrite: bool = False) -> list[str]:
     Writes the resolved recipes that the commands name into the folder's recipes/.
     """
     commands = []
-    for job, replaces in unfinished_jobs(plan, overwrite=overwrite):
+    for job in unfinished_jobs(plan, overwrite=overwrite):
         file = plan.folder / "recipes" / f"{job.folder.parent.name}-{job.folder.name}.yaml"
         write_text(file, recipe_to_yaml(job.recipe))
-        going_on = "--overwrite" if replaces else "--resume"
+        going_on = "--overwrite" if job.overwrite else "--resume"
         commands.append(
             shlex.join(["fairlora-cls", "train", str(file), "--output", str(job.folder), going_on])
         )

@@ -110,27 +110,29 @@ def find_recipe(given: str, beside: Path) -> Path:
 
 
 def _mapping(values: Mapping[str, Any], key: str, problems: list[str]) -> dict[str, Any]:
-    found = values.get(key) or {}
-    if not isinstance(found, dict):
+    mapping = values.get(key) or {}
+    if not isinstance(mapping, dict):
         problems.append(f"{key}: keys with their values are needed, such as seed: [42, 43]")
         return {}
-    return {str(name): value for name, value in found.items()}
+    return {str(name): value for name, value in mapping.items()}
 
 
 def _settings(listed: Any, problems: list[str]) -> list[tuple[str, Mapping[str, Any]]]:
     if not isinstance(listed, list):
         problems.append("settings: a list of settings is needed, each keys with their values")
         return []
-    found = []
-    for place, entry in enumerate(listed):
+    settings = []
+    for number, entry in enumerate(listed):
         if not isinstance(entry, dict):
-            problems.append(f"settings[{place}]: keys with their values are needed (got {entry!r})")
+            problems.append(
+                f"settings[{number}]: keys with their values are needed (got {entry!r})"
+            )
             continue
         values = {str(key): value for key, value in entry.items() if key != "name"}
         if SEED in values:
-            problems.append(f"settings[{place}].seed: seeds are an axis of their own: grid.seed")
-        found.append((str(entry.get("name", "")), values))
-    return found
+            problems.append(f"settings[{number}].seed: seeds are an axis of their own: grid.seed")
+        settings.append((str(entry.get("name", "")), values))
+    return settings
 
 
 def _is_seed(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.scheduling import Listener, Worker, run_jobs
-from fairlora_cls.ablations.worker import RunOptions, work
+from fairlora_cls.ablations.worker import work
 from fairlora_cls.files import hold
 
 
@@ -23,7 +23,7 @@ def hold_ablation(folder: Path) -> AbstractContextManager[None]:
 
 
 def run_here(
-    jobs: Sequence[tuple[Job, bool]],
+    jobs: Sequence[Job],
     folder: Path,
     listener: Listener,
     *,
@@ -32,7 +32,6 @@ def run_here(
 ) -> dict[Path, str]:
     """Run jobs in `processes` processes of this machine; run folder → why it failed.
 
-    jobs: each with whether it replaces a run of another recipe
     processes: None: one per GPU, or one
     A process that dies (out of memory) fails its job only.
     """
@@ -57,8 +56,8 @@ class LocalWorker(Worker):
         self.environment = environment
         self._start()
 
-    def begin(self, job: Job, options: RunOptions) -> None:
-        self.news.send((job, options))
+    def begin(self, job: Job, skip_unreadable: bool) -> None:
+        self.news.send((job, skip_unreadable))
 
     def read(self) -> tuple[Any, ...]:
         """The next message; of a process that died, the end of its job."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
@@ -16,10 +17,9 @@ from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
     COLOURS,
-    LINES,
-    MARKERS,
     MOST_DRAWN,
     finished,
+    line_of,
     new_figure,
     style_axes,
 )
@@ -43,31 +43,31 @@ def numeric_axes(settings: Sequence[SettingResult]) -> dict[str, Lines]:
     """Every varied key that has two or more numbers as values: its settings along it, a line for
     each combination of the other values."""
     axes: dict[str, dict[str, list[tuple[float, SettingResult]]]] = {}
-    for key in dict.fromkeys(key for setting in settings for key in setting.values):
-        lines: dict[str, list[tuple[float, SettingResult]]] = {}
-        for setting in settings:
-            value = setting.values.get(key)
+    for setting in settings:
+        for key, value in setting.values.items():
             if isinstance(value, int | float) and not isinstance(value, bool):
-                others = {k: v for k, v in setting.values.items() if k != key}
                 label = ", ".join(
-                    f"{k.rsplit('.', 1)[-1]} {show_value(v)}" for k, v in others.items()
+                    f"{_last_part(other)} {show_value(of_other)}"
+                    for other, of_other in setting.values.items()
+                    if other != key
                 )
-                lines.setdefault(label, []).append((float(value), setting))
-        kept = {
+                axes.setdefault(key, {}).setdefault(label, []).append((float(value), setting))
+    lines = {
+        key: {
             label: sorted(points, key=lambda point: point[0])
-            for label, points in lines.items()
+            for label, points in of_key.items()
             if len(points) > 1
         }
-        if kept:
-            axes[key] = kept
-    return axes
+        for key, of_key in axes.items()
+    }
+    return {key: of_key for key, of_key in lines.items() if of_key}
 
 
 def _axis_figure(
     report: AblationReport, gap: FollowedQuantity, key: str, lines: Lines
 ) -> ReportFigure:
     """Metric above, gap below, over the values of one key."""
-    name = key.rsplit(".", 1)[-1].replace("_", " ")
+    name = _last_part(key).replace("_", " ")
     title = f"{report.metric.title} and {gap.title} by {name}"
     figure = new_figure(4.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
@@ -87,7 +87,7 @@ def _axis_figure(
     if len(drawn) > 1:
         upper.legend(frameon=False, fontsize=8, labelcolor=COLOURS["ink"], loc="best")
     figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
-    spoken = "; ".join(
+    spoken = (
         f"{label + ': ' if label else ''}{name} {x:g}: "
         f"{report.metric.show(setting.numbers[report.metric].mean)}, "
         f"gap {gap.show(setting.numbers[gap].mean)}"
@@ -95,48 +95,34 @@ def _axis_figure(
         for x, setting in points
     )
     file = f"{file_stem(gap.attribute)}-{file_stem(key)}.png"
-    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+    return finished(figure, gap.attribute, title, spoken, file)
 
 
 def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
-    for place, (label, points) in enumerate(lines.items()):
-        colour = COLOURS[f"group-{place + 1}"]
-        known = [
-            (x, setting.numbers[quantity])
-            for x, setting in points
-            if setting.numbers[quantity].mean is not None
-        ]
-        axes.plot(
-            [x for x, _ in known],
-            [100 * found.mean for _, found in known],
-            color=colour,
-            linestyle=LINES[place],
-            marker=MARKERS[place],
-            markersize=5,
-            linewidth=1.8,
-            label=label,
-        )
-        for x, found in known:
-            if found.interval is not None:
-                ends = _ends(quantity, found)
-                axes.plot([x, x], ends, color=colour, linewidth=1.2, alpha=0.8)
+    for number, (label, points) in enumerate(lines.items()):
+        style = line_of(number, 1.8, 5)
+        known = [(x, setting.numbers[quantity]) for x, setting in points]
+        known = [(x, values) for x, values in known if values.mean is not None]
+        heights = [100 * values.mean for _, values in known]
+        axes.plot([x for x, _ in known], heights, label=label, **style)
+        for x, values in known:
+            if values.interval is not None:
+                ends = _ends(quantity, values)
+                axes.plot([x, x], ends, color=style["color"], linewidth=1.2, alpha=0.8)
 
 
 def _draw_band(
     axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: FollowedQuantity
 ) -> None:
-    known = [
-        (x, setting.numbers[gap])
-        for x, setting in points
-        if setting.numbers[gap].null_interval is not None
-    ]
+    known = [(x, setting.numbers[gap]) for x, setting in points]
+    known = [(x, values) for x, values in known if values.null_interval is not None]
     if not known:
         return
-    places = [x for x, _ in known]
-    low, high = ([100 * found.null_interval[i] for _, found in known] for i in (0, 1))
-    axes.fill_between(places, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
-    means = [100 * found.null_mean for _, found in known]
-    axes.plot(places, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+    along = [x for x, _ in known]
+    low, high = 100 * np.array([values.null_interval for _, values in known]).T
+    axes.fill_between(along, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
+    means = [100 * values.null_mean for _, values in known]
+    axes.plot(along, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
 
 
 def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure:
@@ -151,53 +137,46 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     figure = new_figure(3.9)
     axes = figure.subplots()
     style_axes(axes, ("bottom", "left"))
-    step = sorted((points[name][1], points[name][0]) for name in front)
+    at = {name: (100 * metric, 100 * size) for name, (metric, size) in points.items()}
+    steps = sorted((at[name][1], at[name][0]) for name in front)
     axes.step(
-        [100 * x for x, _ in step],
-        [100 * y for _, y in step],
-        where="post",
-        color=COLOURS["accent"],
-        linewidth=1.4,
-        dashes=(4, 2),
+        *zip(*steps, strict=True), where="post", color=COLOURS["accent"], lw=1.4, dashes=(4, 2)
     )
     settings = {s.name: s for s in report.settings if s.name in points}
     colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
     far = far_below({name: metric for name, (metric, _) in points.items()})
     seen: list[float] = []
     for name in (n for n in settings if n not in far):
-        (metric, size), colour = points[name], colours[name]
+        (y, x), colour = at[name], colours[name]
         heights, widths = (_ends(q, settings[name].numbers[q]) for q in (report.metric, gap))
-        axes.plot([100 * size] * 2, heights, color=colour, linewidth=1, alpha=0.35)
-        axes.plot(widths, [100 * metric] * 2, color=colour, linewidth=1, alpha=0.35)
-        shape = "o" if name in front else "s"
-        axes.plot(100 * size, 100 * metric, shape, color=colour, markersize=6)
+        axes.plot([x, x], heights, color=colour, linewidth=1, alpha=0.35)
+        axes.plot(widths, [y, y], color=colour, linewidth=1, alpha=0.35)
+        axes.plot(x, y, "o" if name in front else "s", color=colour, markersize=6)
         seen += heights
     room = 0.08 * ((max(seen) - min(seen)) or 1.0)
     floor = min(seen) - room
     axes.set_ylim(floor, max(seen) + room)
     for name in far:
-        x = 100 * points[name][1]
-        axes.plot(x, floor, "v", color=colours[name], markersize=7, clip_on=False)
+        axes.plot(at[name][1], floor, "v", color=colours[name], markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(report.metric))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
-    labels = {
-        name: (
-            f"{name}, {report.metric.show(metric)}" if name in far else name,
-            (100 * size, floor if name in far else 100 * metric),
-        )
-        for name, (metric, size) in points.items()
-    }
+    labels = [
+        (f"{name}, {report.metric.show(points[name][0])}", (x, floor))
+        if name in far
+        else (name, (x, y))
+        for name, (y, x) in at.items()
+    ]
     _label_aside(axes, labels)
     figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
-    spoken = "; ".join(
+    spoken = (
         f"{name}: {report.metric.show(metric)}, gap {gap.show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
     file = f"{file_stem(gap.attribute)}-plane.png"
-    return finished(figure, gap.attribute, title, f"{title}: {spoken}.", file)
+    return finished(figure, gap.attribute, title, spoken, file)
 
 
 def far_below(values: Mapping[str, float]) -> list[str]:
@@ -210,17 +189,17 @@ def far_below(values: Mapping[str, float]) -> list[str]:
     return []
 
 
-def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]]]) -> None:
+def _label_aside(axes: Axes, labels: Sequence[tuple[str, tuple[float, float]]]) -> None:
     """Each point's name beside the axes, at the height of the point as far as others leave room."""
     low, high = axes.get_ylim()
-    ordered = sorted(labels.values(), key=lambda label: -label[1][1])
+    ordered = sorted(labels, key=lambda label: -label[1][1])
     texts = [wrap(text, 20, max_lines=2, placeholder="…") for text, _ in ordered]
     line = min(0.05, 0.9 / sum(map(len, texts)))  # of the axes' height
     heights: list[float] = []
-    for place, (_, (_, y)) in enumerate(ordered):
+    for number, (_, (_, y)) in enumerate(ordered):
         height = min((y - low) / (high - low), 1.0)
-        if place:
-            apart = line * (len(texts[place - 1]) + len(texts[place])) / 2 + line / 5
+        if number:
+            apart = line * (len(texts[number - 1]) + len(texts[number])) / 2 + line / 5
             height = min(height, heights[-1] - apart)
         heights.append(height)
     lift = max(0.0, -heights[-1])
@@ -246,15 +225,19 @@ def _label_aside(axes: Axes, labels: Mapping[str, tuple[str, tuple[float, float]
         )
 
 
-def _ends(quantity: FollowedQuantity, found: OverSeeds) -> list[float]:
+def _ends(quantity: FollowedQuantity, values: OverSeeds) -> list[float]:
     """An interval times 100, the mean twice without one.
 
     A gap's begins at 0, below which the t-interval of a mean may reach.
     """
     least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in found.interval or (found.mean, found.mean)]
+    return [max(100 * limit, least) for limit in values.interval or (values.mean, values.mean)]
 
 
 def _axis_label(quantity: FollowedQuantity) -> str:
     unit = {"rate": "%", "points": "points"}.get(quantity.unit, "× 100")
     return f"{quantity.title}, {unit}"
+
+
+def _last_part(key: str) -> str:
+    return key.rsplit(".", 1)[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def is_finished(folder: Path) -> bool:
         return False
 
 
-def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
-    """The jobs to run, and whether each replaces a run of another recipe.
+def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[Job]:
+    """The jobs to run; `overwrite` of each says whether it replaces a run of another recipe.
 
     Raises InputError, before anything runs, for folders that hold a run of another recipe, unless
     `overwrite` allows to replace them.
@@ -40,7 +41,7 @@ def unfinished_jobs(plan: Plan, *, overwrite: bool) -> list[tuple[Job, bool]]:
         if difference:
             other.append(f"{job.folder} ({difference})")
         if difference or not is_finished(job.folder):
-            waiting.append((job, bool(difference)))
+            waiting.append(replace(job, overwrite=bool(difference)))
     if other and not overwrite:
         raise InputError(
             f"{len(other)} runs in '{plan.folder}' are of another recipe or broken, the first: {other[0]}. "
@@ -55,18 +56,18 @@ def copy_finished(plan: Plan, folders: Sequence[Path]) -> list[Job]:
     Looks at every depth. Returns the jobs that are done by it; their folders keep the name under
     which they were run. Raises InputError for a folder that holds no finished run.
     """
-    found: list[tuple[dict[str, Any], Path]] = []
+    finished: list[tuple[dict[str, Any], Path]] = []
     for folder in folders:
         runs = [
             path.parent for path in sorted(folder.rglob("run.json")) if is_finished(path.parent)
         ]
         if not runs:
             raise InputError(f"There is no finished run in '{folder}' (--reuse).")
-        found += [(what_trains(recipe_of(run)), run) for run in runs]
+        finished += [(what_trains(recipe_of(run)), run) for run in runs]
     taken = []
     for job in plan.jobs:
         wanted = what_trains(job.recipe)
-        source = next((run for recipe, run in found if recipe == wanted), None)
+        source = next((run for recipe, run in finished if recipe == wanted), None)
         if source is None or job.folder.exists():
             continue
         with whole_folder(job.folder) as draft:
@@ -102,9 +103,9 @@ def _difference(job: Job) -> str:
     if not is_run_folder(job.folder):
         return ""
     try:
-        kept = recipe_of(job.folder)
+        recipe = recipe_of(job.folder)
     except InputError as error:
         return str(error)
-    if is_finished(job.folder) and what_trains(kept) == what_trains(job.recipe):
+    if is_finished(job.folder) and what_trains(recipe) == what_trains(job.recipe):
         return ""
-    return recipe_difference(kept, job.recipe)
+    return recipe_difference(recipe, job.recipe)

@@ -9,12 +9,12 @@ from typing import Any
 
 from fairlora_cls.ablations.plan import Job
 from fairlora_cls.ablations.scheduling import Listener, Worker, run_jobs
-from fairlora_cls.ablations.worker import JobRunner, RunOptions
+from fairlora_cls.ablations.worker import JobRunner
 from fairlora_cls.errors import InputError
 
 
 def run_on_ray(
-    jobs: Sequence[tuple[Job, bool]],
+    jobs: Sequence[Job],
     address: str,
     listener: Listener,
     *,
@@ -52,9 +52,9 @@ class RayWorker(Worker):
     def __init__(self, actor: Any):
         self.actor = actor
 
-    def begin(self, job: Job, options: RunOptions) -> None:
+    def begin(self, job: Job, skip_unreadable: bool) -> None:
         there = replace(job, folder=job.folder.resolve())
-        self.news = self.actor.__call__.remote(there, options)
+        self.news = self.actor.__call__.remote(there, skip_unreadable)
 
     def read(self) -> tuple[Any, ...]:
         """How the job ended; of an actor that died, that."""

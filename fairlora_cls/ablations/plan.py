@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class Job:
     seed: int
     folder: Path
     recipe: Recipe
+    overwrite: bool = False  # whether it replaces a run of another recipe that stands there
 
 
 @dataclass(frozen=True)
@@ -115,10 +117,7 @@ def make_plan(
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as nested mappings."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        found = merge(found, nest(key, value))
-    return found
+    return reduce(merge, (nest(key, value) for key, value in values.items()), {})
 
 
 def _points(definition: Definition) -> dict[str, dict[str, Any]]:
@@ -165,10 +164,10 @@ def _refuse_varied(definition: Definition, common: Mapping[str, Any]) -> None:
     varied = [*definition.grid, *(key for _, values in definition.settings for key in values)]
     varied += [SEED] if definition.seeds else []
     for key in varied:
-        section: Any = common
+        value: Any = common
         for part in key.split("."):
-            section = section.get(part) if isinstance(section, Mapping) else None
-        if section is not None:
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is not None:
             raise InputError(
                 f"{key} is what this ablation varies; --set grid.{key}=[…] changes its values."
             )
@@ -188,14 +187,16 @@ def _where(errors: Mapping[str, Sequence[str]], count: int) -> list[str]:
 
 def _require_data(recipes: Mapping[str, Recipe]) -> None:
     for recipe in recipes.values():
-        source, place = recipe.data.source, recipe.data.place
-        if place is None and DATASETS[source].needs_path:
+        source, path = recipe.data.source, recipe.data.place
+        if not DATASETS[source].needs_path:
+            continue
+        if path is None:
             raise InputError(
                 f"'{source}' needs its folder or file: --data {source}:PATH, or --quick for a trial "
                 "on a simulated cohort."
             )
-        if place is not None and DATASETS[source].needs_path and not place.exists():
-            raise InputError(f"There is no '{place}' (data.path).")
+        if not path.exists():
+            raise InputError(f"There is no '{path}' (data.path).")
 
 
 def _settings(

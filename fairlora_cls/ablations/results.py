@@ -13,6 +13,7 @@ from fairlora_cls.ablations.runs import FollowedQuantity, RunResult, headline_qu
 from fairlora_cls.ablations.selection import Selections, select_settings
 from fairlora_cls.ablations.statistics import (
     Contrast,
+    OverSeeds,
     SettingResult,
     contrast_settings,
     pareto_front,
@@ -81,25 +82,25 @@ class AblationReport:
                     "name": setting.name,
                     "values": dict(setting.values),
                     "seeds": list(setting.seeds),
-                    **_by_place({q: asdict(v) for q, v in setting.numbers.items()}),
+                    **_by_attribute(setting.numbers),
                 }
                 for setting in self.settings
             ],
             "comparisons": [
                 {
-                    "setting": found.setting,
-                    "attribute": found.quantity.attribute or None,
-                    "quantity": found.quantity.name,
-                    "seeds": list(found.seeds),
-                    "difference": found.mean,
-                    "interval": found.interval,
-                    "p_seeds": found.p_seeds,
-                    "p_images": found.p_images,
-                    "p_value": found.p_value,
-                    "p_holm": found.p_holm,
-                    "evidence": found.is_evidence,
+                    "setting": contrast.setting,
+                    "attribute": contrast.quantity.attribute or None,
+                    "quantity": contrast.quantity.name,
+                    "seeds": list(contrast.seeds),
+                    "difference": contrast.mean,
+                    "interval": contrast.interval,
+                    "p_seeds": contrast.p_seeds,
+                    "p_images": contrast.p_images,
+                    "p_value": contrast.p_value,
+                    "p_holm": contrast.p_holm,
+                    "evidence": contrast.is_evidence,
                 }
-                for found in self.contrasts
+                for contrast in self.contrasts
             ],
             "pareto": {gap.attribute: front for gap, front in self.fronts().items()},
             "selection": None if self.selections is None else asdict(self.selections),
@@ -176,10 +177,8 @@ def _said_by_runs(finished: Sequence[RunResult]) -> list[str]:
     return notes
 
 
-def _by_place(numbers: Mapping[FollowedQuantity, Any]) -> dict[str, Any]:
-    attributes: dict[str, dict[str, Any]] = {}
-    for quantity, found in numbers.items():
-        if quantity.attribute:
-            attributes.setdefault(quantity.attribute, {})[quantity.name] = found
-    overall = {q.name: found for q, found in numbers.items() if not q.attribute}
-    return {"overall": overall, "attributes": attributes}
+def _by_attribute(numbers: Mapping[FollowedQuantity, OverSeeds]) -> dict[str, Any]:
+    attributes: dict[str, dict[str, Any]] = {"": {}}
+    for quantity, values in numbers.items():
+        attributes.setdefault(quantity.attribute, {})[quantity.name] = asdict(values)
+    return {"overall": attributes.pop(""), "attributes": attributes}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fairlora_cls.ablations.plan import Job
-from fairlora_cls.ablations.worker import RunOptions
 
 # Until one run has come beyond these, the others wait: cohort and vision features are made once.
 SHARED_STAGES = ("Vision features",)
@@ -36,7 +35,7 @@ class Worker(ABC):
     news: Hashable  # what `run_jobs` waits for while it works
 
     @abstractmethod
-    def begin(self, job: Job, options: RunOptions) -> None:
+    def begin(self, job: Job, skip_unreadable: bool) -> None:
         """Set it to work."""
 
     @abstractmethod
@@ -45,7 +44,7 @@ class Worker(ABC):
 
 
 def run_jobs(
-    jobs: Iterable[tuple[Job, bool]],
+    jobs: Iterable[Job],
     workers: Sequence[Worker],
     wait: Callable[[list[Any]], Iterable[Any]],
     listener: Listener,
@@ -53,7 +52,6 @@ def run_jobs(
 ) -> dict[Path, str]:
     """Run jobs on `workers`; run folder → why it failed.
 
-    jobs: each with whether it replaces a run of another recipe
     wait: the `news` of working workers → those of them that have something to say
     """
     waiting, failures = deque(jobs), {}
@@ -62,10 +60,9 @@ def run_jobs(
         for number, worker in enumerate(workers):
             alone = not any(other.job for other in workers)
             if waiting and worker.job is None and (warm or alone):
-                job, replaces = waiting.popleft()
-                worker.job, worker.began = job, time.monotonic()
-                worker.begin(job, RunOptions(replaces, skip_unreadable))
-                listener.job_begins(number, job)
+                worker.job, worker.began = waiting.popleft(), time.monotonic()
+                worker.begin(worker.job, skip_unreadable)
+                listener.job_begins(number, worker.job)
         working = {worker.news: number for number, worker in enumerate(workers) if worker.job}
         for news in wait(list(working)):
             number = working[news]

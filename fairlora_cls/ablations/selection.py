@@ -13,7 +13,7 @@ import numpy as np
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import RunResult
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.class_sample import measure
+from fairlora_cls.evaluation.class_sample import class_sample, measure
 from fairlora_cls.evaluation.metrics import GAPS
 from fairlora_cls.evaluation.prediction_table import read_predictions
 from fairlora_cls.evaluation.selection import selection_score
@@ -65,13 +65,13 @@ def select_settings(plan: Plan, results: Sequence[RunResult]) -> Selections | No
     for result in results:
         if result.numbers:
             try:
-                found = _validation(result, attributes)
+                validation = _validation(result, attributes)
             except InputError:
                 return None
-            by_setting.setdefault(result.job.setting, []).append(found)
+            by_setting.setdefault(result.job.setting, []).append(validation)
     if not by_setting:
         return None
-    means = {name: _mean(found) for name, found in by_setting.items()}
+    means = {name: _mean(runs) for name, runs in by_setting.items()}
     chosen = [_choose(rule, means, training.gap_bound) for rule in RULES]
     return Selections(
         training.select_by,
@@ -89,10 +89,9 @@ def _validation(result: RunResult, attributes: Sequence[str]) -> Validation:
     gaps, worst = [0.0], []
     for attribute in attributes:
         names, codes = np.unique(table.group_names(attribute), return_inverse=True)
-        by_code = measure(table, codes)[1]
-        accuracy = np.array([by_code[code]["accuracy"] for code in range(len(names))])
-        worst.append(float(accuracy.min()))
-        gaps.append(float(np.nan_to_num(GAPS["max_acc_gap"].values({"accuracy": accuracy}))))
+        by_group = class_sample(table).quick().observed(codes, len(names))
+        worst.append(float(by_group["accuracy"].min()))
+        gaps.append(float(np.nan_to_num(GAPS["max_acc_gap"].values(by_group))))
     return Validation(
         float(everyone["accuracy"]),
         float(everyone["auroc"]),
@@ -107,18 +106,17 @@ def _others(codes: np.ndarray) -> int:
     return int(len(codes) - np.bincount(codes).max())
 
 
-def _mean(found: Sequence[Validation]) -> Validation:
-    return Validation(*np.mean([list(vars(one).values()) for one in found], axis=0).tolist())
+def _mean(runs: Sequence[Validation]) -> Validation:
+    return Validation(*np.mean([list(vars(run).values()) for run in runs], axis=0).tolist())
 
 
 def _choose(rule: str, means: Mapping[str, Validation], gap_bound: float) -> Selection | None:
     metric = rule.removeprefix("bounded_")
-    if any(np.isnan(getattr(found, metric)) for found in means.values()):
+    if any(np.isnan(getattr(mean, metric)) for mean in means.values()):
         return None
     scores = {
-        name: selection_score(vars(found), found.gap, rule, gap_bound)
-        for name, found in means.items()
+        name: selection_score(vars(mean), mean.gap, rule, gap_bound) for name, mean in means.items()
     }
-    within = any(found.gap <= gap_bound for found in means.values())
+    within = any(mean.gap <= gap_bound for mean in means.values())
     bound_met = None if metric == rule else within
     return Selection(rule, max(scores, key=scores.__getitem__), bound_met)

@@ -27,27 +27,27 @@ RULES_IN_WORDS = {
 def describe_evidence(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data decide."""
     return [
-        f"{found.setting} differs from {report.reference} in {found.quantity.title}: "
-        f"{_difference(found)}. {_why(found)}"
-        for found in report.contrasts
-        if found.is_evidence
+        f"{contrast.setting} differs from {report.reference} in {contrast.quantity.title}: "
+        f"{_difference(contrast)}. {_why(contrast)}"
+        for contrast in report.contrasts
+        if contrast.is_evidence
     ]
 
 
 def describe_undecided(report: AblationReport) -> list[str]:
     """One sentence per comparison that the data cannot decide."""
     sentences = []
-    for found in report.contrasts:
-        title = found.quantity.title
-        if found.mean is None:
+    for contrast in report.contrasts:
+        title = contrast.quantity.title
+        if contrast.mean is None:
             sentences.append(
-                f"{found.setting} and {report.reference} cannot be compared in {title}: it is "
+                f"{contrast.setting} and {report.reference} cannot be compared in {title}: it is "
                 "undefined in one of their runs, or they have no seed in common."
             )
-        elif not found.is_evidence:
+        elif not contrast.is_evidence:
             sentences.append(
-                f"The data cannot decide whether {found.setting} and {report.reference} differ in "
-                f"{title}: {_difference(found)}. {_why(found)}"
+                f"The data cannot decide whether {contrast.setting} and {report.reference} differ in "
+                f"{title}: {_difference(contrast)}. {_why(contrast)}"
             )
     return sentences
 
@@ -68,9 +68,9 @@ def describe_selection(report: AblationReport) -> list[str]:
     ]
 
 
-def _useless(found: Validation) -> str:
+def _useless(validation: Validation) -> str:
     """A warning of a setting that was chosen though it answers nearly always the same."""
-    if found.variety >= VARIETY:
+    if validation.variety >= VARIETY:
         return ""
     return (
         " Do not use it: it gives nearly every validation image the same answer, so that its gaps "
@@ -135,70 +135,63 @@ def contrast_table(report: AblationReport, quantity: FollowedQuantity) -> Table:
     header = ("Setting", "Difference", "p (seeds)", "p (images)", "p (Holm)", "")
     rows = tuple(
         (
-            Cell(found.setting),
-            Cell(
-                quantity.show_signed(found.mean),
-                quantity.show_signed_range(found.interval),
-            ),
-            Cell(show_p_value(found.p_seeds)),
-            Cell(show_p_value(found.p_images)),
-            Cell(show_p_value(found.p_holm)),
-            Cell("evidence" if found.is_evidence else "undecided"),
+            Cell(each.setting),
+            Cell(quantity.show_signed(each.mean), quantity.show_signed_range(each.interval)),
+            *(Cell(show_p_value(p)) for p in (each.p_seeds, each.p_images, each.p_holm)),
+            Cell("evidence" if each.is_evidence else "undecided"),
         )
-        for found in report.contrasts
-        if found.quantity == quantity
+        for each in report.contrasts
+        if each.quantity == quantity
     )
     return Table(f"{quantity.title}: setting − {report.reference}", header, rows)
 
 
 def selection_table(report: AblationReport) -> Table:
     """A row per rule: the choice, its validation numbers, its test numbers."""
-    found = report.selections
     shown = [report.quantities[0], *report.gaps()]
     header = (
         "Chosen on validation by",
         "Setting",
         "Validation accuracy",
         "Largest validation gap",
-        *(f"Test: {q.title}" for q in shown),
+        *(f"Test: {quantity.title}" for quantity in shown),
     )
-    settings = {setting.name: setting for setting in report.settings}
-    rows = []
-    for selection in found.chosen:
-        validation = found.validation[selection.setting]
-        rows.append(
-            (
-                Cell(RULES_IN_WORDS[selection.rule]),
-                Cell(selection.setting),
-                Cell(METRICS["accuracy"].show(validation.accuracy)),
-                Cell(GAPS["max_acc_gap"].show(validation.gap)),
-                *(_mean_cell(q, settings[selection.setting].numbers[q]) for q in shown),
-            )
+    numbers = {setting.name: setting.numbers for setting in report.settings}
+    rows = tuple(
+        (
+            Cell(RULES_IN_WORDS[chosen.rule]),
+            Cell(chosen.setting),
+            Cell(METRICS["accuracy"].show(validation.accuracy)),
+            Cell(GAPS["max_acc_gap"].show(validation.gap)),
+            *(_mean_cell(quantity, numbers[chosen.setting][quantity]) for quantity in shown),
         )
-    return Table("The setting that each rule chooses", header, tuple(rows))
+        for chosen in report.selections.chosen
+        for validation in [report.selections.validation[chosen.setting]]
+    )
+    return Table("The setting that each rule chooses", header, rows)
 
 
-def _difference(found: Contrast) -> str:
-    text = found.quantity.show_signed(found.mean)
-    if found.interval is None:
+def _difference(contrast: Contrast) -> str:
+    text = contrast.quantity.show_signed(contrast.mean)
+    if contrast.interval is None:
         return f"{text} (one seed: of these two models, not yet of the settings)"
-    limits = found.quantity.show_signed_range(found.interval)
-    return f"{text} (95% t-interval {limits} over {len(found.seeds)} seeds)"
+    limits = contrast.quantity.show_signed_range(contrast.interval)
+    return f"{text} (95% t-interval {limits} over {len(contrast.seeds)} seeds)"
 
 
-def _why(found: Contrast) -> str:
+def _why(contrast: Contrast) -> str:
     """Which kinds of chance were asked, and what they say."""
     asked = []
-    if found.p_seeds is not None:
-        asked.append(f"other seeds ({show_p(found.p_seeds)})")
-    if found.p_images is not None:
-        asked.append(f"the choice of test images ({show_p(found.p_images)})")
+    if contrast.p_seeds is not None:
+        asked.append(f"other seeds ({show_p(contrast.p_seeds)})")
+    if contrast.p_images is not None:
+        asked.append(f"the choice of test images ({show_p(contrast.p_images)})")
     if not asked:
         return "It was not tested."
-    corrected = f"{show_p(found.p_holm)} for all comparisons together"
-    if found.is_evidence and len(asked) > 1:
+    corrected = f"{show_p(contrast.p_holm)} for all comparisons together"
+    if contrast.is_evidence and len(asked) > 1:
         return f"Neither {' nor '.join(asked)} explains it; {corrected}."
-    if found.is_evidence:
+    if contrast.is_evidence:
         return f"Asked was {asked[0]} only, which hardly explains it; {corrected}."
     return f"Asked were {' and '.join(asked)}; {corrected}."
 
@@ -215,9 +208,8 @@ def _test_figures(report: AblationReport, setting: SettingResult) -> str:
     return ", ".join(f"{q.title} {q.show(setting.numbers[q].mean)}" for q in report.leading())
 
 
-def _mean_cell(quantity: FollowedQuantity, found: OverSeeds) -> Cell:
-    shown = quantity
-    parts = [] if found.interval is None else [shown.show_range(found.interval)]
-    if found.null_mean is not None:
-        parts.append(f"by chance {shown.show(found.null_mean)}")
-    return Cell(shown.show(found.mean), "; ".join(parts))
+def _mean_cell(quantity: FollowedQuantity, values: OverSeeds) -> Cell:
+    parts = [] if values.interval is None else [quantity.show_range(values.interval)]
+    if values.null_mean is not None:
+        parts.append(f"by chance {quantity.show(values.null_mean)}")
+    return Cell(quantity.show(values.mean), "; ".join(parts))

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from multiprocessing import connection, parent_process
 from pathlib import Path
 from typing import Any
@@ -21,14 +20,6 @@ from fairlora_cls.errors import InputError, RunError, sentence
 from fairlora_cls.runs.folder import is_run_folder
 
 REPORT_EVERY = 0.2  # seconds between messages about progress
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How every run of an ablation is made."""
-
-    overwrite: bool = False  # a run of another recipe in its folder
-    skip_unreadable: bool = False
 
 
 class PipeDisplay:
@@ -64,9 +55,9 @@ def work(pipe: Any, log: Path) -> None:
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     run = JobRunner()
     while (given := pipe.recv()) is not None:
-        job, options = given
+        job, skip_unreadable = given
         print(f"== {job.setting}, seed {job.seed} → {job.folder}", flush=True)
-        pipe.send(("end", run(job, options, PipeDisplay(pipe))))
+        pipe.send(("end", run(job, skip_unreadable, PipeDisplay(pipe))))
 
 
 class JobRunner:
@@ -79,19 +70,19 @@ class JobRunner:
         self.train = run.train
         self.shared = SharedParts()
 
-    def __call__(self, job: Job, options: RunOptions, display: Any = None) -> str | None:
+    def __call__(self, job: Job, skip_unreadable: bool = False, display: Any = None) -> str | None:
         """Run one job; None, or why it failed in one sentence. A begun run goes on."""
         from fairlora_cls.training.loop import SilentDisplay
 
-        begun = is_run_folder(job.folder) and not options.overwrite
+        begun = is_run_folder(job.folder) and not job.overwrite
         try:
             self.train(
                 job.recipe,
                 job.folder,
                 display or SilentDisplay(),
                 resume=begun,
-                overwrite=options.overwrite,
-                skip_unreadable=options.skip_unreadable,
+                overwrite=job.overwrite,
+                skip_unreadable=skip_unreadable,
                 shared=self.shared,
             )
         except (InputError, RunError) as error:

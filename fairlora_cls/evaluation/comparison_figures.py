@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
-from matplotlib.axes import Axes
-
-from fairlora_cls.evaluation.comparison_results import Comparison, Difference, TextComparison
+from fairlora_cls.evaluation.comparison_results import Comparison, Difference, Pair, TextComparison
 from fairlora_cls.evaluation.comparison_wording import Judged, is_evidence
-from fairlora_cls.evaluation.figures import DRAWN_BESIDE, MOST_ROWS, finish_rows
+from fairlora_cls.evaluation.figures import DRAWN_BESIDE, short_title
 from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
-from fairlora_cls.presentation.plotting import COLOURS, shortened
+from fairlora_cls.presentation.numbers import POINTS, Quantity
+from fairlora_cls.presentation.plotting import MOST_ROWS, Row, draw_rows, mark_at
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
 FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn
@@ -21,7 +18,8 @@ FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn
 def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
     """One figure for all examples and one per attribute; a row per quantity and pair."""
     pairs, metrics, gaps = comparison.pairs, OVERALL_ROWS, LEADING_GAPS
-    if isinstance(comparison, TextComparison):
+    of_texts = isinstance(comparison, TextComparison)
+    if of_texts:
         metrics = tuple(
             name
             for name in dict.fromkeys([comparison.headline, *DRAWN_BESIDE])
@@ -30,58 +28,41 @@ def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
         gaps = tuple(f"{name}_gap" for name in metrics)
     if len(pairs) > FEW_PAIRS:
         gaps = gaps[:2]
-    views = [("", [(name, pair, pair.overall[name]) for name in metrics for pair in pairs])]
-    for attribute in pairs[0].attributes:
-        rows = [
-            (name, pair, pair.attributes[attribute].gaps[name]) for name in gaps for pair in pairs
-        ]
-        views.append((attribute, rows))
     one_reference = len({pair.reference for pair in pairs}) == 1
+    everything = f"Differences, all {Judged.of(comparison).images}"
+    scaled = "scores" if of_texts else "AUROC"
+    label = f"Points ({scaled} × 100); diamond: more than chance"
     figures = []
-    for place, (attribute, rows) in enumerate(views):
-        drawn = [
-            (name, pair.other if one_reference else f"{pair.other} – {pair.reference}", found)
-            for name, pair, found in rows
-            if found.difference is not None
+    for place, attribute in enumerate(["", *pairs[0].attributes]):
+        rows = [
+            _row(comparison.quantities[name], pair, difference, one_reference)
+            for name in (gaps if attribute else metrics)
+            for pair in pairs
+            for difference in [
+                (pair.attributes[attribute].gaps if attribute else pair.overall)[name]
+            ]
+            if difference.difference is not None
         ]
-        if drawn:
-            stem = file_stem(attribute) if attribute else "all"
-            figures.append(_figure(comparison, attribute, drawn[:MOST_ROWS], f"{place}-{stem}.png"))
+        if rows:
+            title = f"Differences in gaps of {attribute}" if attribute else everything
+            file = f"{place}-{file_stem(attribute) if attribute else 'all'}.png"
+            figures.append(
+                draw_rows(attribute, title, file, rows[:MOST_ROWS], label, lambda a: mark_at(a, 0))
+            )
     return figures
 
 
-def _figure(
-    comparison: Comparison,
-    attribute: str,
-    rows: list[tuple[str, str, Difference]],
-    file_name: str,
-) -> ReportFigure:
-    everything = f"Differences, all {Judged.of(comparison).images}"
-    title = f"Differences in gaps of {attribute}" if attribute else everything
-    quantities = [comparison.quantities[name] for name, _, _ in rows]
-    spoken = "; ".join(
-        f"{quantity.title}, {pair}: {quantity.show_signed(found.difference)}"
-        + (f", interval {quantity.show_signed_range(found.interval)}" if found.interval else "")
-        for quantity, (_, pair, found) in zip(quantities, rows, strict=True)
+def _row(quantity: Quantity, pair: Pair, found: Difference, one_reference: bool) -> Row:
+    remark = pair.other if one_reference else f"{pair.other} – {pair.reference}"
+    spoken = f"{quantity.title}, {remark}: {quantity.show_signed(found.difference)}"
+    if found.interval:
+        spoken += f", interval {quantity.show_signed_range(found.interval)}"
+    return Row(
+        short_title(quantity),
+        remark,
+        POINTS.show_signed(found.difference).removesuffix(" points"),
+        spoken,
+        found.difference,
+        found.interval,
+        is_evidence(found),
     )
-    scaled = "scores" if isinstance(comparison, TextComparison) else "AUROC"
-
-    def draw(axes: Axes) -> None:
-        axes.axvline(0, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
-        for row, (_, _, found) in enumerate(rows):
-            colour = COLOURS["alert" if is_evidence(found) else "accent"]
-            if found.interval is not None:
-                axes.plot(
-                    [100 * x for x in found.interval], [row, row], color=colour, linewidth=2.2
-                )
-            marker = "D" if is_evidence(found) else "o"
-            axes.plot(100 * found.difference, row, marker, color=colour, markersize=6.5)
-        axes.set_xlabel(f"Points ({scaled} × 100); diamond: more than chance")
-
-    short = [re.sub(r" \(.*| gap.*| difference", "", quantity.title) for quantity in quantities]
-    labels = [
-        (shortened(label, 20), shortened(pair, 23))
-        for label, (_, pair, _) in zip(short, rows, strict=True)
-    ]
-    values = [f"{100 * found.difference:+.1f}".replace("-", "−") for _, _, found in rows]
-    return finish_rows(attribute, title, f"{title}: {spoken}.", file_name, labels, values, draw)

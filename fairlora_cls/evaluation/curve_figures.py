@@ -5,7 +5,7 @@ G groups, K classes. More than six groups in one set of axes cannot be told apar
 drawn, and the title says so.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,10 +18,9 @@ from fairlora_cls.evaluation.results import Curves, FairnessReport
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.plotting import (
     COLOURS,
-    LINES,
-    MARKERS,
     MOST_DRAWN,
     finished,
+    line_of,
     new_figure,
     shortened,
     style_axes,
@@ -52,22 +51,22 @@ class Drawn:
     ) -> ReportFigure:
         """The figure with its title, and each group's part of it in words."""
         title = f"{kind} by {self.attribute}{self.suffix}"
-        words = "; ".join(f"{name}{text}" for name, text in spoken.items())
+        words = (f"{name}{text}" for name, text in spoken.items())
         file = f"{self.stem}-{kind.lower()}.png"
-        return finished(figure, self.attribute, f"{title}{remark}", f"{title}: {words}.", file)
+        return finished(figure, self.attribute, title, words, file, remark)
 
 
 def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[ReportFigure]:
     """The figures of one attribute; none where its curves are not published."""
     result = report.attributes[attribute]
     largest = sorted(result.curves, key=lambda name: -(result.groups[name].n or 0))[:MOST_DRAWN]
-    curves = {name: found for name, found in result.curves.items() if name in largest}
+    curves = {name: own for name, own in result.curves.items() if name in largest}
     if not curves:
         return []
     left_out = len(result.curves) - len(curves)
     suffix = f" (the {len(curves)} largest of {len(result.curves)})" if left_out else ""
     drawn = Drawn(report, attribute, curves, suffix, stem)
-    figures = [_roc_figure(drawn)] if any(found.roc for found in curves.values()) else []
+    figures = [_roc_figure(drawn)] if any(own.roc for own in curves.values()) else []
     figures += [_calibration_figure(drawn), _scores_figure(drawn)]
     if len(report.classes) <= MOST_CLASSES:
         figures.append(_confusion_figure(drawn))
@@ -75,54 +74,46 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
 
 
 def _roc_figure(drawn: Drawn) -> ReportFigure:
-    curves = {name: found.roc for name, found in drawn.curves.items() if found.roc}
-
-    def draw(axes: Axes) -> None:
-        for place, points in enumerate(curves.values()):
-            x, y = np.array(points).T
-            axes.plot(x, y, linestyle=LINES[place], color=_colour(place), linewidth=1.6)
-        axes.set_xlabel("False positive rate (1 − specificity)")
-        axes.set_ylabel("True positive rate (sensitivity)")
-
-    areas = drawn.values("auroc", curves)
+    points = {name: curves.roc for name, curves in drawn.curves.items() if curves.roc}
+    labels = ("False positive rate (1 − specificity)", "True positive rate (sensitivity)")
+    areas = drawn.values("auroc", points)
     spoken = {name: f" area {value}" for name, value in areas.items()}
-    return drawn.finish(_unit_square(areas, draw), "ROC", spoken)
+    return drawn.finish(_unit_square(points, areas, labels, 1.6), "ROC", spoken)
 
 
 def _calibration_figure(drawn: Drawn) -> ReportFigure:
-    binary = len(drawn.report.classes) == 2
-
-    def draw(axes: Axes) -> None:
-        for place, curves in enumerate(drawn.curves.values()):
-            bins = [found for found in curves.reliability if found.n >= FEW_IN_BIN]
-            axes.plot(
-                [found.confidence for found in bins],
-                [found.outcome for found in bins],
-                linestyle=LINES[place],
-                marker=MARKERS[place],
-                markersize=4,
-                color=_colour(place),
-                linewidth=1.3,
-            )
-        said = f"Predicted probability of {drawn.report.positive}" if binary else "Top probability"
-        axes.set_xlabel(shortened(said, 60), parse_math=False)
-        axes.set_ylabel("Share that is so" if binary else "Share of right answers")
-
-    errors = drawn.values("ece", drawn.curves)
+    points = {
+        name: [
+            (each.confidence, each.outcome) for each in curves.reliability if each.n >= FEW_IN_BIN
+        ]
+        for name, curves in drawn.curves.items()
+    }
+    labels = ("Top probability", "Share of right answers")
+    if len(drawn.report.classes) == 2:
+        labels = (f"Predicted probability of {drawn.report.positive}", "Share that is so")
+    errors = drawn.values("ece", points)
     spoken = {name: f" calibration error {value}" for name, value in errors.items()}
-    return drawn.finish(_unit_square(errors, draw, MARKERS), "Calibration", spoken)
+    return drawn.finish(_unit_square(points, errors, labels, 1.3, 4), "Calibration", spoken)
 
 
 def _unit_square(
-    values: Mapping[str, str], draw: Callable[[Axes], None], markers: Sequence[str | None] = ()
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    values: Mapping[str, str],
+    labels: tuple[str, str],
+    width: float,
+    marker_size: float | None = None,
 ) -> Figure:
-    """Unit square with its diagonal, and a legend of groups with a value each."""
+    """Each group's curve in the unit square with its diagonal, and a legend with a value each."""
     legend = 0.22 * ((len(values) + 1) // 2) + 0.1
     height = 3.55 + legend
     figure = new_figure(height)
     axes = figure.add_axes((0.14, (legend + 0.45) / height, 0.8, 3.0 / height))
     axes.plot([0, 1], [0, 1], color=COLOURS["band"], linewidth=1)
-    draw(axes)
+    for place, curve in enumerate(points.values()):
+        x, y = np.reshape(curve, (-1, 2)).T
+        axes.plot(x, y, **line_of(place, width, marker_size))
+    axes.set_xlabel(shortened(labels[0], 60), parse_math=False)
+    axes.set_ylabel(labels[1])
     style_axes(axes, ("bottom", "left"))
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     axes.grid(color=COLOURS["line"], linewidth=0.7)
@@ -131,16 +122,8 @@ def _unit_square(
     key.axis("off")
     for place, (name, value) in enumerate(values.items()):
         x, y = place % 2, -(place // 2)
-        key.plot(
-            [x + 0.02, x + 0.1, x + 0.18],
-            [y] * 3,
-            linestyle=LINES[place],
-            marker=markers[place] if markers else None,
-            markevery=[1],
-            markersize=4,
-            color=_colour(place),
-            linewidth=1.6,
-        )
+        ends = [x + 0.02, x + 0.1, x + 0.18]
+        key.plot(ends, [y] * 3, markevery=[1], **line_of(place, 1.6, marker_size))
         write(key, x + 0.22, y, f"{shortened(name, 15)}  {value}", "ink", "left", 8)
     return figure
 
@@ -153,14 +136,14 @@ def _scores_figure(drawn: Drawn) -> ReportFigure:
     figure = new_figure(height)
     bins = len(next(iter(histograms.values()))[0])
     edges = np.linspace(0, 1, bins + 1)
-    for place, (name, histogram) in enumerate(histograms.items()):
-        bottom = (height - 0.1 - row * (place + 1)) / height
+    for number, (name, histogram) in enumerate(histograms.items()):
+        bottom = (height - 0.1 - row * (number + 1)) / height
         axes = figure.add_axes((0.3, bottom, 0.66, row * 0.88 / height))
         for counts, sign, colour in zip(histogram, (-1, 1), ("muted", "accent"), strict=True):
             share = sign * np.array(counts) / max(1, sum(counts))
             axes.stairs(share, edges, fill=True, color=COLOURS[colour], alpha=0.85)
         axes.axhline(0, color=COLOURS["ink"], linewidth=0.6)
-        last = place == len(histograms) - 1
+        last = number == len(histograms) - 1
         style_axes(axes, ("bottom",) if last else ())
         axes.set(xlim=(0, 1), yticks=[])
         limit = max(abs(value) for value in axes.get_ylim())
@@ -192,8 +175,8 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
     down = -(-len(confusions) // across)
     height = down * (side * 0.86 + gap_above) + 0.45
     figure = new_figure(height)
-    for place, (name, counts) in enumerate(confusions.items()):
-        column, line = place % across, place // across
+    for number, (name, counts) in enumerate(confusions.items()):
+        column, line = number % across, number // across
         top = height - line * (side * 0.86 + gap_above) - gap_above
         axes = figure.add_axes(
             (
@@ -209,7 +192,7 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
         )
         if column == 0:
             axes.set_yticks(range(classes), short, parse_math=False)
-        if line == down - 1 or place + across >= len(confusions):
+        if line == down - 1 or number + across >= len(confusions):
             turned = 45 if classes > 4 else 0
             axes.set_xticks(range(classes), short, rotation=turned, parse_math=False)
             axes.set_xlabel("predicted")
@@ -247,7 +230,3 @@ def _mean_score(counts: tuple[int, ...], edges: np.ndarray) -> str:
     if not sum(counts):
         return "undefined"
     return f"{float(np.average((edges[1:] + edges[:-1]) / 2, weights=counts)):.2f}"
-
-
-def _colour(place: int) -> str:
-    return COLOURS[f"group-{place + 1}"]

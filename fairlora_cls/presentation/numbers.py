@@ -80,6 +80,7 @@ class PlainQuantity(Quantity):
 
 RATE = PlainQuantity("", "rate")
 SCORE = PlainQuantity("", "score")
+POINTS = PlainQuantity("", "points")
 
 
 def show_count(count: int | None) -> str:

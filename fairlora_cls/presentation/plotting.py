@@ -1,8 +1,13 @@
-"""How every figure of the report is drawn: colours, sizes, and its form as SVG and PNG."""
+"""How every figure is drawn: colours, lines, rows of values, and its form as SVG and PNG."""
+
+from __future__ import annotations
 
 import io
 import re
 import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -10,6 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.numbers import Limits
 
 # Okabe and Ito's colours, told apart with every kind of colour vision. In the SVG each becomes the
 # CSS variable of the same name, so that the page's light and dark themes reach the figures.
@@ -32,6 +38,22 @@ WIDTH = 4.3  # inches; at 72 points each as wide as a phone, so that text keeps 
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (8, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 MOST_DRAWN = len(LINES)  # groups in one set of axes; of more, the largest
+ROW_HEIGHT = 0.34  # inches
+MOST_ROWS = 24
+BEHIND = 1.5  # the order in which lines are drawn: below values, above the grid
+
+
+@dataclass(frozen=True)
+class Row:
+    """A value with its interval, in a row of its own."""
+
+    name: str
+    remark: str  # below the name
+    shown: str  # the value, on the right
+    spoken: str  # all of it in words
+    value: float
+    interval: Limits | None = None
+    stands_out: bool = False  # drawn as a diamond, in the colour of warnings
 
 
 def new_figure(height: float) -> Figure:
@@ -53,15 +75,76 @@ def style_axes(axes: Axes, kept: tuple[str, ...] = ("bottom",)) -> None:
     axes.set_axisbelow(True)
 
 
-def write(axes: Axes, x: float, y: float, text: str, colour: str, side: str, size: int) -> None:
-    """Text at a place in the axes' data, never read as mathematics."""
-    axes.text(x, y, text, color=COLOURS[colour], ha=side, va="center", size=size, parse_math=False)
+def line_of(number: int, width: float, marker_size: float | None = None) -> dict[str, Any]:
+    """How the line of a group is plotted: its colour and dashes, and its marker where it has a size."""
+    marker = {"marker": MARKERS[number], "markersize": marker_size} if marker_size else {}
+    colour = COLOURS[f"group-{number + 1}"]
+    return {"color": colour, "linestyle": LINES[number], "linewidth": width, **marker}
+
+
+def write(
+    axes: Axes, x: float, y: float, text: str, colour: str, side: str, size: int, **options: Any
+) -> None:
+    """Text at a place in the axes' data, never read as mathematics: a group may be called "$x$"."""
+    options |= {"va": "center", "size": size, "parse_math": False}
+    axes.text(x, y, text, color=COLOURS[colour], ha=side, **options)
+
+
+def mark_at(axes: Axes, x: float) -> None:
+    """A dashed line from top to bottom: what the rows are read against."""
+    axes.axvline(x, color=COLOURS["muted"], linewidth=1, dashes=(3, 3), zorder=BEHIND)
+
+
+def draw_rows(
+    attribute: str,
+    title: str,
+    file_name: str,
+    rows: Sequence[Row],
+    axis_label: str,
+    draw: Callable[[Axes], None] = lambda axes: None,
+    scale: float = 100,
+) -> ReportFigure:
+    """A row each, values times `scale`; `draw` adds to them, and what lies BEHIND them."""
+    height = ROW_HEIGHT * len(rows) + 0.55
+    figure = new_figure(height)
+    axes = figure.add_axes((0.33, 0.47 / height, 0.54, 1 - 0.53 / height))
+    for place, row in enumerate(rows):
+        colour = COLOURS["alert" if row.stands_out else "accent"]
+        if row.interval is not None:
+            ends = [scale * limit for limit in row.interval]
+            axes.plot(ends, [place, place], color=colour, linewidth=2.2)
+        shape = "D" if row.stands_out else "o"
+        axes.plot(scale * row.value, place, shape, color=colour, markersize=6.5)
+        beside = {"transform": axes.get_yaxis_transform()}
+        write(axes, -0.04, place - 0.16, shortened(row.name, 20), "ink", "right", 9, **beside)
+        write(axes, -0.04, place + 0.24, shortened(row.remark, 23), "muted", "right", 7, **beside)
+        write(axes, 1.05, place, row.shown, "ink", "left", 9, **beside)
+    draw(axes)
+    axes.set_xlabel(axis_label)
+    style_axes(axes)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.grid(axis="x", color=COLOURS["line"], linewidth=0.8)
+    for line in axes.lines:
+        line.set_clip_on(False)
+        line.set_solid_capstyle("round" if line.get_linewidth() < 5 else "butt")
+    return finished(figure, attribute, title, (row.spoken for row in rows), file_name)
 
 
 def finished(
-    figure: Figure, attribute: str, title: str, alternative_text: str, file_name: str
+    figure: Figure,
+    attribute: str,
+    title: str,
+    spoken: Iterable[str],
+    file_name: str,
+    remark: str = "",
 ) -> ReportFigure:
-    """The drawn figure as SVG for the page and as PNG."""
+    """The drawn figure as SVG for the page and as PNG.
+
+    spoken: what it shows, part by part, for those who do not see it; remark: goes on from the title
+    """
+    alternative_text = f"{title}: {'; '.join(spoken)}."
     settings = {"svg.fonttype": "none", "svg.hashsalt": file_name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # a PNG shows a box for it
@@ -69,7 +152,12 @@ def finished(
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
         figure.savefig(png, format="png", dpi=160)
     return ReportFigure(
-        attribute, title, alternative_text, file_name, _themed(svg.getvalue()), png.getvalue()
+        attribute,
+        f"{title}{remark}",
+        alternative_text,
+        file_name,
+        _themed(svg.getvalue()),
+        png.getvalue(),
     )
 
 
