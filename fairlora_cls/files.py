@@ -251,18 +251,28 @@ def read_json(path: Path, way_out: str = "use a complete copy") -> dict[str, Any
     return values
 
 
-def write_folder_atomically(folder: Path, fill: Callable[[Path], None]) -> None:
-    """Fill a draft folder, then swap it for `folder`, replacing what stood there."""
+@contextmanager
+def whole_folder(folder: Path, *, replaces: bool = False) -> Iterator[Path]:
+    """Give a draft folder to fill, and rename it to `folder` on success.
+
+    A `folder` that stands there is replaced where that is said. Else it stays as it is and the draft
+    is discarded: two writers of the same content may race, the first to finish wins, and no reader
+    ever sees half a folder.
+    """
     folder = Path(os.path.realpath(folder))  # a link stays one
     with draft_beside(folder) as draft:
         draft.mkdir()
-        fill(draft)
+        yield draft
         _follow_umask(draft)
-        if folder.exists():
+        if replaces and folder.exists():
             old = draft.parent.with_name(OLD)
             old.mkdir()
             os.replace(folder, old / folder.name)
-        os.replace(draft, folder)
+        try:
+            os.replace(draft, folder)
+        except OSError:
+            if replaces or not folder.is_dir() or not any(folder.iterdir()):
+                raise
 
 
 def _follow_umask(folder: Path) -> None:
@@ -272,25 +282,6 @@ def _follow_umask(folder: Path) -> None:
         mode = path.stat().st_mode
         if path.is_file() and mode | allowed != mode:
             path.chmod(mode | allowed)
-
-
-@contextmanager
-def whole_folder(folder: Path) -> Iterator[Path]:
-    """Give a draft folder to fill, and rename it to `folder` on success.
-
-    An existing `folder` stays as it is and the draft is discarded: two writers of the same content
-    may race, the first to finish wins, and no reader ever sees half a folder.
-    """
-    folder = Path(os.path.realpath(folder))  # a link stays one
-    with draft_beside(folder) as draft:
-        draft.mkdir()
-        yield draft
-        _follow_umask(draft)
-        try:
-            os.rename(draft, folder)
-        except OSError:
-            if not folder.is_dir() or not any(folder.iterdir()):
-                raise
 
 
 def cache_folder() -> Path:

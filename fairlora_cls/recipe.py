@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
@@ -42,9 +42,10 @@ Positive = Annotated[int, Field(ge=1, le=LARGEST)]
 Whole = Annotated[int, Field(ge=0, le=LARGEST)]
 Rate = Annotated[float, Field(gt=0, lt=float("inf"))]
 NotNegative = Annotated[float, Field(ge=0, lt=float("inf"))]
-
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 TAPS = ("first", "middle", "last", "mean")
+DEPENDENCES = ("mutual_information", "adversary")  # keys of the objective section
 
 
 def _known_tap(tap: str | list[int]) -> str | list[int]:
@@ -58,7 +59,12 @@ def _known_tap(tap: str | list[int]) -> str | list[int]:
 Tap = Annotated[str | list[int], AfterValidator(_known_tap)]
 
 
-def _safe_name(name: str) -> str:
+def safe_name(text: str) -> str:
+    """`text` as the name of a folder and of a run: what cannot stand in one becomes a hyphen."""
+    return re.sub(r"[^\w.-]+", "-", text)[:LONGEST_NAME].strip(".")
+
+
+def _require_safe(name: str) -> str:
     if name != safe_name(name):
         raise ValueError(
             f"a run's name is a folder's: at most {LONGEST_NAME} letters, digits, '_', '-' and '.', "
@@ -67,19 +73,16 @@ def _safe_name(name: str) -> str:
     return name
 
 
-def safe_name(text: str) -> str:
-    """`text` as the name of a folder and of a run: what cannot stand in one becomes a hyphen."""
-    return re.sub(r"[^\w.-]+", "-", text)[:LONGEST_NAME].strip(".")
+Name = Annotated[str, AfterValidator(_require_safe)]
 
-
-Name = Annotated[str, AfterValidator(_safe_name)]
-
-
-# Rows of training.select_by that look at groups.
+# What the best epoch is chosen by, each epoch; the rows that look at groups.
+Selection = Literal[
+    "auroc", "accuracy", "loss", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc"
+]
 GROUP_SELECTIONS = ("worst_group_accuracy", "bounded_accuracy", "bounded_auroc")
 
 
-class Section(BaseModel):
+class RecipeSection(BaseModel):
     """A part of the recipe: unknown keys are refused, values cannot change afterwards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -92,15 +95,14 @@ class Section(BaseModel):
         return value
 
 
-class DataSection(Section):
+class DataSection(RecipeSection):
     source: str = "simulated-fundus"  # a row of DATASETS
     path: str | None = None  # folder or file; simulated sources need none
     options: dict[str, Any] = {}  # of the source's own loader, e.g. seed or task
     sensitive: list[str] = []  # attributes that the report covers
     missing_groups: Literal["keep", "drop", "error", "predict"] = "keep"
-    predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = (
-        0.9  # least probability of `predict`
-    )
+    # Least probability at which `predict` fills a group in.
+    predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = 0.9
     merge_groups_below: Whole = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
     prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
@@ -120,14 +122,14 @@ class DataSection(Section):
         return self
 
 
-class LoraSection(Section):
+class LoraSection(RecipeSection):
     rank: Positive = 32
     alpha: Positive = 64
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.05  # probability
+    dropout: Share = 0.05  # probability
     targets: list[str] = Field(["q_proj", "k_proj", "v_proj", "o_proj"], min_length=1)
 
 
-class ModelSection(Section):
+class ModelSection(RecipeSection):
     backbone: str = Field("miniature", min_length=1)  # 'miniature', a local folder or a Hub name
     max_pixels: Positive = 200704  # px² of a resized image, where the backbone follows a budget
     rescaling: str | tuple[float, float] = "percentile"  # of pixels deeper than 8 bits
@@ -143,12 +145,11 @@ class ModelSection(Section):
         return check_rescaling(value)
 
 
-class DependenceSection(Section):
+class DependenceSection(RecipeSection):
     """A dependence between a tapped hidden state and attributes; null is the variant's own value."""
 
-    weights: dict[
-        str, NotNegative
-    ] = {}  # attribute → λ_a; empty: gap_weight for each protected one
+    # Attribute → λ_a; empty: gap_weight for each protected one.
+    weights: dict[str, NotNegative] = {}
     variant: Literal["paper", "released"] = "paper"  # FairLLaVA's text, or its code
     training: Literal["joint", "pretrained"] = "joint"  # pretrained: first, then frozen
     pretrain_epochs: Positive = 3  # over the training split, of a pretrained classifier
@@ -189,11 +190,10 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class ObjectiveSection(Section):
+class ObjectiveSection(RecipeSection):
     method: str = "gr"  # a row of OBJECTIVES
-    protect: list[str] | None = (
-        None  # attributes, or sex×race, that the loss sees; null: all sensitive
-    )
+    # Attributes, or sex×race, that the loss sees; null: all sensitive.
+    protect: list[str] | None = None
     merge_cells_below: Whole = 0  # rarer cells of an intersection become Other
     base_weight: NotNegative = 1.0  # of the base loss
     weight_cap: Annotated[float, Field(ge=1)] = 10.0  # largest group weight N / N_s
@@ -201,7 +201,7 @@ class ObjectiveSection(Section):
     gap_weight: NotNegative = 0.5  # λ of the method's own penalty
     penalties: dict[str, NotNegative] = {}  # further rows of PENALTIES → λ
     statistics: Literal["effective_batch", "micro_batch", "running"] = "effective_batch"
-    running_decay: Annotated[float, Field(ge=0, lt=1)] = 0.98  # of running statistics, per step
+    running_decay: Share = 0.98  # of running statistics, per step
     dro_step_size: NotNegative = 0.01  # η of group DRO
     dro_adjustment: NotNegative = 1.0  # C of group DRO's C/√N_s
     mutual_information: MutualInformationSection | None = None
@@ -209,8 +209,14 @@ class ObjectiveSection(Section):
     zero_shot: Literal["label_words", "random_head"] = "label_words"  # how zero-shot predicts
     label_words: list[str] | None = None  # one per class for zero-shot; null: the class names
 
+    @property
+    def dependences(self) -> dict[str, DependenceSection]:
+        """Those that are asked for, in the order of the tapped states."""
+        sections = {key: getattr(self, key) for key in DEPENDENCES}
+        return {key: section for key, section in sections.items() if section is not None}
 
-class TrainingSection(Section):
+
+class TrainingSection(RecipeSection):
     epochs: Positive = 3
     batch_size: Positive = 8  # examples of one optimizer step, over all processes
     micro_batch_size: Positive = 2  # examples in one forward pass of one process
@@ -223,30 +229,24 @@ class TrainingSection(Section):
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False  # less memory for 20–33 % more time
     sampler: Literal["shuffle", "stratified", "balanced"] | None = None  # null: the method's own
-    select_by: (
-        Literal[
-            "auroc", "accuracy", "loss", "worst_group_accuracy", "bounded_accuracy", "bounded_auroc"
-        ]
-        | None
-    ) = None  # on validation, each epoch; null: auroc, of a generative run loss
+    select_by: Selection | None = None  # on validation; null: auroc, of a generative run loss
     gap_bound: Annotated[float, Field(ge=0, le=1)] = 0.05  # largest MaxAccGap of bounded_…
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
 
 
-class GenerationSection(Section):
+class GenerationSection(RecipeSection):
     """How a generative run decodes: greedily."""
 
     max_new_tokens: Positive = 256  # of one answer
     batch_size: Positive = 16  # questions decoded together
 
 
-class ReportSection(Section):
+class ReportSection(RecipeSection):
     bootstrap: Whole = 1000  # resamples
     minimum_group_size: Positive = 20  # smaller groups are named in a warning
-    probes: bool | None = (
-        None  # what a fresh probe reads of each attribute, before and after; null: with a tap
-    )
+    # What a fresh probe reads of each attribute, before and after; null: with a tap.
+    probes: bool | None = None
     threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
     text_metrics: list[str] = ["bleu_1", "bleu_4", "rouge_l", "exact_match"]  # of a generative run
 
@@ -259,7 +259,7 @@ class ReportSection(Section):
         return str(value)
 
 
-class Recipe(Section):
+class Recipe(RecipeSection):
     """One run, whole."""
 
     name: Name = ""
@@ -274,7 +274,7 @@ class Recipe(Section):
 
 
 SECTIONS = tuple(
-    name for name, field in Recipe.model_fields.items() if isinstance(field.default, Section)
+    name for name, field in Recipe.model_fields.items() if isinstance(field.default, RecipeSection)
 )
 
 # What suits a backbone unless the user says otherwise. The paper's 1e-5 is for 7 billion
@@ -304,93 +304,88 @@ def build_recipe(values: Mapping[str, Any], overrides: Iterable[str] = ()) -> Re
 
     given = merge(dict(values), override_values(overrides))
     problems = _broken_texts(given)
-    data = given.get("data") if isinstance(given.get("data"), dict) else {}
+    data, model, objective = (_keys_of(given, key) for key in ("data", "model", "objective"))
     source = str(data.get("source", DataSection().source))
-    if source not in DATASETS:
-        problems.append(
-            f"data.source: there is no data source '{source}'{nearest(source, DATASETS)}"
-        )
-    else:
-        options = data.get("options") if isinstance(data.get("options"), dict) else {}
-        problems += check_options(source, options)[1]
-    model = given.get("model") if isinstance(given.get("model"), dict) else {}
-    backbone = model.get("backbone", ModelSection().backbone)
-    layers: dict[str, Any] = {}
-    layers = merge(layers, BACKBONE_DEFAULTS.get(str(backbone), {}))
+    problems += _unknown("data.source", "data source", source, DATASETS)
+    if source in DATASETS:
+        problems += check_options(source, _keys_of(data, "options"))[1]
+    method = str(objective.get("method", ObjectiveSection().method))
+    problems += _unknown("objective.method", "method", method, OBJECTIVES)
+    layers = BACKBONE_DEFAULTS.get(str(model.get("backbone", ModelSection().backbone)), {})
     if source in DATASETS:
         layers = merge(layers, {"data": DATASETS[source].defaults})
         if given.get("task") == "generate":
             layers = merge(layers, DATASETS[source].generate)
         if "sensitive" not in data:
             layers = merge(layers, {"objective": {"protect": DATASETS[source].protect}})
-    objective = given.get("objective") if isinstance(given.get("objective"), dict) else {}
-    method = str(objective.get("method", ObjectiveSection().method))
-    if method not in OBJECTIVES:
-        problems.append(
-            f"objective.method: there is no method '{method}'{nearest(method, OBJECTIVES)}"
-        )
     try:
         recipe = Recipe.model_validate(merge(layers, given))
     except ValidationError as error:
         problems += [_describe(item) for item in error.errors()]
-        recipe = None
-    if recipe is not None and not problems:
+    if not problems:
         problems += _cross_checks(recipe)
     if problems:
         raise InputError(problems, "The recipe")
     return _settle(recipe)
 
 
+def _keys_of(values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """The keys of a section as they were given; none where it is of another kind."""
+    return values[name] if isinstance(values.get(name), dict) else {}
+
+
+def _unknown(key: str, kind: str, name: str, known: Collection[str]) -> list[str]:
+    """What is wrong with a name that must be a row of a table: nothing, or one sentence."""
+    return [] if name in known else [f"{key}: there is no {kind} '{name}'{nearest(name, known)}"]
+
+
+def changed(recipe: Recipe, values: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    """A recipe with other values, section → key → value, which are taken as they are."""
+    sections = {
+        name: getattr(recipe, name).model_copy(update=dict(keys)) for name, keys in values.items()
+    }
+    return recipe.model_copy(update=sections)
+
+
 def _settle(recipe: Recipe) -> Recipe:
     """Fill in what follows from other keys."""
     from fairlora_cls.objectives.objectives import OBJECTIVES
 
-    preset = OBJECTIVES[recipe.objective.method]
-    training = recipe.training
+    model, training, objective = recipe.model, recipe.training, recipe.objective
+    preset, generates = OBJECTIVES[objective.method], recipe.task == "generate"
+    backbone, folder = model.backbone, user_path(model.backbone)
+    if backbone != "miniature" and folder.is_dir():  # so that the run works from anywhere
+        backbone = str(folder.absolute())
+    trains_projector = model.train_projector
+    if trains_projector is None:
+        trains_projector = generates and preset.trains
     head_rate = training.head_learning_rate or training.learning_rate
-    sampler = training.sampler or preset.sampler or "shuffle"
-    generates = recipe.task == "generate"
-    select_by = training.select_by or ("loss" if generates else "auroc")
-    training = training.model_copy(
-        update={"head_learning_rate": head_rate, "sampler": sampler, "select_by": select_by}
-    )
-    model = recipe.model
-    folder = user_path(model.backbone)
-    if model.backbone != "miniature" and folder.is_dir():  # so that the run works from anywhere
-        model = model.model_copy(update={"backbone": str(folder.absolute())})
-    if model.train_projector is None:
-        trains = generates and preset.trains
-        model = model.model_copy(update={"train_projector": trains})
-    objective = recipe.objective
-    protect = recipe.data.sensitive if objective.protect is None else objective.protect
-    sections = {"protect": list(protect)}
-    if preset.dependence and getattr(objective, preset.dependence) is None:
-        sections[preset.dependence] = DependenceSection()
-    objective = objective.model_copy(update=sections)
+    protect = list(recipe.data.sensitive if objective.protect is None else objective.protect)
+    dependences = {}
+    for key in DEPENDENCES:
+        section = getattr(objective, key)
+        if section is None and preset.dependence == key:
+            section = DependenceSection()
+        if section is not None:
+            dependences[key] = _settle_dependence(section, protect, objective.gap_weight, head_rate)
+    probes = recipe.report.probes
     settled = {
-        name: _settle_dependence(section, objective, head_rate)
-        for name in ("mutual_information", "adversary")
-        if (section := getattr(objective, name)) is not None
+        "model": {"backbone": backbone, "train_projector": trains_projector},
+        "training": {
+            "head_learning_rate": head_rate,
+            "sampler": training.sampler or preset.sampler or "shuffle",
+            "select_by": training.select_by or ("loss" if generates else "auroc"),
+        },
+        "objective": {"protect": protect, **dependences},
+        "report": {"probes": bool(dependences) if probes is None else probes},
     }
-    objective = objective.model_copy(update=settled)
-    report = recipe.report
-    if report.probes is None:
-        report = report.model_copy(update={"probes": bool(settled)})
     verb = "-report" if generates else ""
     name = recipe.name or f"{recipe.data.source}{verb}-{objective.method}"
-    return recipe.model_copy(
-        update={
-            "model": model,
-            "training": training,
-            "objective": objective,
-            "report": report,
-            "name": name,
-        }
-    )
+    return changed(recipe, settled).model_copy(update={"name": name})
 
 
 def _settle_dependence(
-    section: DependenceSection, objective: ObjectiveSection, head_rate: float
+    section: DependenceSection, protect: list[str], gap_weight: float, head_rate: float
 ) -> DependenceSection:
     variant = VARIANTS[section.variant]
     values = {
@@ -399,56 +394,51 @@ def _settle_dependence(
         if key in variant and getattr(section, key) is None
     }
     values["learning_rate"] = section.learning_rate or head_rate
-    values["weights"] = section.weights or dict.fromkeys(objective.protect, objective.gap_weight)
+    values["weights"] = section.weights or dict.fromkeys(protect, gap_weight)
     return section.model_copy(update=values)
 
 
 def _cross_checks(recipe: Recipe) -> list[str]:
+    """What is wrong with keys that are right by themselves."""
     from fairlora_cls.objectives.objectives import OBJECTIVES
     from fairlora_cls.objectives.penalties import PENALTIES
 
     problems = []
-    objective, sensitive = recipe.objective, recipe.data.sensitive
-    if recipe.training.micro_batch_size > recipe.training.batch_size:
+    training, objective, sensitive = recipe.training, recipe.objective, recipe.data.sensitive
+    if training.micro_batch_size > training.batch_size:
         problems.append(
-            f"training.micro_batch_size: {recipe.training.micro_batch_size} is more than "
-            f"training.batch_size {recipe.training.batch_size}; a step cannot be smaller than its part"
+            f"training.micro_batch_size: {training.micro_batch_size} is more than "
+            f"training.batch_size {training.batch_size}; a step cannot be smaller than its part"
         )
     parts = {part for name in sensitive for part in name.split(INTERSECTION)}
-    for name in objective.protect or []:
-        if not set(name.split(INTERSECTION)) <= parts:
-            problems.append(
-                f"objective.protect: '{name}' is not in data.sensitive{nearest(name, sensitive)}"
-            )
+    problems += [
+        f"objective.protect: '{name}' is not in data.sensitive{nearest(name, sensitive)}"
+        for name in objective.protect or []
+        if not set(name.split(INTERSECTION)) <= parts
+    ]
     for name in objective.penalties:
-        if name not in PENALTIES:
-            problems.append(
-                f"objective.penalties: there is no penalty '{name}'{nearest(name, PENALTIES)}"
-            )
+        problems += _unknown("objective.penalties", "penalty", name, PENALTIES)
     if recipe.task == "generate":
         problems += _generation_checks(recipe)
     preset = OBJECTIVES[objective.method]
-    protected = sensitive if objective.protect is None else objective.protect
-    needs = [f"the method '{objective.method}'"] if _needs_groups(preset) else []
-    needs += [f"the penalty '{name}'" for name in objective.penalties]
-    needs += [f"training.sampler '{recipe.training.sampler}'"] * (
-        recipe.training.sampler in ("stratified", "balanced")
-    )
-    needs += [f"training.select_by '{recipe.training.select_by}'"] * (
-        recipe.training.select_by in GROUP_SELECTIONS
-    )
-    for key in ("mutual_information", "adversary"):
-        section = getattr(objective, key)
-        if section is not None and not section.weights:
-            needs.append(f"objective.{key} without weights")
-        if section is not None and not preset.trains:
+    dependences = objective.dependences
+    if not preset.trains:
+        problems += [
+            f"objective.{key}: the method '{objective.method}' trains nothing; take vanilla, or leave it out"
+            for key in dependences
+        ]
+    if not (sensitive if objective.protect is None else objective.protect):
+        needs = [f"the method '{objective.method}'"] if _needs_groups(preset) else []
+        needs += [f"the penalty '{name}'" for name in objective.penalties]
+        if training.sampler in ("stratified", "balanced"):
+            needs.append(f"training.sampler '{training.sampler}'")
+        if training.select_by in GROUP_SELECTIONS:
+            needs.append(f"training.select_by '{training.select_by}'")
+        needs += [f"objective.{k} without weights" for k, s in dependences.items() if not s.weights]
+        if needs:
             problems.append(
-                f"objective.{key}: the method '{objective.method}' trains nothing; take vanilla, or leave it out"
+                f"data.sensitive: {needs[0]} needs a sensitive attribute; name at least one column, or use vanilla"
             )
-    if needs and not protected:
-        problems.append(
-            f"data.sensitive: {needs[0]} needs a sensitive attribute; name at least one column, or use vanilla"
-        )
     return problems
 
 
@@ -458,39 +448,38 @@ def _generation_checks(recipe: Recipe) -> list[str]:
     from fairlora_cls.objectives.objectives import OBJECTIVES
     from fairlora_cls.objectives.penalties import PENALTIES
 
-    def reads_classes(penalty: str | None) -> bool:
-        return penalty in PENALTIES and PENALTIES[penalty].needs_classes
-
+    readers = {name for name, penalty in PENALTIES.items() if penalty.needs_classes}
+    possible = [name for name, preset in OBJECTIVES.items() if preset.penalty not in readers]
     problems = []
-    possible = [name for name, preset in OBJECTIVES.items() if not reads_classes(preset.penalty)]
     method = recipe.objective.method
     if method not in possible:
         problems.append(
             f"objective.method: '{method}' reads class probabilities, which a text does not have; "
             f"with task generate there is: {', '.join(possible)}"
         )
-    for name in recipe.objective.penalties:
-        if reads_classes(name):
-            problems.append(
-                f"objective.penalties: '{name}' reads class probabilities, which a text does not have"
-            )
-    if recipe.data.questions not in QUESTIONS:
+    problems += [
+        f"objective.penalties: '{name}' reads class probabilities, which a text does not have"
+        for name in recipe.objective.penalties
+        if name in readers
+    ]
+    asked = recipe.data.questions
+    if asked not in QUESTIONS:
         problems.append(
-            f"data.questions: there are no questions '{recipe.data.questions}'"
-            f"{nearest(recipe.data.questions, QUESTIONS)}"
+            f"data.questions: there are no questions '{asked}'{nearest(asked, QUESTIONS)}"
         )
-    if recipe.training.select_by not in (None, "loss"):
-        problems.append(
-            f"training.select_by: {recipe.training.select_by} needs classes; a generative run selects by loss"
-        )
-    if recipe.model.pooling != "last":
-        problems.append(
-            f"model.pooling: {recipe.model.pooling} is a classifier's; a generative run has no pooled head"
-        )
-    if recipe.report.threshold != "argmax":
-        problems.append(
-            f"report.threshold: {recipe.report.threshold} is a classifier's; texts have no threshold"
-        )
+    only = (
+        (
+            "training",
+            "select_by",
+            (None, "loss"),
+            "needs classes; a generative run selects by loss",
+        ),
+        ("model", "pooling", ("last",), "is a classifier's; a generative run has no pooled head"),
+        ("report", "threshold", ("argmax",), "is a classifier's; texts have no threshold"),
+    )
+    for section, key, allowed, why in only:
+        if (value := getattr(getattr(recipe, section), key)) not in allowed:
+            problems.append(f"{section}.{key}: {value} {why}")
     return problems
 
 

@@ -26,7 +26,6 @@ from fairlora_cls.files import (
     require_writable_file,
     whole_folder,
     write_atomically,
-    write_folder_atomically,
     write_json,
     write_text,
 )
@@ -47,16 +46,18 @@ def test_a_failed_write_leaves_the_old_file_and_no_part(tmp_path):
 
 
 def test_a_folder_is_swapped_whole(tmp_path):
-    write_folder_atomically(tmp_path / "f", lambda f: (f / "one").write_text("1"))
-    write_folder_atomically(tmp_path / "f", lambda f: (f / "two").write_text("2"))
+    for name in ("one", "two"):
+        with whole_folder(tmp_path / "f", replaces=True) as draft:
+            (draft / name).write_text(name)
     assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
 
-    def fail(folder):
-        (folder / "three").write_text("3")
-        raise RuntimeError("killed")
+    def fail():
+        with whole_folder(tmp_path / "f", replaces=True) as draft:
+            (draft / "three").write_text("3")
+            raise RuntimeError("killed")
 
-    with pytest.raises(RuntimeError):
-        write_folder_atomically(tmp_path / "f", fail)
+    with pytest.raises(RuntimeError, match="killed"):
+        fail()
     assert [p.name for p in (tmp_path / "f").iterdir()] == ["two"]
     assert [p.name for p in tmp_path.iterdir()] == ["f"]
 
@@ -75,9 +76,9 @@ def test_others_may_read_as_far_as_the_umask_says(tmp_path):
     former = os.umask(0o022)
     try:
         write_atomically(tmp_path / "a", write)
-        write_folder_atomically(tmp_path / "b", fill)
-        with whole_folder(tmp_path / "c") as draft:
-            fill(draft)
+        for name, replaces in (("b", True), ("c", False)):
+            with whole_folder(tmp_path / name, replaces=replaces) as draft:
+                fill(draft)
         os.umask(0o077)
         write_atomically(tmp_path / "d", write)
     finally:
@@ -142,7 +143,8 @@ with files.draft_beside(Path(sys.argv[1])) as draft:
 SWAPPER = """
 replace = os.replace
 os.replace = lambda old, new: wait() if Path(new) == Path(sys.argv[1]) else replace(old, new)
-files.write_folder_atomically(Path(sys.argv[1]), lambda folder: (folder / "new").touch())
+with files.whole_folder(Path(sys.argv[1]), replaces=True) as draft:
+    (draft / "new").touch()
 """
 
 
@@ -193,8 +195,11 @@ def test_a_folder_comes_back_where_its_replacement_fails(tmp_path, monkeypatch):
         replace(old, new)
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(PermissionError):
-        write_folder_atomically(tmp_path / "run", lambda folder: (folder / "new").touch())
+    with (
+        pytest.raises(PermissionError),
+        whole_folder(tmp_path / "run", replaces=True) as draft,
+    ):
+        (draft / "new").touch()
     assert names_in(tmp_path) == ["run"]
     assert names_in(tmp_path / "run") == ["old"]
 
@@ -291,7 +296,8 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path):
     with whole_folder(tmp_path / "run") as draft:
         (draft / "one").touch()
     assert names_in(tmp_path / "disk") == ["one"]
-    write_folder_atomically(tmp_path / "run", lambda folder: (folder / "two").touch())
+    with whole_folder(tmp_path / "run", replaces=True) as draft:
+        (draft / "two").touch()
     assert names_in(tmp_path / "disk") == ["two"]
     assert names_in(tmp_path) == ["disk", "run"]
     assert (tmp_path / "run").is_symlink()

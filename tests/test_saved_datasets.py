@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.images import read_image
-from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.sources.saved_datasets import load_saved_dataset
+from fairlora_cls.data.table_splits import TableOptions
 from fairlora_cls.errors import InputError
 
 datasets = pytest.importorskip("datasets")

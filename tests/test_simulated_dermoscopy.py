@@ -70,7 +70,8 @@ def test_bayes_probability_by_hand():
     )
     # log f1/f0 at a = 0.1: 0.5; r = 0.4: 2; the border says nothing; two colours: ratio 3; odds 1/4.
     odds = math.exp(0.5 + 2.0) * 3 / 4
-    found = malignant_probability(0.1, 0.07, 2, 0.4, "I-II", mechanism)
+    latents = {"asymmetry": 0.1, "irregularity": 0.07, "colours": 2, "radius": 0.4}
+    found = malignant_probability(latents, "I-II", mechanism)
     assert found == pytest.approx(odds / (1 + odds))
 
 

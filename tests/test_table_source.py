@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.examples import validate_splits
-from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.sources.table import load_table
+from fairlora_cls.data.table_splits import TableOptions
 from fairlora_cls.errors import InputError
 
 HEAD = "id,image,label,sex,patient,split\n"

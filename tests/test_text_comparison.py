@@ -1,12 +1,15 @@
 """Two models' texts on the same images: paired by id, planted differences found, mix-ups refused."""
 
 import json
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from fairlora_cls.cli.app import app
+from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.comparison import compare_texts
 from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
 from fairlora_cls.texts.finding_f1 import FindingLabels
@@ -125,3 +128,80 @@ def test_the_command_line_compares_texts_with_texts(tmp_path):
     mixed = CliRunner().invoke(app, ["compare", str(tmp_path / "a.jsonl"), str(tmp_path / "t.csv")])
     assert mixed.exit_code == 2
     assert "holds no texts" in mixed.output
+
+
+def test_other_groups_are_refused():
+    """As with tables: a gap of one grouping minus that of another is no difference of models."""
+    rows = table()
+    sexes = rows.attributes["sex"].copy()
+    sexes[4] = "other"
+    moved = replace(rows, attributes={"sex": sexes})
+    scores = {name: TextScores({"s": np.arange(COUNT) / COUNT}, None, {}) for name in "ab"}
+    with pytest.raises(InputError, match=r"'sex' of 1 of 200 .* differs between 'a' and 'b'.*'i4'"):
+        compare_texts({"a": rows, "b": moved}, scores, bootstrap=0)
+    without = replace(rows, attributes={})
+    found = compare_texts({"a": rows, "b": without}, scores, bootstrap=0)
+    assert list(found.pairs[0].attributes) == ["sex"]
+
+
+@pytest.fixture(scope="module")
+def seeds():
+    """Two methods of three seeds; the second scores 0.1, 0.2 and 0.3 more, of F only in its first."""
+    generator = np.random.default_rng(0)
+    values, recipes = {}, {}
+    for seed in (1, 2, 3):
+        base = generator.random(COUNT) * 0.5
+        values |= {f"a{seed}": base, f"b{seed}": base + 0.1 * seed}
+        recipes |= {f"{method}{seed}": (method, seed) for method in "ab"}
+    values["b1"] = values["a1"] + np.where(SEX == "F", 0.2, 0)
+    tables = dict.fromkeys(values, table())
+    scores = {name: TextScores({"s": each}, None, {}) for name, each in values.items()}
+    return compare_texts(tables, scores, recipes=recipes, bootstrap=30), values
+
+
+def test_seeds_of_a_recipe_are_pooled(seeds):
+    comparison, values = seeds
+    assert [(p.reference, p.other) for p in comparison.pairs] == [
+        (f"a{seed}", f"b{seed}") for seed in (1, 2, 3)
+    ]
+    assert [(m.method, m.seeds) for m in comparison.methods] == [("a", (1, 2, 3)), ("b", (1, 2, 3))]
+    (contest,) = comparison.contests
+    overall = contest.overall["s"]
+    assert overall.values == pytest.approx((0.1, 0.2, 0.3))
+    assert overall.mean == pytest.approx(0.2)
+    half = 4.302653 * 0.1 / np.sqrt(3)  # t of 2 degrees of freedom; standard deviation 0.1
+    assert overall.interval == pytest.approx((0.2 - half, 0.2 + half))
+    assert (overall.wins, overall.ties, overall.share_won) == (3, 0, 1)
+    gap = contest.attributes["sex"]["s_gap"]
+    apart = [
+        abs(values[name][SEX == "F"].mean() - values[name][SEX == "M"].mean())
+        for name in ("a1", "b1")
+    ]
+    assert gap.values == pytest.approx((apart[1] - apart[0], 0, 0), abs=1e-9)
+    assert gap.ties == 2
+
+
+def test_files_of_texts_over_seeds(seeds, tmp_path):
+    comparison, _ = seeds
+    write_comparison(comparison, tmp_path)
+    first = describe_comparison(comparison)[0]
+    assert "b is higher in s than a in 3 of 3 seeds" in first
+    text = (tmp_path / "comparison.md").read_text("utf-8")
+    assert text.index(first) < text.index("Mean over seeds")
+    stored = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
+    assert stored["contests"][0]["overall"]["s"]["wins"] == 3
+    assert [method["seeds"] for method in stored["methods"]] == [[1, 2, 3]] * 2
+    assert stored["runs"] == ["a1", "b1", "a2", "b2", "a3", "b3"]
+
+
+def test_differences_of_texts_are_drawn(seeds, tmp_path):
+    """One figure for all texts and one per attribute, each told to those who cannot see it."""
+    comparison, _ = seeds
+    write_comparison(comparison, tmp_path)
+    page = (tmp_path / "comparison.html").read_text("utf-8")
+    assert page.count("<svg") == 2
+    assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == 2
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert names == ["0-all.png", "1-sex.png"]
+    for name in names:
+        assert (tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG")

@@ -441,3 +441,189 @@ def test_the_command_line_reports_texts_of_any_model(tmp_path):
     assert "2 of 90 texts have no radgraph score." in stored["warnings"]
     assert stored["counterfactual"]["attributes"]["sex"]["alike"] == "findings"
     assert "micro F1 of findings" in done.output
+
+
+BELOW = 10
+SECRET = "SECRET WORDS"  # of every reference and text
+
+
+@pytest.fixture(scope="module")
+def suppressed(tmp_path_factory):
+    """600 texts on two questions with findings; three texts are of the group Tiny, three are empty."""
+    generator = np.random.default_rng(0)
+    sex, age = generator.choice(["F", "M"], 600), generator.choice(["old", "young"], 600)
+    race = generator.choice(["White", "Black", "Asian"], 600, p=[0.5, 0.3, 0.2])
+    race[[5, 105, 305]] = "Tiny"
+    rows = [
+        {
+            "id": f"i{k}#{k % 2}",
+            "question": str(k % 2),
+            "reference": f"{SECRET} {k % 7}",
+            "text": "" if k in (1, 2, 3) else f"{SECRET} {k % 5}",
+            "attributes": {"sex": sex[k], "age": age[k], "race": race[k]},
+        }
+        for k in range(600)
+    ]
+    reference = generator.random((600, 2)) < 0.4
+    generated = np.where(generator.random((600, 2)) < 0.7, reference, ~reference)
+    findings = FindingLabels(
+        ("Edema", "Fracture"), reference, generated, np.ones(600, bool), "rules"
+    )
+    values = {"s": generator.random(600), "right": (generator.random(600) < 0.6).astype(float)}
+    scores = TextScores(values, findings, {"blank_texts": 3, "blank_references": 40})
+    generations = generations_of(rows)
+    names = ["race", "sex", "age", "sex×race"]
+    options = {"attributes": names, "bootstrap": 30, "headline": "s"}
+    open_report = text_report(generations, scores, **options)
+    report = text_report(generations, scores, **options, suppress_below=BELOW)
+    folder = tmp_path_factory.mktemp("suppressed") / "report"
+    write_report(report, folder)
+    return open_report, report, folder
+
+
+def test_small_groups_of_texts_have_no_number_in_any_file(suppressed):
+    *_, folder = suppressed
+    stored = json.loads((folder / "report.json").read_text("utf-8"))
+    assert stored["method"]["suppressed_below"] == BELOW
+    race = stored["attributes"]["race"]
+    hidden = race["suppressed_groups"]
+    assert "Tiny" in hidden
+    for name in hidden:
+        for metric, estimate in race["groups"][name].items():
+            if metric not in ("n", "examples"):
+                numbers = estimate | (estimate["median"] or {})
+                numbers.pop("median")
+                assert set(numbers.values()) == {None}, (name, metric)
+    assert (race["groups"]["Tiny"]["n"], race["groups"]["Tiny"]["examples"]) == (None, None)
+    for gap in race["gaps"].values():
+        assert {gap["best"], gap["worst"], gap["power"]["lagging"]}.isdisjoint(hidden)
+        assert set(hidden) <= set(gap["undefined_groups"])
+    row = next(
+        line
+        for line in (folder / "report.md").read_text("utf-8").splitlines()
+        if line.startswith("| Texts |") and line.count("–") > 1
+    )
+    assert row.count("–") >= 2
+    assert "not published" in (folder / "report.html").read_text("utf-8")
+
+
+def test_hidden_texts_cannot_be_had_back_from_totals(suppressed):
+    """In every total that is shown the hidden groups are two or more, and together no small count."""
+    open_report, report, _ = suppressed
+    for attribute, result in report.attributes.items():
+        for kind in ("n", "examples"):
+            sizes = {name: getattr(group, kind) for name, group in result.groups.items()}
+            hidden = [name for name, size in sizes.items() if size is None]
+            gone = getattr(report, "n" if kind == "n" else "examples_n") - sum(
+                size for size in sizes.values() if size is not None
+            )
+            assert gone == sum(
+                getattr(open_report.attributes[attribute].groups[name], kind) for name in hidden
+            )
+            assert gone == 0 or (len(hidden) >= 2 and gone >= BELOW), attribute
+        for name, group in result.groups.items():
+            assert group.n is None or group.n >= BELOW, name
+    # A shown group of sex loses two of its groups by race, or none.
+    crossed = report.attributes["sex×race"].groups
+    for sex, whole in report.attributes["sex"].groups.items():
+        parts = {name: group.n for name, group in crossed.items() if name.startswith(f"{sex}×")}
+        assert sum(size is None for size in parts.values()) != 1
+        gone = whole.n - sum(size for size in parts.values() if size is not None)
+        assert gone == 0 or gone >= BELOW
+
+
+def test_a_published_report_shows_no_text_and_no_single_question(suppressed):
+    open_report, report, folder = suppressed
+    assert open_report.examples
+    assert open_report.questions
+    assert open_report.shifts
+    assert open_report.constant.answers
+    assert (report.examples, dict(report.questions), dict(report.shifts)) == ((), {}, {})
+    assert report.constant.answers == {}
+    for result in report.attributes.values():
+        assert (result.controlled, result.larger_groups) == (None, None)
+    for name in ("report.json", "report.md", "report.html"):
+        assert SECRET not in unescape((folder / name).read_text("utf-8"))
+
+
+def test_small_counts_of_texts_are_not_named(suppressed):
+    open_report, report, _ = suppressed
+    assert any("3 of 600 texts are empty" in warning for warning in open_report.warnings)
+    assert any("Some of 600 texts are empty" in warning for warning in report.warnings)
+    assert any("40 of 600 references are empty" in warning for warning in report.warnings)
+    assert open_report.counts["blank_texts"] == 3
+    assert report.counts["blank_texts"] is None
+    assert report.counts["blank_references"] == 40
+    assert report.overall["s"].value == open_report.overall["s"].value
+
+
+def test_the_rest_of_a_small_part_is_not_named_either():
+    generations = generations_of(
+        {"id": str(k), "reference": "r", "text": "" if k > 3 else "t"} for k in range(60)
+    )
+    scores = replace(outside(s=np.arange(60) / 60), counts={"blank_texts": 56})
+    report = text_report(generations, scores, bootstrap=0, suppress_below=BELOW)
+    assert report.counts["blank_texts"] is None
+    assert not any("56" in warning for warning in report.warnings)
+    assert any("texts are empty" in warning for warning in report.warnings)
+
+
+def test_fewer_texts_than_may_be_counted_are_no_report_of_numbers(tmp_path):
+    scores = replace(outside(s=[0.1, 0.2, 0.9]), counts={"blank_texts": 1})
+    report = text_report(table(["F", "M", "M"]), scores, bootstrap=20, suppress_below=BELOW)
+    write_report(report, tmp_path / "r")
+    assert (report.n, report.examples_n, report.overall["s"].value) == (None, None, None)
+    assert "not published" in describe_in_short(report)[0]
+
+
+def test_right_and_wrong_are_cells_of_a_published_report():
+    """Of 40 women all but two are right: not their number is small, but that of their errors."""
+    right = np.r_[np.ones(38), 0, 0, np.tile([0, 1], 60)]
+    groups = ["F"] * 40 + ["M"] * 60 + ["X"] * 60
+    report = text_report(table(groups), outside(right=right), bootstrap=0, suppress_below=BELOW)
+    result = report.attributes["sex"]
+    assert "F" in result.suppressed_groups
+    assert len(result.suppressed_groups) == 2
+    assert {group.n for group in result.groups.values()} == {40, 60}
+
+
+def test_texts_shared_with_other_splits_are_named():
+    rows = [
+        {
+            "id": f"i{k}#{question}",
+            "question": question,
+            "reference": "r",
+            "text": "t",
+            "unit": f"p{k // 2}",
+        }
+        for k in range(20)
+        for question in ("report", "sex")
+    ]
+    generations, scores = generations_of(rows), outside(s=np.arange(40) / 40)
+
+    def warned(seen):
+        found = text_report(generations, scores, bootstrap=0, seen=seen).warnings
+        return [text for text in found if "also in the" in text]
+
+    assert warned({}) == warned({"train": {"i99", "p99", "report"}}) == []
+    (images,) = warned({"train": {"i3", "i4", "x"}})  # images, without the question
+    assert images.startswith("2 ids of these texts are also in the train split")
+    (patients,) = warned({"validation": {"p1"}})
+    assert "1 units" in patients
+    assert "validation" in patients
+
+
+def test_every_gap_of_texts_says_what_it_could_show():
+    generations, scores, _ = findings_table()
+    scores = replace(
+        scores, per_text={**scores.per_text, "beyond": np.random.default_rng(0).random(240) * 9}
+    )
+    gaps = text_report(generations, scores, bootstrap=100).attributes["sex"].gaps
+    assert {name for name, gap in gaps.items() if gap.power is None} == {"beyond_gap"}
+    for name in ("findings_gap", "findings_f1_micro_gap"):
+        power = gaps[name].power
+        assert 0 < power.detectable < 1
+        assert power.counted == "texts"
+        assert power.lagging is None  # both groups have 120
+    error = gaps["findings_gap"].power.detectable / (2.8 * np.sqrt(2 / 120))
+    assert error == pytest.approx(np.std(scores.per_text["findings"]), rel=0.2)

@@ -19,7 +19,7 @@ from fairlora_cls.evaluation.class_sample import class_sample
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.side_by_side import side_by_side
 from fairlora_cls.evaluation.text_sample import shared_samples
-from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation
+from fairlora_cls.evaluation.thresholds import judge_file
 from fairlora_cls.runs.compared import texts_of
 from fairlora_cls.runs.folder import split_predictions
 from fairlora_cls.statistics.draws import Draws, swap
@@ -112,7 +112,7 @@ def _read(job: Job) -> Answers:
         return read_generations(texts)
     file = split_predictions(job.folder, "test")
     rule = job.recipe.report.threshold
-    return judge_by_rule(read_predictions(file), rule, load_validation(file))[0]
+    return judge_file(read_predictions(file), rule, file)[0]
 
 
 def _scores(answers: Answers, metrics: Sequence[str] | None) -> TextScores | None:

@@ -41,7 +41,7 @@ def tabulate_cells(attribute: str, cells: Cells) -> Table:
 def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding]:
     """Empty cells, groups with fewer than `minimum` examples to train or test on, the smallest cell."""
     there = [split for split in SPLIT_NAMES if cells[split].total()]
-    found = []
+    findings = []
     for splits, effect in (
         (["train"], "the objective never sees them"),
         (
@@ -56,7 +56,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
             if split in there and not cells[split][group, label]
         ]
         if empty:
-            found.append(
+            findings.append(
                 Finding(
                     "warning",
                     "empty-cell",
@@ -71,7 +71,7 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
         if split in there and n < minimum
     ]
     if small:
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 "small-group",
@@ -84,14 +84,14 @@ def find_small_cells(attribute: str, cells: Cells, minimum: int) -> list[Finding
         ((n, split, *cell) for split in there for cell, n in cells[split].items()),
         key=lambda cell: cell[0],
     )
-    found.append(
+    findings.append(
         Finding(
             "note",
             "smallest-cell",
             f"The smallest cell of {attribute} × label is {group} × {label} in {split}: {n:,}.",
         )
     )
-    return found
+    return findings
 
 
 def _sizes(counts: Counter[tuple[str, str]]) -> Counter[str]:

@@ -52,12 +52,12 @@ def _units(splits: Splits) -> list[Finding]:
 
 def _absent_classes(splits: Splits) -> list[Finding]:
     """Classes that validation or test lack; training may lack none."""
-    found = []
+    findings = []
     for name in SPLIT_NAMES[1:]:
         present = {e.label for e in splits.split(name)}
         absent = [c for k, c in enumerate(splits.classes) if k not in present]
         if present and absent:
-            found.append(
+            findings.append(
                 Finding(
                     "warning",
                     "absent-class",
@@ -66,7 +66,7 @@ def _absent_classes(splits: Splits) -> list[Finding]:
                     tuple(absent),
                 )
             )
-    return found
+    return findings
 
 
 def _look_alikes(what: str, noun: str, plural: str, values: Iterable[str]) -> list[Finding]:
@@ -88,11 +88,11 @@ def _look_alikes(what: str, noun: str, plural: str, values: Iterable[str]) -> li
 
 def find_attributes(splits: Splits, sensitive: Sequence[str], policy: str) -> list[Finding]:
     """Sensitive attributes that are not there, not recorded, not groups, or one group only."""
-    found = []
+    findings = []
     everyone = list(splits.everything())
     for name in sensitive:
         if name not in splits.attributes:
-            found.append(
+            findings.append(
                 Finding(
                     "error",
                     "unknown-attribute",
@@ -102,9 +102,9 @@ def find_attributes(splits: Splits, sensitive: Sequence[str], policy: str) -> li
             )
             continue
         values = [e.attributes.get(name) for e in everyone]
-        found += _missing(name, everyone, values, policy)
-        found += _values(name, Counter(v for v in values if v is not None))
-    return found
+        findings += _missing(name, everyone, values, policy)
+        findings += _values(name, Counter(v for v in values if v is not None))
+    return findings
 
 
 def groupable(splits: Splits, attributes: Sequence[str]) -> list[str]:
@@ -141,11 +141,11 @@ def _missing(
 
 
 def _values(name: str, values: Counter[str]) -> list[Finding]:
-    found = _look_alikes(f"attribute {name}", "group", "groups", values)
+    findings = _look_alikes(f"attribute {name}", "group", "groups", values)
     numbers = [number for number in map(_as_number, values) if number is not None]
     endless = [v for v in values if (n := _as_number(v)) is not None and not np.isfinite(n)]
     if endless:
-        found.append(
+        findings.append(
             Finding(
                 "error",
                 "not-finite",
@@ -158,7 +158,7 @@ def _values(name: str, values: Counter[str]) -> list[Finding]:
         advice = (
             "cut it into bands" if len(numbers) > len(values) / 2 else "name another or merge some"
         )
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 "many-groups",
@@ -168,7 +168,7 @@ def _values(name: str, values: Counter[str]) -> list[Finding]:
         )
     if len(values) == 1:
         only, count = values.most_common(1)[0]
-        found.append(
+        findings.append(
             Finding(
                 "warning",
                 "one-group",
@@ -176,7 +176,7 @@ def _values(name: str, values: Counter[str]) -> list[Finding]:
                 "nothing to compare.",
             )
         )
-    return found
+    return findings
 
 
 def _as_number(text: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The command line: typer verbs, each a thin way to a function of run.py, check.py or the report."""
+"""The command line: verbs, each a thin way to a function of a run, of its checks or of a report."""
 
 from __future__ import annotations
 
@@ -207,13 +207,13 @@ def predict(
 
         if output:
             require_writable_file(output)
-        found = (
+        named = (
             saved_run.images_of_table(table, column, allow_urls=allow_urls)
             if table
             else [(str(path), path) for path in images]
         )
         with open_display() as display:
-            rows = _answer_rows(run_folder, found, question, model, display)
+            rows = _answer_rows(run_folder, named, question, model, display)
         text = _csv_text(rows)
         if output:
             write_text(output, text)
@@ -223,7 +223,7 @@ def predict(
 
 def _answer_rows(
     run_folder: Path,
-    found: Sequence[tuple[str, Path]],
+    named: Sequence[tuple[str, Path]],
     question: str | None,
     model: str | None,
     display: Display,
@@ -232,7 +232,7 @@ def _answer_rows(
     from fairlora_cls.runs import saved as saved_run
     from fairlora_cls.runs.folder import recipe_of
 
-    names, images = [name for name, _ in found], [path for _, path in found]
+    names, images = [name for name, _ in named], [path for _, path in named]
     if recipe_of(run_folder).task == "generate":
         texts = saved_run.answer(run_folder, images, question, display, model=model)
         return [["id", "text"], *([name, text] for name, text in zip(names, texts, strict=True))]
@@ -328,9 +328,8 @@ def version(
 
 def main() -> None:
     speak_any_encoding()
-    if (
-        "--debug" not in sys.argv
-    ):  # libraries warn of their own deprecations: nothing a user can act on
+    if "--debug" not in sys.argv:
+        # Libraries warn of their own deprecations: nothing a user can act on.
         warnings.simplefilter("ignore", FutureWarning)
     app()
 
@@ -368,7 +367,3 @@ def _csv_text(rows: list[list[str]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
-
-
-if __name__ == "__main__":
-    main()

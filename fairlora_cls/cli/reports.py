@@ -158,16 +158,13 @@ def _report_classes(
     from fairlora_cls.evaluation.matching import counterfactual_gaps
     from fairlora_cls.evaluation.prediction_table import read_predictions
     from fairlora_cls.evaluation.report import fairness_report
-    from fairlora_cls.evaluation.thresholds import judge_by_rule, load_validation, parse_threshold
+    from fairlora_cls.evaluation.thresholds import judge_file
 
     columns = single_attributes(attribute or [])
     table = read_predictions(file, attributes=columns or None, positive=positive, unit=unit)
     sections = []
     if threshold:
-        known = None
-        if validation or parse_threshold(threshold).needs_validation:
-            known = load_validation(file, validation)
-        table, section = judge_by_rule(table, threshold, known)
+        table, section = judge_file(table, threshold, file, validation)
         sections.append(section)
     matched = partial(
         counterfactual_gaps,

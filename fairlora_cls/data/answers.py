@@ -52,10 +52,10 @@ def read_numbers(table: pd.DataFrame, columns: Sequence[str], what: str) -> np.n
     Raises InputError naming column, value and id of a cell that is no number; `what` it must be.
     """
     values = np.empty((len(table), len(columns)))
-    for place, name in enumerate(columns):
+    for column, name in enumerate(columns):
         for row, text in enumerate(table[name]):
             try:
-                values[row, place] = float(text)
+                values[row, column] = float(text)
             except ValueError:
                 raise InputError(
                     f"column '{name}' has '{text}' for id '{table['id'].iloc[row]}'; it must be {what}"

@@ -98,11 +98,11 @@ class ConversationEncoder:
         taught: list[bool] = []
         for number, piece in enumerate(pieces):
             if number == 0:  # with the image
-                found = self.encode_text(piece.text, grid).tolist()
+                tokens = self.encode_text(piece.text, grid).tolist()
             else:
-                found = tokenizer(piece.text, add_special_tokens=False)["input_ids"]
-            ids += found
-            taught += [piece.is_answer] * len(found)
+                tokens = tokenizer(piece.text, add_special_tokens=False)["input_ids"]
+            ids += tokens
+            taught += [piece.is_answer] * len(tokens)
         input_ids = torch.tensor(ids, dtype=torch.int64)
         return EncodedPrompt(input_ids, self.positions(input_ids, grid), torch.tensor(taught))
 

@@ -176,8 +176,8 @@ def _encode(attribute: str, names_of: Mapping[str, Sequence[str | None]]) -> Gro
 def cross_groups(attributes: Iterable[Groups], split: str, count: int) -> np.ndarray:
     """Codes (N,) of the cells of several attributes in a split of `count` examples, 0 upwards."""
     cells = np.zeros(count, dtype=np.int64)
-    for found in attributes:
-        cells = cells * len(found.names) + found.codes[split]
+    for groups in attributes:
+        cells = cells * len(groups.names) + groups.codes[split]
     return np.unique(cells, return_inverse=True)[1]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from fairlora_cls.data.codes import required_name
+from fairlora_cls.data.columns import required_name
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits
 from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest

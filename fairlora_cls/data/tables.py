@@ -74,6 +74,12 @@ class Table:
 
         return self.read(column, name)
 
+    def read_ids(self, column: str) -> list[str | None]:
+        """As `read_names`; a row with an id that an earlier one has is refused, too."""
+        ids = self.read_names(column)
+        refuse_repeated_ids([self], [ids])
+        return ids
+
 
 def open_table(
     path: Path, *, needed: Sequence[str] = (), home: str | None = None, **options: Any
@@ -146,9 +152,8 @@ def find_table(folder: Path, names: Sequence[str]) -> Path:
     """
     if not folder.is_dir():
         raise InputError(f"There is no folder '{folder}'.")
-    found = first_file(folder, names)
-    if found is not None:
-        return found
+    if (file := first_file(folder, names)) is not None:
+        return file
     hint = point_at(folder, lambda near: first_file(near, names) is not None)
     raise InputError(f"'{folder}' holds no {names[0]}; {hint}.")
 

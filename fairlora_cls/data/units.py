@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 
-from fairlora_cls.data.codes import read_groups
+from fairlora_cls.data.columns import read_groups
 from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError
 

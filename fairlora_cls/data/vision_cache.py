@@ -64,16 +64,13 @@ def open_cache(folder: Path, digests: Iterable[str]) -> dict[str, Entry]:
     computed anew. A shard that may not be read is another user's, and stays as it is.
     """
     wanted = set(digests)
-    found: dict[str, Entry] = {}
+    entries: dict[str, Entry] = {}
     for path in sorted(folder.glob("*.safetensors")):
         for digest, entry in _open_shard(path).items():
-            if (
-                digest in wanted
-                and digest not in found
-                and checksum(entry.read()) == entry.checksum
-            ):
-                found[digest] = entry
-    return found
+            is_new = digest in wanted and digest not in entries
+            if is_new and checksum(entry.read()) == entry.checksum:
+                entries[digest] = entry
+    return entries
 
 
 def _open_shard(path: Path) -> dict[str, Entry]:
@@ -196,9 +193,9 @@ class LiveFeatures:
         self.reading = (fit, rescaling)
 
     def __call__(self, indices: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        found = []
+        features = []
         for _, result in encode_files([self.paths[i] for i in indices], self.encode, *self.reading):
             if isinstance(result, UnreadableImageError):
                 raise result
-            found.append(result)
-        return found
+            features.append(result)
+        return features

@@ -83,7 +83,7 @@ def constant_answer(
 def _most_central(counts: Mapping[str, int]) -> str:
     ranked = sorted(counts, key=lambda text: (-counts[text], text))
     words = {text: Counter(text.lower().split()) for text in ranked[:MOST_COMPARED]}
-    sizes = {text: sum(found.values()) for text, found in words.items()}
+    sizes = {text: sum(counted.values()) for text, counted in words.items()}
 
     def shared(candidate: str) -> float:
         own = words[candidate]

@@ -60,13 +60,13 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
     """The figures of one attribute; none where its curves are not published."""
     result = report.attributes[attribute]
     largest = sorted(result.curves, key=lambda name: -(result.groups[name].n or 0))[:MOST_DRAWN]
-    curves = {name: found for name, found in result.curves.items() if name in largest}
+    curves = {name: own for name, own in result.curves.items() if name in largest}
     if not curves:
         return []
     left_out = len(result.curves) - len(curves)
     suffix = f" (the {len(curves)} largest of {len(result.curves)})" if left_out else ""
     drawn = Drawn(report, attribute, curves, suffix, stem)
-    figures = [_roc_figure(drawn)] if any(found.roc for found in curves.values()) else []
+    figures = [_roc_figure(drawn)] if any(own.roc for own in curves.values()) else []
     figures += [_calibration_figure(drawn), _scores_figure(drawn)]
     if len(report.classes) <= MOST_CLASSES:
         figures.append(_confusion_figure(drawn))
@@ -136,14 +136,14 @@ def _scores_figure(drawn: Drawn) -> ReportFigure:
     figure = new_figure(height)
     bins = len(next(iter(histograms.values()))[0])
     edges = np.linspace(0, 1, bins + 1)
-    for place, (name, histogram) in enumerate(histograms.items()):
-        bottom = (height - 0.1 - row * (place + 1)) / height
+    for number, (name, histogram) in enumerate(histograms.items()):
+        bottom = (height - 0.1 - row * (number + 1)) / height
         axes = figure.add_axes((0.3, bottom, 0.66, row * 0.88 / height))
         for counts, sign, colour in zip(histogram, (-1, 1), ("muted", "accent"), strict=True):
             share = sign * np.array(counts) / max(1, sum(counts))
             axes.stairs(share, edges, fill=True, color=COLOURS[colour], alpha=0.85)
         axes.axhline(0, color=COLOURS["ink"], linewidth=0.6)
-        last = place == len(histograms) - 1
+        last = number == len(histograms) - 1
         style_axes(axes, ("bottom",) if last else ())
         axes.set(xlim=(0, 1), yticks=[])
         limit = max(abs(value) for value in axes.get_ylim())
@@ -175,8 +175,8 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
     down = -(-len(confusions) // across)
     height = down * (side * 0.86 + gap_above) + 0.45
     figure = new_figure(height)
-    for place, (name, counts) in enumerate(confusions.items()):
-        column, line = place % across, place // across
+    for number, (name, counts) in enumerate(confusions.items()):
+        column, line = number % across, number // across
         top = height - line * (side * 0.86 + gap_above) - gap_above
         axes = figure.add_axes(
             (
@@ -192,7 +192,7 @@ def _confusion_figure(drawn: Drawn) -> ReportFigure:
         )
         if column == 0:
             axes.set_yticks(range(classes), short, parse_math=False)
-        if line == down - 1 or place + across >= len(confusions):
+        if line == down - 1 or number + across >= len(confusions):
             turned = 45 if classes > 4 else 0
             axes.set_xticks(range(classes), short, rotation=turned, parse_math=False)
             axes.set_xlabel("predicted")

@@ -169,11 +169,11 @@ def _matched_gaps(
         )
     directions = _directions(values)
     results = []
-    for place, (attribute, members) in enumerate(judged.groups.items()):
+    for number, (attribute, members) in enumerate(judged.groups.items()):
         names, codes = np.unique(members, return_inverse=True)
-        generator = np.random.default_rng([seed, place])
+        generator = np.random.default_rng([seed, number])
         crowded = len(names) > MOST_MATCHED_GROUPS
-        found, chance = [], []
+        each, chance = [], []
         for group, other in permutations(range(0 if crowded else len(names)), 2):
             pairs = match_groups(directions, judged.kinds, codes, group, other, minimum_similarity)
             matched, flipped = _compare(
@@ -188,10 +188,10 @@ def _matched_gaps(
                 bootstrap,
                 generator,
             )
-            found.append(matched)
+            each.append(matched)
             chance.append(flipped)
-        corrected = holm({(m.group, m.other): m.p_value for m in found if m.p_value is not None})
-        groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in found)
+        corrected = holm({(m.group, m.other): m.p_value for m in each if m.p_value is not None})
+        groups = tuple(replace(m, p_holm=corrected.get((m.group, m.other))) for m in each)
         gap, chance_gap = _weighted(groups, chance)
         large = [m for m in groups if m.pairs >= FEWEST_PAIRS]
         worst = max(large, key=lambda m: abs(m.difference), default=None)
@@ -233,11 +233,11 @@ def match_groups(
         if len(own) == 0 or len(pool) == 0:
             continue
         search = NearestNeighbors(n_neighbors=1, metric="cosine").fit(directions[pool])
-        distance, place = search.kneighbors(directions[own])
+        distance, nearest = search.kneighbors(directions[own])
         similarity = 1 - distance[:, 0]
         near = similarity >= minimum_similarity
         anchors.append(own[near])
-        matches.append(pool[place[near, 0]])
+        matches.append(pool[nearest[near, 0]])
         similarities.append(similarity[near])
     if not anchors:
         return np.empty(0, int), np.empty(0, int), np.empty(0)

@@ -22,7 +22,7 @@ CONSTRAINTS = (
     "true_negative_rate_parity",
     "false_negative_rate_parity",
 )
-OBJECTIVES = ("accuracy_score", "balanced_accuracy_score")
+ACCURACIES = ("accuracy_score", "balanced_accuracy_score")
 
 
 class _Scores(ClassifierMixin, BaseEstimator):
@@ -48,7 +48,7 @@ def postprocess_predictions(
     """The test predictions with classes chosen anew, probabilities as they were.
 
     attribute: a column of both tables, or an intersection such as "sex×race"
-    constraint, objective: of CONSTRAINTS and OBJECTIVES, as in fairlearn
+    constraint, objective: of CONSTRAINTS and ACCURACIES, as in fairlearn
     seed: of the randomised predictions
     Raises InputError for more than two classes, for validation images without a label, and for
     groups that validation lacks or of which it has one label only.
@@ -57,7 +57,7 @@ def postprocess_predictions(
 
     for what, value, known in (
         ("constraint", constraint, CONSTRAINTS),
-        ("objective", objective, OBJECTIVES),
+        ("objective", objective, ACCURACIES),
     ):
         if value not in known:
             raise InputError(f"{what} '{value}' is not one{nearest(value, known)}")

@@ -240,6 +240,7 @@ def text_report(
         )
         shifts = correct_shifts(dict(zip(names, drawn, strict=True)))
     everyone = _text_group(pooled, 0, hidden[0])
+    constant = constant_answer(generations, sample, bootstrap, seed)
     report = TextReport(
         n=everyone.n,
         examples_n=everyone.examples,
@@ -251,7 +252,7 @@ def text_report(
         shifts=shifts,
         questions=_questions(generations, sample, names, f"{chosen}_gap", settings),
         undefined=tuple(name for name in scores.per_text if name not in sample.metrics),
-        constant=constant_answer(generations, sample, bootstrap, seed),
+        constant=constant if settings.publishes_everything else replace(constant, answers={}),
         examples=text_examples(
             generations, scores, chosen, excerpts if settings.publishes_everything else 0
         ),
@@ -265,7 +266,11 @@ def text_report(
         suppressed_below=suppress_below,
     )
     warnings = describe_text_warnings(report, generations, seen or {})
-    return replace(report, warnings=(*warnings, *map(str, listed_names(notes))))
+    return replace(
+        report,
+        counts=_published_counts(report),
+        warnings=(*warnings, *map(str, listed_names(notes))),
+    )
 
 
 def write_report(report: Report, folder: str | Path) -> None:
@@ -497,4 +502,13 @@ def _counts(generations: Generations, scores: TextScores) -> dict[str, int]:
             set(zip(generations.questions, generations.references, strict=True))
         ),
         **{name: int(count) for name, count in scores.counts.items()},
+    }
+
+
+def _published_counts(report: TextReport) -> dict[str, int | None]:
+    """None for counts of texts that are too few to be named, or leave too few others."""
+    below, whole = report.suppressed_below or 0, report.n or 0
+    return {
+        name: None if 0 < count < below or 0 < whole - count < below else count
+        for name, count in report.counts.items()
     }

@@ -393,7 +393,7 @@ class TextReport(Report):
     undefined: tuple[str, ...]  # metrics asked for that no text has
     constant: ConstantAnswer
     examples: tuple[TextExample, ...]
-    counts: Mapping[str, int]  # empty, truncated, repeated texts, unparsed diagnoses …
+    counts: Mapping[str, int | None]  # empty, truncated, repeated texts, unparsed diagnoses …
     minimum_stratum_size: int
 
     @property

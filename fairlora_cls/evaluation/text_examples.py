@@ -29,7 +29,7 @@ def text_examples(
     order = ranked[np.lexsort([-columns[name][ranked] for name in reversed(keys)])]
     middle = order[np.argsort(np.abs(np.arange(len(order)) - (len(order) - 1) / 2), kind="stable")]
     seen: set[tuple[str, str]] = set()
-    found = []
+    examples = []
     for place, rows in (("best", order), ("worst", order[::-1]), ("median", middle)):
         taken = 0
         for row in rows:
@@ -38,9 +38,9 @@ def text_examples(
                 continue
             seen.add(pair)
             taken += 1
-            found.append(_example(generations, int(row), place, keys[0], columns[keys[0]][row]))
+            examples.append(_example(generations, int(row), place, keys[0], columns[keys[0]][row]))
     places = ("best", "median", "worst")
-    return tuple(sorted(found, key=lambda example: places.index(example.place)))
+    return tuple(sorted(examples, key=lambda example: places.index(example.place)))
 
 
 def ranking_metrics(scores: TextScores, headline: str) -> list[str]:

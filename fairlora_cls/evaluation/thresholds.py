@@ -22,7 +22,7 @@ ROUNDING = 1e-9  # a sensitivity reached by another fraction counts as reached
 
 @dataclass(frozen=True)
 class ThresholdRule:
-    """How the operating point is found; `value` is the threshold or the sensitivity asked for."""
+    """How the operating point is chosen; `value` is the threshold or the sensitivity asked for."""
 
     name: str
     value: float | None = None
@@ -112,15 +112,15 @@ def load_validation(
     Raises InputError where the file named is the test table itself.
     """
     beside = test.with_name("validation.csv")
-    found = validation or (beside if beside.is_file() else None)
-    if found is None or (validation is None and found.resolve() == test.resolve()):
+    table = validation or (beside if beside.is_file() else None)
+    if table is None or (validation is None and table.resolve() == test.resolve()):
         return None
-    if found.resolve() == test.resolve():
+    if table.resolve() == test.resolve():
         raise InputError(
-            f"'{found}' is the table that is judged; a threshold chosen on it would flatter it: name "
+            f"'{table}' is the table that is judged; a threshold chosen on it would flatter it: name "
             "predictions for other images with --validation"
         )
-    return read_predictions(found, positive=positive)
+    return read_predictions(table, positive=positive)
 
 
 def apply_operating_point(predictions: Predictions, point: OperatingPoint) -> Predictions:
@@ -141,6 +141,15 @@ def judge_by_rule(
     if point.chosen_on and _same_table(predictions, validation):
         point = replace(point, chosen_on=SAME)
     return apply_operating_point(predictions, point), operating_point_section(point)
+
+
+def judge_file(
+    predictions: Predictions, text: str, file: Path, validation: Path | None = None
+) -> tuple[Predictions, Section]:
+    """`judge_by_rule` of the predictions of a file, with the validation predictions that belong to it;
+    these are read only where they are named or the rule needs them."""
+    needed = validation is not None or parse_threshold(text).needs_validation
+    return judge_by_rule(predictions, text, load_validation(file, validation) if needed else None)
 
 
 def describe_operating_point(point: OperatingPoint) -> str:

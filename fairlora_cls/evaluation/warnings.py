@@ -111,29 +111,30 @@ def _classifier_warnings(report: FairnessReport, predictions: Predictions) -> li
 
 def _writer_warnings(report: TextReport) -> list[str]:
     counts, warnings = report.counts, []
+    many = "" if report.n is None else f"{report.n:,} "
     if counts["different_texts"] == counts["questions"] < counts["different_references"]:
         warnings.append(
-            f"The model has collapsed: its {report.n:,} texts are the same for every image. Gaps "
-            "reflect the groups' references, not what the model sees."
+            f"The model has collapsed: its {many}texts are the same for every image. Gaps reflect the "
+            "groups' references, not what the model sees."
         )
     blank, truncated = counts.get("blank_texts", 0), counts["truncated_texts"]
     if blank:
-        warnings.append(f"{blank:,} of {report.n:,} texts are empty; they count as wrong.")
+        warnings.append(f"{_of_all(report, blank)} texts are empty; they count as wrong.")
     if truncated:
         warnings.append(
-            f"{truncated:,} of {report.n:,} texts were cut off at the largest number of new tokens; "
+            f"{_of_all(report, truncated)} texts were cut off at the largest number of new tokens; "
             "they are scored as they stand."
         )
     if counts.get("blank_references"):
         warnings.append(
-            f"{counts['blank_references']:,} of {report.n:,} references are empty: there is nothing "
-            "to compare their texts with."
+            f"{_of_all(report, counts['blank_references'])} references are empty: there is nothing to "
+            "compare their texts with."
         )
     unparsed = counts.get("diagnosis_unparsed", 0)
     if unparsed:
         warnings.append(
-            f"No diagnosis could be read from {unparsed:,} of {counts['diagnosis_read']:,} texts "
-            "that should name one; they count as wrong."
+            f"No diagnosis could be read from {_of_all(report, unparsed, counts['diagnosis_read'])} "
+            "texts that should name one; they count as wrong."
         )
     return warnings + _constant_warnings(report)
 
@@ -163,7 +164,7 @@ def _score_warnings(report: TextReport) -> list[str]:
     for name, metric in report.metrics.items():
         lacking = report.counts.get(f"{name}_without_score", 0)
         if lacking:
-            warnings.append(f"{lacking:,} of {report.n:,} texts have no {metric.title} score.")
+            warnings.append(f"{_of_all(report, lacking)} texts have no {metric.title} score.")
         if not metric.is_fraction:
             warnings.append(
                 f"{metric.title} has values outside 0 to 1: it has no equity-scaled score, which is "
@@ -322,3 +323,11 @@ def _is_missing(group: str) -> bool:
 def _count(report: Report, count: int) -> str:
     below = report.suppressed_below
     return "Some" if below is not None and count < below else f"{count:,}"
+
+
+def _of_all(report: TextReport, count: int, whole: int | None = None) -> str:
+    """'3 of 240', of all texts unless `whole` is given, where neither part is too few to be named."""
+    whole, below = report.n if whole is None else whole, report.suppressed_below or 0
+    if whole is None or 0 < whole - count < below:
+        return "Some of the"
+    return f"{_count(report, count)} of {whole:,}"

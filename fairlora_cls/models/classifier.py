@@ -15,7 +15,7 @@ from torch import nn
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import write_folder_atomically, write_json
+from fairlora_cls.files import whole_folder, write_json
 from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
 from fairlora_cls.models.adapters import load_adapter, read_tensors, save_adapter, save_tensors
 from fairlora_cls.models.backbones import Backbone, load_backbone
@@ -106,17 +106,14 @@ class Classifier(AdaptedModel):
 def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder: Path) -> None:
     """Write adapter (PEFT layout), head, settings and processor; the folder is whole or absent."""
 
-    def fill(temporary: Path) -> None:
+    with whole_folder(folder, replaces=True) as draft:
         if settings.label_words is None:
-            backbone, network = classifier.backbone, classifier.network
-            save_adapter(backbone, network, settings.backbone, temporary)
-            save_tensors(classifier.head.state_dict(), temporary / "head.safetensors")
+            save_adapter(classifier.backbone, classifier.network, settings.backbone, draft)
+            save_tensors(classifier.head.state_dict(), draft / "head.safetensors")
         else:
-            classifier.backbone.processor.save_pretrained(str(temporary))
-        write_json(temporary / "classifier.json", asdict(settings))
-        write_manifest(temporary, classifier.backbone.weights_digest())
-
-    write_folder_atomically(folder, fill)
+            classifier.backbone.processor.save_pretrained(str(draft))
+        write_json(draft / "classifier.json", asdict(settings))
+        write_manifest(draft, classifier.backbone.weights_digest())
 
 
 def read_classifier_settings(folder: Path) -> ClassifierSettings:

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from fairlora_cls.data.batching import Batch
 from fairlora_cls.data.images import Rescaling
-from fairlora_cls.files import write_folder_atomically, write_json
+from fairlora_cls.files import whole_folder, write_json
 from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
 from fairlora_cls.models.adapters import load_adapter, save_adapter
 from fairlora_cls.models.backbones import Backbone, load_backbone
@@ -80,15 +80,13 @@ class Generator(AdaptedModel):
 def save_generator(generator: Generator, settings: GeneratorSettings, folder: Path) -> None:
     """Write adapter (PEFT layout), projector, settings and processor; whole or absent."""
 
-    def fill(temporary: Path) -> None:
+    with whole_folder(folder, replaces=True) as draft:
         if settings.trained:
-            save_adapter(generator.backbone, generator.network, settings.backbone, temporary)
+            save_adapter(generator.backbone, generator.network, settings.backbone, draft)
         else:
-            generator.backbone.processor.save_pretrained(str(temporary))
-        write_json(temporary / "generator.json", asdict(settings))
-        write_manifest(temporary, generator.backbone.weights_digest())
-
-    write_folder_atomically(folder, fill)
+            generator.backbone.processor.save_pretrained(str(draft))
+        write_json(draft / "generator.json", asdict(settings))
+        write_manifest(draft, generator.backbone.weights_digest())
 
 
 def read_generator_settings(folder: Path) -> GeneratorSettings:

@@ -45,12 +45,10 @@ from fairlora_cls.objectives.mutual_information import (
     value_frequencies,
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
-from fairlora_cls.recipe import DependenceSection, Recipe
+from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.folder import read_state
 from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
-
-DEPENDENCE_KEYS = ("mutual_information", "adversary")  # of the recipe's objective section
 
 
 def load_data(recipe: Recipe, shared: SharedParts, allow_urls: bool = False) -> Splits:
@@ -134,12 +132,6 @@ class RunGroups:
         return cross_groups(self.protected.values(), split, count)
 
 
-def dependence_sections(recipe: Recipe) -> dict[str, DependenceSection]:
-    """The dependences that the recipe asks for, in the order of the tapped states."""
-    sections = {key: getattr(recipe.objective, key) for key in DEPENDENCE_KEYS}
-    return {key: section for key, section in sections.items() if section is not None}
-
-
 def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
     """Codes of all attributes that the objective reads.
 
@@ -149,7 +141,7 @@ def encode_run_groups(recipe: Recipe, splits: Splits) -> RunGroups:
     merge_below = recipe.objective.merge_cells_below
     protected = {a: encode_groups(splits, a, merge_below) for a in recipe.objective.protect}
     recorded = {}
-    for key, section in dependence_sections(recipe).items():
+    for key, section in recipe.objective.dependences.items():
         for attribute in section.weights:
             groups = recorded[attribute] = encode_recorded(splits, attribute)
             seen = [name for name, n in zip(groups.names, groups.counts, strict=True) if n]
@@ -246,7 +238,7 @@ def _build_network(
             section.token_pooling,
             section.normalise,
         )
-        for section in dependence_sections(recipe).values()
+        for section in recipe.objective.dependences.values()
     ]
     return backbone, network, taps
 
@@ -274,7 +266,7 @@ def build_run_objective(
             trains=dependence.training == "joint",
             warmup_steps=dependence.warmup_steps,
         )
-        for tap, (key, dependence) in enumerate(dependence_sections(recipe).items())
+        for tap, (key, dependence) in enumerate(recipe.objective.dependences.items())
         for attribute, weight in dependence.weights.items()
     ]
     return build_objective(

@@ -9,7 +9,6 @@ from fairlora_cls.evaluation.report import FairnessReport
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.numbers import RATE, SCORE
 from fairlora_cls.recipe import Recipe
-from fairlora_cls.runs.assembly import dependence_sections
 
 
 def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport) -> str:
@@ -106,7 +105,7 @@ def _dependence_lines(recipe: Recipe) -> list[str]:
         f"- {key.replace('_', ' ').capitalize()}: "
         + ", ".join(f"{attribute} λ {weight:g}" for attribute, weight in section.weights.items())
         + f" (variant {section.variant}, tap {section.tap}, {section.tokens} tokens)"
-        for key, section in dependence_sections(recipe).items()
+        for key, section in recipe.objective.dependences.items()
     ]
 
 

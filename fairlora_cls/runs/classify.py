@@ -34,7 +34,7 @@ from fairlora_cls.models.classifier import (
     read_classifier_settings,
     save_classifier,
 )
-from fairlora_cls.recipe import Recipe
+from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import build_classifier
 from fairlora_cls.runs.compared import report_attributes
 from fairlora_cls.runs.context import RunContext
@@ -77,8 +77,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
                 f"The data has the classes {', '.join(splits.classes)}; the model was trained on "
                 f"{', '.join(settings.labels)}. Name them with data.options.classes."
             )
-        data = recipe.data.model_copy(update={"prompt": settings.prompt})
-        return recipe.model_copy(update={"data": data})
+        return changed(recipe, {"data": {"prompt": settings.prompt}})
 
     def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
         backbone = context.engine.model.backbone
@@ -158,7 +157,7 @@ def predict_logits(
     class_count: int,
     advance: Callable[[int], None] = lambda count: None,
 ) -> np.ndarray:
-    """Logits (N, K) float32 of a whole split, whose N `names` are told in errors. Raises RunError for
+    """Logits (N, K) float32 of a whole split, whose N `names` are said in errors. Raises RunError for
     logits that are not finite."""
     logits = predict_split(
         engine, make_batch, lambda outputs: outputs.logits, len(names), (class_count,), advance

@@ -12,9 +12,7 @@ from fairlora_cls.evaluation.alignment import align
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import (
     ARGMAX,
-    judge_by_rule,
-    load_validation,
-    parse_threshold,
+    judge_file,
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.folder import recipe_of, split_predictions
@@ -56,8 +54,7 @@ def load_compared_runs(
             found[name] = recipe_of(path)
         rule = threshold or (found[name].report.threshold if name in found else None)
         if rule is not None:
-            known = load_validation(file) if parse_threshold(rule).needs_validation else None
-            table, section = judge_by_rule(table, rule, known)
+            table, section = judge_file(table, rule, file)
             notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
         tables[name] = table
     return ComparedRuns(tables, _methods(found), _covered(found, names[0]), tuple(notes))

@@ -18,7 +18,6 @@ from fairlora_cls.files import (
     require_replaceable,
     require_writable,
     whole_folder,
-    write_folder_atomically,
     write_json,
     write_text,
 )
@@ -92,8 +91,8 @@ def first_difference(kept: Mapping[str, Any], asked: Mapping[str, Any], path: st
     for key in {**kept, **asked}:
         here, there = kept.get(key), asked.get(key)
         if isinstance(here, Mapping) and isinstance(there, Mapping):
-            if found := first_difference(here, there, f"{path}{key}."):
-                return found
+            if difference := first_difference(here, there, f"{path}{key}."):
+                return difference
         elif here != there:
             return f"{path}{key} is {here} there and {there} here"
     return ""
@@ -106,17 +105,10 @@ def create_run_folder(
 
     Raises InputError when another process made a run there in the meantime.
     """
-
-    def fill(temporary: Path) -> None:
-        write_text(temporary / "recipe.yaml", recipe_to_yaml(recipe))
-        write_json(temporary / "run.json", state)
-        (temporary / "checkpoints").mkdir()
-
-    if overwrite:
-        write_folder_atomically(folder, fill)
-        return
-    with whole_folder(folder) as draft:
-        fill(draft)
+    with whole_folder(folder, replaces=overwrite) as draft:
+        write_text(draft / "recipe.yaml", recipe_to_yaml(recipe))
+        write_json(draft / "run.json", state)
+        (draft / "checkpoints").mkdir()
     if read_json(folder / "run.json") != state:
         raise InputError(
             f"Another process has just begun a run in '{folder}'; name another folder."

@@ -43,16 +43,16 @@ def quick_values(values: Mapping[str, Any]) -> dict[str, Any]:
     where a section, or what a trial reads of it, is of another kind than a recipe's.
     """
     _require_kinds(values)
-    found = merge(values, OVERRIDES)
+    trial = merge(values, OVERRIDES)
     if values.get("task") == "generate":
-        found = merge(found, TEXT_OVERRIDES)
-    training = found["training"]
+        trial = merge(trial, TEXT_OVERRIDES)
+    training = trial["training"]
     batch = min(training.get("batch_size", TrainingSection().batch_size), LARGEST_BATCH)
     micro = min(training["micro_batch_size"], batch)
-    found["training"] = {**training, "batch_size": batch, "micro_batch_size": micro}
-    if found["data"].get("path") is None:
-        found["data"] = _simulated(found["data"])
-    return found
+    trial["training"] = {**training, "batch_size": batch, "micro_batch_size": micro}
+    if trial["data"].get("path") is None:
+        trial["data"] = _simulated(trial["data"])
+    return trial
 
 
 def _require_kinds(values: Mapping[str, Any]) -> None:
@@ -83,12 +83,12 @@ def _simulated(data: Mapping[str, Any]) -> dict[str, Any]:
 
     source = data.get("source", DataSection().source)
     source = COUNTERPARTS.get(source, source)
-    found = {**data, "source": source}
-    if found.get("questions") == "own":
-        found["questions"] = "report"
+    section = {**data, "source": source}
+    if section.get("questions") == "own":
+        section["questions"] = "report"
     if source.startswith("simulated-"):
         known = dataset_options(source)
         own = {k: v for k, v in data.get("options", {}).items() if k in known}
         small = {"train": EXAMPLES, "validation": EXAMPLES // 2, "test": EXAMPLES}
-        found["options"] = own | small
-    return found
+        section["options"] = own | small
+    return section

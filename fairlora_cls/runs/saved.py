@@ -21,10 +21,8 @@ from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES, load_backbone
-from fairlora_cls.models.classifier import ClassifierSettings
-from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES
-from fairlora_cls.recipe import Recipe
+from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
 from fairlora_cls.runs.classify import ask_all_images, predict_logits, softmax
 from fairlora_cls.runs.context import Outcome, RunContext, read_images
@@ -40,6 +38,7 @@ from fairlora_cls.runs.folder import claim_report_folder, recipe_of
 from fairlora_cls.runs.generate import conversation_encoder, write_texts
 from fairlora_cls.runs.missing_groups import mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.runs.task import SavedSettings
 from fairlora_cls.runs.train import TASKS
 from fairlora_cls.training.loop import Display, SilentDisplay
 
@@ -69,7 +68,7 @@ def evaluate(
     settings = _read_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
-    recipe = _with_section(recipe, "data", data or {})
+    recipe = changed(recipe, {"data": data or {}})
     loaded = load_data(recipe, SharedParts(), allow_urls)
     examples = loaded.split(split)
     if not data:
@@ -77,7 +76,8 @@ def evaluate(
     recipe = task.fit(recipe, settings, loaded)
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    recipe = _with_section(recipe, "report", {"threshold": threshold} if threshold else {})
+    if threshold:
+        recipe = changed(recipe, {"report": {"threshold": threshold}})
     validation = task.read_validation(run, recipe, loaded)
     splits, notes = treat_splits(recipe, loaded, only=split)
     task.require_reportable(recipe, splits, split)
@@ -195,7 +195,7 @@ def images_of_table(
 
 def _open(
     run: Path, images: Sequence[Path], task: str, model: str | None
-) -> tuple[ClassifierSettings | GeneratorSettings, Engine]:
+) -> tuple[SavedSettings, Engine]:
     """A run's settings and its model on the best device, for images that can all be read."""
     recipe = recipe_of(run)
     if recipe.task != task:
@@ -205,27 +205,17 @@ def _open(
     return settings, _load_engine(run, recipe, settings)
 
 
-def _read_settings(
-    run: Path, recipe: Recipe, model: str | None
-) -> ClassifierSettings | GeneratorSettings:
+def _read_settings(run: Path, recipe: Recipe, model: str | None) -> SavedSettings:
     """What was saved with a run's model; `model` replaces the place of its backbone."""
     settings = TASKS[recipe.task].read_settings(run / "adapter")
     return settings if model is None else replace(settings, backbone=model)
 
 
-def _load_engine(
-    run: Path, recipe: Recipe, settings: ClassifierSettings | GeneratorSettings
-) -> Engine:
+def _load_engine(run: Path, recipe: Recipe, settings: SavedSettings) -> Engine:
     """A run's saved model on the best device."""
     accelerator = start_accelerator(settings.precision, [], run)
     dtype = DTYPES[settings.precision]
     return build_engine(TASKS[recipe.task].load(settings, run / "adapter", dtype), accelerator)
-
-
-def _with_section(recipe: Recipe, name: str, changes: Mapping[str, Any]) -> Recipe:
-    """A recipe with other values of keys of one section."""
-    section = getattr(recipe, name).model_copy(update=dict(changes))
-    return recipe.model_copy(update={name: section})
 
 
 def _reuse_notes(recipe: Recipe, split: str) -> tuple[str, ...]:

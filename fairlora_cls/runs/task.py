@@ -20,6 +20,7 @@ from fairlora_cls.runs.engine import BatchMaker, Model
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.texts.generations import Generations
 
+SavedSettings = ClassifierSettings | GeneratorSettings  # beside the model of a run of either task
 Settings = TypeVar("Settings", ClassifierSettings, GeneratorSettings)
 Predicted = TypeVar("Predicted", Predictions, Generations)
 

@@ -23,13 +23,10 @@ from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.files import remove_leftovers, write_text
-from fairlora_cls.models.classifier import ClassifierSettings
-from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import (
     build_run_objective,
-    dependence_sections,
     encode_run_groups,
     load_data,
     predict_missing_groups,
@@ -60,7 +57,7 @@ from fairlora_cls.runs.state import (
     runaway_notes,
     training_state,
 )
-from fairlora_cls.runs.task import Task
+from fairlora_cls.runs.task import SavedSettings, Task
 from fairlora_cls.training.attribute_pretraining import pretrain_attribute_classifier
 from fairlora_cls.training.checkpoints import Progress
 from fairlora_cls.training.loop import Display, LoopSettings, SilentDisplay, fine_tune
@@ -204,9 +201,7 @@ def _keeping_state(folder: Path) -> Iterator[None]:
             raise
 
 
-def _carry_out(
-    context: RunContext, settings: ClassifierSettings | GeneratorSettings, watch: Stopwatch
-) -> Outcome:
+def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -> Outcome:
     """Everything that writes into a run folder that stands."""
     recipe, engine, folder = context.recipe, context.engine, context.folder
     task, is_main = TASKS[recipe.task], engine.accelerator.is_main_process
@@ -223,7 +218,7 @@ def _carry_out(
         predicted = {split: task.predict(context, split) for split in task.predicted}
     if recipe.report.probes and progress is not None:
         with watch("probes"):
-            probes = probe_run(recipe, engine, context.splits, batch_makers, context.display)
+            probes = probe_run(context, batch_makers)
     if not is_main:
         return Outcome(folder, recipe.objective.method, None, {})
     if probes:
@@ -280,7 +275,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
             learning_rate=training.learning_rate,
             head_learning_rate=training.head_learning_rate,
             attribute_learning_rates={
-                key: section.learning_rate for key, section in dependence_sections(recipe).items()
+                key: section.learning_rate for key, section in recipe.objective.dependences.items()
             },
             weight_decay=training.weight_decay,
             warmup_steps=training.warmup_steps,
@@ -311,7 +306,7 @@ def _pretrain_attribute_classifiers(
     states = predict_states(engine, make_batch, count, display, draws)
     hidden = torch.from_numpy(states[:, 1:]).to(engine.accelerator.device)
     for dependence in waiting:
-        section = dependence_sections(recipe)[dependence.kind]
+        section = recipe.objective.dependences[dependence.kind]
         loss = pretrain_attribute_classifier(
             dependence,
             hidden,

@@ -23,13 +23,13 @@ class Writer(Protocol):
 
 def read_unfinished(stem: Path, fingerprint: str) -> dict[str, dict[str, Any]]:
     """Id → line, of all processes. A line that was being written when a process died is left out."""
-    found: dict[str, dict[str, Any]] = {}
+    written: dict[str, dict[str, Any]] = {}
     for path in _parts(stem):
         lines = _whole_lines(path)
         if lines and json.loads(lines[0]) == {"fingerprint": fingerprint}:
             rows = (json.loads(line) for line in lines[1:])
-            found |= {row["id"]: row for row in rows if "id" in row}
-    return found
+            written |= {row["id"]: row for row in rows if "id" in row}
+    return written
 
 
 def discard_unfinished(stem: Path) -> None:

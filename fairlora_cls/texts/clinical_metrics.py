@@ -116,9 +116,9 @@ def _require(metric: str) -> ModuleType:
         ) from error
 
 
-def _missing_weights(metric: str, place: object) -> InputError:
+def _missing_weights(metric: str, where: object) -> InputError:
     return InputError(
-        f"{metric} needs weights that are not there ({place}); download them once with python -c "
+        f"{metric} needs weights that are not there ({where}); download them once with python -c "
         f'"from fairlora_cls.texts.clinical_metrics import fetch_weights; '
         f"fetch_weights('{metric}')\", {OTHERWISE}."
     )

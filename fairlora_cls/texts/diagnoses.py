@@ -94,8 +94,8 @@ class DiagnosisReader:
 
     def read(self, text: str) -> str | None:
         """The class that a text names first, None where it names none."""
-        found = self._pattern.search(plain_words(text))
-        return self._class_of[found[1]] if found else None
+        match = self._pattern.search(plain_words(text))
+        return self._class_of[match[1]] if match else None
 
     def class_of(self, label: str) -> str:
         """The class that a label stands for."""

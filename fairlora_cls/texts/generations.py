@@ -130,12 +130,12 @@ def lines_of(generations: Generations) -> str:
     columns = generations.columns()
     lines = [
         json.dumps(
-            {key: values[place] for key, values in columns.items()}
-            | {"attributes": {name: own[place] for name, own in generations.attributes.items()}},
+            {key: values[row] for key, values in columns.items()}
+            | {"attributes": {name: own[row] for name, own in generations.attributes.items()}},
             ensure_ascii=False,
         )
         + "\n"
-        for place in range(len(generations))
+        for row in range(len(generations))
     ]
     for identity, line in zip(generations.ids, lines, strict=True):
         if not is_whole(line):

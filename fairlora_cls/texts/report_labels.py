@@ -106,8 +106,8 @@ def label_reports(texts: Sequence[str], uncertain: str = "positive") -> np.ndarr
     if uncertain not in UNCERTAIN:
         raise InputError(f"uncertain is '{uncertain}'{nearest(uncertain, UNCERTAIN)}")
     counted = {"positive", "uncertain"} if uncertain == "positive" else {"positive"}
-    found = [label_report(text) for text in texts]
-    rows = [[labels.get(finding) in counted for finding in FINDINGS] for labels in found]
+    stated = [label_report(text) for text in texts]
+    rows = [[labels.get(finding) in counted for finding in FINDINGS] for labels in stated]
     return np.array(rows, dtype=bool).reshape(len(texts), len(FINDINGS))
 
 
@@ -155,15 +155,15 @@ def _read_sentence(sentence: str) -> tuple[tuple[str, str], ...]:
     """(finding, status) of each mention that is not set aside."""
     mentions = _find_mentions(sentence)
     cues = _find_cues(sentence) if any(m.settled is None for m in mentions) else []
-    found = [m.settled or _status(sentence, m, cues) for m in mentions]
-    for place in range(len(mentions) - 1):
-        one, other = mentions[place], mentions[place + 1]
+    statuses = [m.settled or _status(sentence, m, cues) for m in mentions]
+    for first in range(len(mentions) - 1):
+        one, other = mentions[first], mentions[first + 1]
         if _ALTERNATIVE.match(sentence[one.end : other.start]):
-            pair = (place, place + 1)
-            if all(found[p] in ("positive", "uncertain") for p in pair):
+            pair = (first, first + 1)
+            if all(statuses[p] in ("positive", "uncertain") for p in pair):
                 for p in pair:
-                    found[p] = "uncertain"
-    return tuple((m.finding, s) for m, s in zip(mentions, found, strict=True) if s != "ignored")
+                    statuses[p] = "uncertain"
+    return tuple((m.finding, s) for m, s in zip(mentions, statuses, strict=True) if s != "ignored")
 
 
 def _find_mentions(sentence: str) -> list[Mention]:
@@ -212,9 +212,9 @@ def _find_cues(sentence: str) -> list[FoundCue]:
         for match in pattern.finditer(sentence)
     ]
     kept: list[FoundCue] = []
-    for found in sorted(every, key=lambda f: (f.start, -f.end)):
-        if not kept or found.start >= kept[-1].end:
-            kept.append(found)
+    for one in sorted(every, key=lambda f: (f.start, -f.end)):
+        if not kept or one.start >= kept[-1].end:
+            kept.append(one)
     return kept
 
 
@@ -249,8 +249,8 @@ def _in_front(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> tupl
 
 def _behind(sentence: str, mention: Mention, cues: Sequence[FoundCue]) -> tuple[int, str] | None:
     """The same for the first cue after the mention that speaks of what stands before it."""
-    for found in cues:
-        if found.cue.before and found.start >= mention.end:
-            ended = _ENDS_BEFORE.search(sentence[mention.end : found.start])
-            return None if ended else (found.start - mention.end, found.cue.kind)
+    for one in cues:
+        if one.cue.before and one.start >= mention.end:
+            ended = _ENDS_BEFORE.search(sentence[mention.end : one.start])
+            return None if ended else (one.start - mention.end, one.cue.kind)
     return None

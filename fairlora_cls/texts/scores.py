@@ -154,7 +154,7 @@ def _diagnosis(generations: Generations) -> Scored:
     reader = reader_for(labels) if labels else READERS[0]
     values = np.full(len(generations), np.nan)
     unparsed = differing = 0
-    for place, (text, reference, label) in enumerate(
+    for row, (text, reference, label) in enumerate(
         zip(generations.texts, generations.references, generations.labels, strict=True)
     ):
         truth = reader.read(reference)
@@ -164,7 +164,7 @@ def _diagnosis(generations: Generations) -> Scored:
             differing += 1
             continue
         said = reader.read(text)
-        values[place] = said == truth
+        values[row] = said == truth
         unparsed += said is None
     counts = {
         "diagnosis_read": int((~np.isnan(values)).sum()),

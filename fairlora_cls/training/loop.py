@@ -53,9 +53,7 @@ class LoopSettings:
     micro_batch_size: int  # examples in one forward pass
     learning_rate: float  # of the LoRA matrices, at its peak
     head_learning_rate: float  # of the classification head, at its peak
-    attribute_learning_rates: Mapping[
-        str, float
-    ]  # of the attribute classifiers by kind, at the peak
+    attribute_learning_rates: Mapping[str, float]  # of the attribute classifiers, by kind
     weight_decay: float
     warmup_steps: int  # optimizer steps from 0 to the peak
     schedule: str  # of SCHEDULES, after the warm-up
@@ -139,14 +137,14 @@ def fine_tune(
     if not objective.dependences:
         shapes.pop("hidden", None)
     checkpoints = folder / "checkpoints"
-    found = load_latest(checkpoints)
-    progress = found.progress if found else Progress()
-    if found:
-        restore_trainable_state(model, found.weights)
-        restore_optimizer(optimizer.optimizer, found.optimizer, names)
-        state = restore_objective(objective, found.objective, accelerator.device)
+    latest = load_latest(checkpoints)
+    progress = latest.progress if latest else Progress()
+    if latest:
+        restore_trainable_state(model, latest.weights)
+        restore_optimizer(optimizer.optimizer, latest.optimizer, names)
+        state = restore_objective(objective, latest.objective, accelerator.device)
         if accelerator.scaler is not None:
-            accelerator.scaler.load_state_dict(found.extra["scaler"])
+            accelerator.scaler.load_state_dict(latest.extra["scaler"])
     plans = [plan_epoch(epoch) for epoch in range(settings.epochs)]
     total_steps = sum(len(plan) for plan in plans)
     log = _open_log(folder / "log.jsonl", progress.log_bytes, accelerator.is_main_process)
@@ -209,9 +207,7 @@ def fine_tune(
             if accelerator.num_processes > 1:
                 sum_gradients(trained, lambda tensor: accelerator.reduce(tensor, "sum"))
             norm = accelerator.clip_grad_norm_(trained, settings.gradient_clip)
-            if (
-                attribute_parameters
-            ):  # apart: the classifiers' loss must not shrink the model's step
+            if attribute_parameters:  # apart: their loss must not shrink the model's step
                 accelerator.clip_grad_norm_(
                     list(attribute_parameters.values()), settings.gradient_clip
                 )

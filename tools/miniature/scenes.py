@@ -7,8 +7,17 @@ a diagnosis.
 from dataclasses import dataclass
 
 import numpy as np
+from PIL import Image, ImageDraw
 
-from fairlora_cls.data.simulated.drawing import FundusScene, LesionScene, draw_fundus, draw_lesion
+from fairlora_cls.data.simulated.drawing import (
+    FundusScene,
+    LesionScene,
+    blend,
+    draw_fundus,
+    draw_lesion,
+    smooth_noise,
+    stroke_mask,
+)
 
 LESION_SHARE = 0.35  # of the batches; the rest are fundus scenes
 DESCRIBED_SHARE = 0.8  # of the batches; the rest ask two questions an image
@@ -59,6 +68,51 @@ class Conversation:
         return messages
 
 
+@dataclass(frozen=True)
+class PatternedLesion(LesionScene):
+    """A lesion with structures that those of the simulated cohort lack."""
+
+    globules: int  # number of dark dots
+    vessels: int  # number of fine red vessels
+    veil: float  # opacity of a blue-white veil, 0–1
+    scale: float  # opacity of pale scale and crust, 0–1
+
+
+def paint_structures(
+    scene: PatternedLesion, image: np.ndarray, inside: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """The image with the lesion's structures, where it is `inside` (opacity, height × width)."""
+    height, width = inside.shape
+    if scene.globules:
+        dots = _dot_mask(scene, height, width, generator)
+        image = blend(image, 0.35 * np.asarray(scene.colours[0], "f4"), 0.8 * dots * inside)
+    if scene.vessels:
+        lines = stroke_mask(scene.vessels, 0.12, 1.2, scene, height, width, generator)
+        image = blend(image, np.array([0.72, 0.18, 0.18], "f4"), 0.7 * lines)
+    if scene.veil > 0:
+        cloud = np.clip(smooth_noise(generator, height, width, 4) + 0.4, 0, 1)
+        image = blend(image, np.array([0.50, 0.56, 0.68], "f4"), scene.veil * cloud * inside)
+    if scene.scale > 0:
+        flakes = np.clip(2.0 * smooth_noise(generator, height, width, 12) - 0.8, 0, 1)
+        image = blend(image, np.array([0.93, 0.88, 0.78], "f4"), scene.scale * flakes * inside)
+    return image
+
+
+def _dot_mask(
+    scene: PatternedLesion, height: int, width: int, generator: np.random.Generator
+) -> np.ndarray:
+    canvas = Image.new("L", (2 * width, 2 * height))
+    pen = ImageDraw.Draw(canvas)
+    short = 2 * min(height, width)
+    spread = 0.6 * scene.radius
+    centres = generator.normal(0, spread, (scene.globules, 2)) + scene.centre
+    sizes = generator.uniform(0.007, 0.02, scene.globules)
+    for (x, y), size in zip(centres.tolist(), sizes.tolist(), strict=True):
+        left, top = (x - size) * short + width, (y - size) * short + height
+        pen.ellipse((left, top, left + 2 * size * short, top + 2 * size * short), fill=255)
+    return np.asarray(canvas.reduce(2), np.float32) / np.float32(255)
+
+
 def draw_conversation(generator: np.random.Generator, count: int) -> list[Conversation]:
     """Conversations about `count` images of one kind and one size."""
     lesion = generator.random() < LESION_SHARE
@@ -69,7 +123,8 @@ def draw_conversation(generator: np.random.Generator, count: int) -> list[Conver
     for _ in range(count):
         if lesion:
             scene, facts = sample_lesion(generator)
-            image, measures = draw_lesion(scene, height, width, generator), measure_lesion(scene)
+            image = draw_lesion(scene, height, width, generator, paint_structures)
+            measures = measure_lesion(scene)
         else:
             scene, facts = sample_fundus(generator)
             image, measures = draw_fundus(scene, height, width, generator), measure_fundus(scene)
@@ -171,7 +226,7 @@ def measure_fundus(scene: FundusScene) -> np.ndarray:
     return np.array(knobs + [np.nan] * LESION_MEASURES, np.float32)
 
 
-def measure_lesion(scene: LesionScene) -> np.ndarray:
+def measure_lesion(scene: PatternedLesion) -> np.ndarray:
     """A lesion's knobs as numbers, (MEASURES,); those of an eye are NaN."""
     knobs = [
         *(2 * value - 1 for value in scene.skin),
@@ -192,7 +247,7 @@ def measure_lesion(scene: LesionScene) -> np.ndarray:
     return np.array([np.nan] * FUNDUS_MEASURES + knobs, np.float32)
 
 
-def sample_lesion(generator: np.random.Generator) -> tuple[LesionScene, list[QuestionAnswer]]:
+def sample_lesion(generator: np.random.Generator) -> tuple[PatternedLesion, list[QuestionAnswer]]:
     """A random skin lesion, and what can be said of it."""
     draw = generator.uniform
     skin_name = _pick(generator, SKINS, (0.25, 0.35, 0.2, 0.12, 0.08))
@@ -206,7 +261,7 @@ def sample_lesion(generator: np.random.Generator) -> tuple[LesionScene, list[Que
     def sometimes(share: float, least: float, most: float) -> float:
         return float(draw(least, most)) if generator.random() < share else 0.0
 
-    scene = LesionScene(
+    scene = PatternedLesion(
         skin=_jitter(generator, SKINS[skin_name], 0.04),
         colours=tuple(_jitter(generator, COLOURS[name], 0.04) for name in names),
         centre=(float(generator.normal(0, 0.06)), float(generator.normal(0, 0.06))),
@@ -232,7 +287,7 @@ def sample_lesion(generator: np.random.Generator) -> tuple[LesionScene, list[Que
     return scene, describe_lesion(scene, skin_name, names)
 
 
-def describe_lesion(scene: LesionScene, skin: str, names: list[str]) -> list[QuestionAnswer]:
+def describe_lesion(scene: PatternedLesion, skin: str, names: list[str]) -> list[QuestionAnswer]:
     """Questions about a skin lesion and their answers."""
     main, count = names[0], len(names)
     size = f"{round(scene.radius * 20) * 5:02d}"

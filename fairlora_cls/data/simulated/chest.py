@@ -157,14 +157,14 @@ def bayes_probabilities(
     For a condition P = p f1(z) / (p f1(z) + (1 - p) f0(z)), f1 and f0 the two normals cut off at
     `limits`; for `abnormal`, the conditions being independent, 1 - Π (1 - P).
     """
-    found = {}
+    bayes = {}
     for name in CONDITIONS:
         condition: Condition = getattr(mechanism, name)
         p = prevalence_of(mechanism, sex, condition)
         sick = p * truncated_density(latents[name], condition.present, condition.limits)
         well = (1.0 - p) * truncated_density(latents[name], condition.absent, condition.limits)
-        found[name] = sick / (sick + well)
-    return {"abnormal": 1.0 - math.prod(1.0 - p for p in found.values()), **found}
+        bayes[name] = sick / (sick + well)
+    return {"abnormal": 1.0 - math.prod(1.0 - p for p in bayes.values()), **bayes}
 
 
 def describe_findings(

@@ -40,6 +40,7 @@ from fairlora_cls.data.simulated.skin import ITA_RANGES, skin_colour
 
 CLASSES = ("benign", "malignant")
 ATTRIBUTES = ("skin_tone", "sex", "age_group")
+LATENTS = ("asymmetry", "irregularity", "colours", "radius")  # in the order they are drawn
 
 # Colours a lesion can have beside its main one, as factors on it.
 TINTS = {
@@ -149,25 +150,10 @@ def simulate_lesion(
     sex = sample_category(generator, mechanism.sex)
     age = draw_age(generator, mechanism)
     label = int(generator.random() < prevalence_of(mechanism, tone))
-    name = CLASSES[label]
-    asymmetry = sample_truncated_normal(
-        generator, mechanism.asymmetry[name], mechanism.asymmetry_limits
-    )
-    irregularity = sample_truncated_normal(
-        generator, mechanism.irregularity[name], mechanism.irregularity_limits
-    )
-    colours = sample_category(generator, mechanism.colours[name])
-    radius = sample_truncated_normal(generator, mechanism.radius[name], mechanism.radius_limits)
+    latents = _draw_latents(generator, mechanism, CLASSES[label])
+    hairy = generator.random() < mechanism.hair_share[CLASSES[label]]
     scene = _lesion_scene(
-        generator,
-        mechanism,
-        ita=ita,
-        contrast=mechanism.contrast_factor[tone],
-        asymmetry=asymmetry,
-        irregularity=irregularity,
-        colours=colours,
-        radius=radius,
-        hairy=generator.random() < mechanism.hair_share[name],
+        generator, mechanism, ita, mechanism.contrast_factor[tone], latents, hairy
     )
 
     def paint(painted: LesionScene) -> np.ndarray:
@@ -187,23 +173,27 @@ def simulate_lesion(
         sex=sex,
         age=age,
         age_group=age_band(age),
-        asymmetry=asymmetry,
-        irregularity=irregularity,
-        colours=colours,
-        radius=radius,
-        bayes_probability=malignant_probability(
-            asymmetry, irregularity, colours, radius, tone, mechanism
-        ),
+        **latents,
+        bayes_probability=malignant_probability(latents, tone, mechanism),
     )
 
 
+def _draw_latents(
+    generator: np.random.Generator, mechanism: DermoscopyMechanism, name: str
+) -> dict[str, float]:
+    """The four latents of a lesion of the class."""
+
+    def draw(latent: str) -> float:
+        if latent == "colours":
+            return sample_category(generator, mechanism.colours[name])
+        limits = getattr(mechanism, f"{latent}_limits")
+        return sample_truncated_normal(generator, getattr(mechanism, latent)[name], limits)
+
+    return {latent: draw(latent) for latent in LATENTS}
+
+
 def malignant_probability(
-    asymmetry: float,
-    irregularity: float,
-    colours: int,
-    radius: float,
-    tone: str,
-    mechanism: DermoscopyMechanism,
+    latents: Mapping[str, float], tone: str, mechanism: DermoscopyMechanism
 ) -> float:
     """P(malignant | asymmetry a, irregularity b, colours c, radius r, skin tone), in closed form.
 
@@ -211,33 +201,23 @@ def malignant_probability(
     the latents are independent. f(a), f(b), f(r) are normals cut off at the stated limits.
     """
 
-    def density(name: str) -> float:
-        shares = mechanism.colours[name]
-        return (
-            truncated_density(asymmetry, mechanism.asymmetry[name], mechanism.asymmetry_limits)
-            * truncated_density(
-                irregularity, mechanism.irregularity[name], mechanism.irregularity_limits
-            )
-            * truncated_density(radius, mechanism.radius[name], mechanism.radius_limits)
-            * shares[colours]
-            / sum(shares.values())
-        )
+    def density(latent: str, name: str) -> float:
+        stated = getattr(mechanism, latent)[name]
+        if latent == "colours":
+            return stated[latents[latent]] / sum(stated.values())
+        return truncated_density(latents[latent], stated, getattr(mechanism, f"{latent}_limits"))
 
     prevalence = prevalence_of(mechanism, tone)
-    sick, well = density("malignant"), density("benign")
+    well, sick = (math.prod(density(latent, name) for latent in LATENTS) for name in CLASSES)
     return prevalence * sick / (prevalence * sick + (1.0 - prevalence) * well)
 
 
 def _lesion_scene(
     generator: np.random.Generator,
     mechanism: DermoscopyMechanism,
-    *,
     ita: float,
     contrast: float,
-    asymmetry: float,
-    irregularity: float,
-    colours: int,
-    radius: float,
+    latents: Mapping[str, float],
     hairy: bool,
 ) -> LesionScene:
     """A scene with these latents and everything else drawn from the mechanism."""
@@ -250,7 +230,7 @@ def _lesion_scene(
         )
     )
     main = skin * uniform(generator, mechanism.darkness) * np.array([1.0, 0.88, 0.82])
-    names = generator.permutation(list(TINTS))[: colours - 1]
+    names = generator.permutation(list(TINTS))[: latents["colours"] - 1]
     painted = [main, *(main * np.array(TINTS[name]) for name in names)]
     shift = mechanism.centre_shift
     return LesionScene(
@@ -259,19 +239,15 @@ def _lesion_scene(
             tuple(np.clip(skin + contrast * (c - skin), 0.0, 1.0).tolist()) for c in painted
         ),
         centre=(uniform(generator, (-shift, shift)), uniform(generator, (-shift, shift))),
-        radius=radius,
+        radius=latents["radius"],
         elongation=uniform(generator, mechanism.elongation),
         angle=uniform(generator, (0.0, math.pi)),
-        irregularity=irregularity,
-        asymmetry=asymmetry,
+        irregularity=latents["irregularity"],
+        asymmetry=latents["asymmetry"],
         **draw_knobs(generator, mechanism, "softness", "patchiness"),
         network=uniform(generator, (0.3, 0.8)) * contrast
         if generator.random() < mechanism.network_share
         else 0.0,
-        globules=0,
-        vessels=0,
-        veil=0.0,
-        scale=0.0,
         hairs=int(generator.integers(*mechanism.hairs, endpoint=True)) if hairy else 0,
         **draw_knobs(generator, mechanism, "exposure", "warmth", "vignette", "noise", "blur"),
     )

@@ -6,12 +6,18 @@ Lengths are fractions of the image's shorter side unless a unit is named; colour
 fractions of full scale; images are (height, width, 3) uint8.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601, as JPEG weighs them
+
+
+# (scene, image (height, width, 3), opacity of the lesion (height, width), generator) → the image with
+# more in the lesion than its scene says
+Structures = Callable[["LesionScene", np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,6 @@ class LesionScene:
     softness: float  # width of the border's fade-out, in lesion radii
     patchiness: float  # share of the lesion that the further colours cover
     network: float  # depth of the pigment network, 0–1
-    globules: int  # number of dark dots
-    vessels: int  # number of fine red vessels
-    veil: float  # opacity of a blue-white veil, 0–1
-    scale: float  # opacity of pale scale and crust, 0–1
     hairs: int  # number of hairs
     exposure: float  # factor on the whole image's brightness
     warmth: float  # white balance, −1 bluish … 1 yellowish
@@ -91,7 +93,7 @@ def draw_fundus(
     pallor = np.array([0.10, 0.26, 0.30], np.float32) * scene.contrast
     disc_x = scene.disc_radius * scene.disc_aspect
     disc_y = scene.disc_radius
-    image = _blend(image, rim_colour, _ellipse(across, down, disc_x, disc_y, 0.016))
+    image = blend(image, rim_colour, _ellipse(across, down, disc_x, disc_y, 0.016))
 
     cup_y = disc_y * scene.vertical_cup_to_disc_ratio
     cup_x = min(disc_x * scene.vertical_cup_to_disc_ratio * scene.cup_aspect, 0.97 * disc_x)
@@ -100,7 +102,7 @@ def draw_fundus(
 
     vessels = _vessel_mask(scene, nasal, height, width, generator)
     dark = np.array([0.35, 0.09, 0.06], np.float32) * (1 - 0.3 * scene.pigmentation)
-    image = _blend(image, dark, scene.vessel_depth * vessels)
+    image = blend(image, dark, scene.vessel_depth * vessels)
 
     light = 1.0 + scene.light_slope * (
         np.cos(scene.light_angle) * x + np.sin(scene.light_angle) * y
@@ -112,9 +114,13 @@ def draw_fundus(
 
 
 def draw_lesion(
-    scene: LesionScene, height: int, width: int, generator: np.random.Generator
+    scene: LesionScene,
+    height: int,
+    width: int,
+    generator: np.random.Generator,
+    structures: Structures | None = None,
 ) -> np.ndarray:
-    """Paint a dermoscopic photograph, uint8 (height, width, 3)."""
+    """Paint a dermoscopic photograph, uint8 (height, width, 3), with further `structures` if given."""
     short = min(height, width)
     x, y = pixel_grid(height, width)
     skin = np.asarray(scene.skin, np.float32)
@@ -130,21 +136,11 @@ def draw_lesion(
     if scene.network > 0:
         mesh = _network(height, width, generator)
         image = image * (1 - (0.55 * scene.network) * (mesh * inside))[..., None]
-    if scene.globules:
-        dots = _dot_mask(scene, height, width, generator)
-        image = _blend(image, 0.35 * np.asarray(scene.colours[0], "f4"), 0.8 * dots * inside)
-    if scene.vessels:
-        lines = _stroke_mask(scene.vessels, 0.12, 1.2, scene, height, width, generator)
-        image = _blend(image, np.array([0.72, 0.18, 0.18], "f4"), 0.7 * lines)
-    if scene.veil > 0:
-        cloud = np.clip(smooth_noise(generator, height, width, 4) + 0.4, 0, 1)
-        image = _blend(image, np.array([0.50, 0.56, 0.68], "f4"), scene.veil * cloud * inside)
-    if scene.scale > 0:
-        flakes = np.clip(2.0 * smooth_noise(generator, height, width, 12) - 0.8, 0, 1)
-        image = _blend(image, np.array([0.93, 0.88, 0.78], "f4"), scene.scale * flakes * inside)
+    if structures is not None:
+        image = structures(scene, image, inside, generator)
     if scene.hairs:
-        hairs = _stroke_mask(scene.hairs, 1.1, 1.6, None, height, width, generator)
-        image = _blend(image, np.array([0.12, 0.08, 0.06], "f4"), 0.8 * hairs)
+        hairs = stroke_mask(scene.hairs, 1.1, 1.6, None, height, width, generator)
+        image = blend(image, np.array([0.12, 0.08, 0.06], "f4"), 0.8 * hairs)
 
     balance = np.array([1 + 0.06 * scene.warmth, 1.0, 1 - 0.10 * scene.warmth], np.float32)
     image = image * (balance * scene.exposure)
@@ -181,7 +177,8 @@ def _ellipse(x: np.ndarray, y: np.ndarray, a: float, b: float, fade: float) -> n
     return 1.0 / (1.0 + np.exp(np.clip(distance * (4.0 / fade), -30, 30)))
 
 
-def _blend(image: np.ndarray, colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+def blend(image: np.ndarray, colour: np.ndarray, opacity: np.ndarray) -> np.ndarray:
+    """A colour over an image, opacity (height, width) from 0 to 1."""
     return image + opacity[..., None] * (colour - image)
 
 
@@ -288,7 +285,7 @@ def _lesion_colours(
         if rings:
             hills = 1.5 * (np.clip(depth, 0, 1.5) - 0.6) + 0.5 * hills
         edge = 1.3 * (1.0 - 2.0 * scene.patchiness)
-        body = _blend(body, np.asarray(colour, np.float32), np.clip(4 * (hills - edge), 0, 1))
+        body = blend(body, np.asarray(colour, np.float32), np.clip(4 * (hills - edge), 0, 1))
     return body
 
 
@@ -299,22 +296,7 @@ def _network(height: int, width: int, generator: np.random.Generator) -> np.ndar
     return np.clip(1.0 - 2.2 * first, 0, 1)
 
 
-def _dot_mask(
-    scene: LesionScene, height: int, width: int, generator: np.random.Generator
-) -> np.ndarray:
-    canvas = Image.new("L", (2 * width, 2 * height))
-    pen = ImageDraw.Draw(canvas)
-    short = 2 * min(height, width)
-    spread = 0.6 * scene.radius
-    centres = generator.normal(0, spread, (scene.globules, 2)) + scene.centre
-    sizes = generator.uniform(0.007, 0.02, scene.globules)
-    for (x, y), size in zip(centres.tolist(), sizes.tolist(), strict=True):
-        left, top = (x - size) * short + width, (y - size) * short + height
-        pen.ellipse((left, top, left + 2 * size * short, top + 2 * size * short), fill=255)
-    return np.asarray(canvas.reduce(2), np.float32) / np.float32(255)
-
-
-def _stroke_mask(
+def stroke_mask(
     count: int,
     length: float,
     thickness: float,

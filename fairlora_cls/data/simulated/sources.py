@@ -8,12 +8,12 @@ from typing import Any
 
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.prompts import findings_conversation
-from fairlora_cls.data.rows import TableOptions
 from fairlora_cls.data.simulated.chest import CHEST, TASKS
 from fairlora_cls.data.simulated.cohorts import Cohort, write_cohort
 from fairlora_cls.data.simulated.dermoscopy import DERMOSCOPY
 from fairlora_cls.data.simulated.fundus import FUNDUS
 from fairlora_cls.data.sources.table import load_table
+from fairlora_cls.data.table_splits import TableOptions
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
 

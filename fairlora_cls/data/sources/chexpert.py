@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlora_cls.data.codes import read_codes
+from fairlora_cls.data.columns import read_codes
 from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.codes import plain, read_ages, read_codes, read_required
+from fairlora_cls.data.columns import plain, read_ages, read_codes, read_required
 from fairlora_cls.data.tables import Table, first_file, open_table, refuse_repeated_ids
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import user_path
@@ -58,13 +58,13 @@ def load_mimic_iv(
 
 
 def _find(root: Path, name: str) -> Path:
-    found = next((f for place in PLACES if (f := first_file(root / place, [name]))), None)
-    if found is None:
+    file = next((f for place in PLACES if (f := first_file(root / place, [name]))), None)
+    if file is None:
         raise InputError(
             f"'{root}' holds no MIMIC-IV {name}, which has the patients' sex, race and age; name its "
             "folder (hosp) with data.options.mimic_iv."
         )
-    return found
+    return file
 
 
 def _majority(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from fairlora_cls.data.archives import read_archive
-from fairlora_cls.data.codes import (
+from fairlora_cls.data.columns import (
     UNKNOWN_CODES,
     age_bands,
     number_names,
@@ -27,7 +27,6 @@ from fairlora_cls.data.tables import (
     first_file,
     open_table,
     point_at,
-    refuse_repeated_ids,
 )
 from fairlora_cls.data.threads import attempt, map_in_threads
 from fairlora_cls.errors import InputError, first_few
@@ -82,11 +81,10 @@ def load_fairvlmed(
     summary = first_file(path, [SUMMARY])
     if summary is None:
         table = _read_archives(files)
-        names = table.read_names("filename")
+        names = table.read_names("filename")  # two splits may have a file of one name
     else:
         table = open_table(summary, needed=["filename", "use", "glaucoma"])
-        names = table.read_names("filename")
-        refuse_repeated_ids([table], [names])
+        names = table.read_ids("filename")
     homes = read_split_names(table, "use")
     labels = read_codes(table, "glaucoma", GLAUCOMA, required=True)
     columns = _attributes(table, age_cuts)

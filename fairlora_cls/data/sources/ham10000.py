@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairlora_cls.data.codes import (
+from fairlora_cls.data.columns import (
     age_bands,
     read_ages,
     read_codes,
@@ -19,7 +19,7 @@ from fairlora_cls.data.codes import (
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.splitting import gather_splits, split_examples
-from fairlora_cls.data.tables import find_table, open_table, refuse_repeated_ids
+from fairlora_cls.data.tables import find_table, open_table
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, first_few
 from fairlora_cls.files import user_path
@@ -71,8 +71,7 @@ def load_ham10000(
         raise InputError(f"data.options.task is '{task}'; choose malignant or diagnosis.")
     file = find_table(path, METADATA)
     table = open_table(file, needed=["lesion_id", "image_id", "dx", "age", "sex"])
-    names = table.read_names("image_id")
-    refuse_repeated_ids([table], [names])
+    names = table.read_ids("image_id")
     lesions = read_required(table, "lesion_id")
     diagnoses = read_codes(table, "dx", {d: d for d in DIAGNOSES} | LONG_NAMES, required=True)
     years = read_ages(table, "age")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from fairlora_cls.data.codes import age_bands, read_ages, read_codes, read_required, read_text
+from fairlora_cls.data.columns import age_bands, read_ages, read_codes, read_required, read_text
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fairlora_cls.data.codes import (
+from fairlora_cls.data.columns import (
     OLDEST,
     age_bands,
     plain,
@@ -24,7 +24,7 @@ from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.splitting import gather_splits, split_examples
-from fairlora_cls.data.tables import Table, find_table, open_table, refuse_repeated_ids
+from fairlora_cls.data.tables import Table, find_table, open_table
 from fairlora_cls.data.text_files import read_json_list
 from fairlora_cls.errors import InputError, first_few, nearest
 from fairlora_cls.files import user_path
@@ -62,8 +62,7 @@ def load_padchest(
     """
     file = find_table(path, [LABELS])
     table = open_table(file, columns=COLUMNS, needed=[c for c in COLUMNS if c != "Report"])
-    names = table.read_names("ImageID")
-    refuse_repeated_ids([table], [names])
+    names = table.read_ids("ImageID")
     patients = read_required(table, "PatientID")
     labels = table.read("Labels", _parse_labels)
     known = {label for own in labels if own for label in own}

@@ -11,9 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.data.rows import TableOptions, build_splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES
 from fairlora_cls.data.table_files import text_table
+from fairlora_cls.data.table_splits import TableOptions, build_splits
 from fairlora_cls.data.tables import Table
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable, write_atomically

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
-from fairlora_cls.data.rows import TableOptions, build_splits
 from fairlora_cls.data.splitting import SPLIT_ALIASES
+from fairlora_cls.data.table_splits import TableOptions, build_splits
 from fairlora_cls.data.tables import Table, open_table, point_at
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import user_path
@@ -73,13 +73,13 @@ def find_tables(path: Path, table: str | None) -> list[tuple[Path, str | None]]:
     if own := _table_in(path):
         return [(own, None)]
     below = [(p, _table_in(p)) for p in sorted(path.iterdir()) if p.is_dir()]
-    found = [
+    tables = [
         (file, SPLIT_ALIASES[folder.name.lower()])
         for folder, file in below
         if file and folder.name.lower() in SPLIT_ALIASES
     ]
-    if found:
-        return sorted(found, key=lambda part: SPLIT_NAMES.index(part[1]))
+    if tables:
+        return sorted(tables, key=lambda part: SPLIT_NAMES.index(part[1]))
     hint = point_at(path, lambda near: _table_in(near) is not None)
     raise InputError(
         f"'{path}' holds no table.csv or metadata.csv; {hint}, or name the file with data.options.table."

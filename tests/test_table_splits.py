@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fairlora_cls.data.examples import BadRowsError
-from fairlora_cls.data.rows import TableOptions, build_splits, settle_options
+from fairlora_cls.data.table_splits import TableOptions, build_splits, settle_options
 from fairlora_cls.errors import InputError
 from tests.small_tables import table_of
 

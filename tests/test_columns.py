@@ -2,7 +2,7 @@
 
 import math
 
-from fairlora_cls.data.codes import (
+from fairlora_cls.data.columns import (
     UNKNOWN_CODES,
     age_bands,
     number_names,

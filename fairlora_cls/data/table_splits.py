@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
-from fairlora_cls.data.codes import (
+from fairlora_cls.data.columns import (
     age_bands,
     plain,
     read_ages,
