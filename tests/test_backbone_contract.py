@@ -511,7 +511,13 @@ def test_a_generator_learns_as_the_stock_model_says_and_comes_back_the_same(fold
     optimizer = torch.optim.SGD([p for p in generator.parameters() if p.requires_grad], lr=0.01)
     losses.sum().backward()
     optimizer.step()
-    settings = GeneratorSettings(str(folder), "Findings?", PIXELS, "fp32", True)
+    settings = GeneratorSettings(
+        backbone=str(folder),
+        prompt="Findings?",
+        maximum_pixels=PIXELS,
+        precision="fp32",
+        train_projector=True,
+    )
     save_generator(generator, settings, tmp_path / "adapter")
     again = load_generator(settings, tmp_path / "adapter", torch.float32)
     with torch.no_grad():

@@ -169,7 +169,13 @@ def test_save_and_load_write_the_same(backbone, tmp_path):
     with torch.no_grad():
         for parameter in (p for p in model.parameters() if p.requires_grad):
             parameter.add_(0.05 * torch.randn_like(parameter))
-    settings = GeneratorSettings("miniature", "Why?", 31360, "fp32", backbone.train_projector)
+    settings = GeneratorSettings(
+        backbone="miniature",
+        prompt="Why?",
+        maximum_pixels=31360,
+        precision="fp32",
+        train_projector=backbone.train_projector,
+    )
     save_generator(model, settings, tmp_path / "adapter")
     assert read_generator_settings(tmp_path / "adapter") == settings
     again = load_generator(settings, tmp_path / "adapter", torch.float32)

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from dataclasses import MISSING, fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
-from fairlora_cls.data.images import check_rescaling
+from fairlora_cls.data.images import Rescaling, check_rescaling
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import read_json
-from fairlora_cls.models.adapters import projector_tensors, untrained
-from fairlora_cls.models.backbones import DTYPES, Backbone
-from fairlora_cls.models.manifest import require_unchanged
+from fairlora_cls.files import read_json, whole_folder, write_json
+from fairlora_cls.models.adapters import save_adapter, save_tensors
+from fairlora_cls.models.backbones import DTYPES, Backbone, load_backbone
+from fairlora_cls.models.manifest import require_same_backbone, require_unchanged, write_manifest
 from fairlora_cls.models.taps import HiddenTaps, TapSettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedSettings:
+    """What turns saved weights back into the same model, of classifier and generator alike."""
+
+    backbone: str
+    prompt: str  # the question; of a generator the one that `predict` asks
+    maximum_pixels: int  # px²
+    precision: str
+    rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
+    train_projector: bool = False  # the projector was trained, and is saved beside the adapter
 
 
 class AdaptedModel(nn.Module):
@@ -29,16 +42,70 @@ class AdaptedModel(nn.Module):
         if backbone.train_projector:
             self.projector = backbone.projector
         self.taps = HiddenTaps(backbone.language_layers, taps, backbone.image_token)
-        self.initial_projector = projector_tensors(backbone)
+        self.initial_projector = self._projector_tensors()
 
-    def untrained(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def untrained(self) -> Iterator[None]:
         """Inside, hidden states are those of the backbone before training."""
-        return untrained(self.backbone, self.network, self.initial_projector)
+        projector, strict = self.backbone.projector, self.backbone.train_projector
+        trained = self._projector_tensors()
+        projector.load_state_dict(self.initial_projector, strict=strict)
+        try:
+            with self.network.disable_adapter():
+                yield
+        finally:
+            projector.load_state_dict(trained, strict=strict)
+
+    def _projector_tensors(self) -> dict[str, torch.Tensor]:
+        """A copy of the projector's tensors where training changes them, else nothing."""
+        if not self.backbone.train_projector:
+            return {}
+        return {n: t.detach().clone() for n, t in self.backbone.projector.state_dict().items()}
 
     @property
     def tapped_shape(self) -> tuple[int, int]:
         """(S, D) of one example's tapped states."""
         return len(self.taps.settings), self.backbone.hidden_size
+
+
+def save_model(
+    model: Any,
+    settings: SavedSettings,
+    folder: Path,
+    file: str,
+    *,
+    trained: bool,
+    tensors: Mapping[str, Mapping[str, torch.Tensor]],
+) -> None:
+    """Write a model's adapter (PEFT layout) and projector, further `tensors` by file, its settings
+    as `file`, and its processor; the folder is whole or absent. Not `trained`: no adapter."""
+
+    with whole_folder(folder, replaces=True) as draft:
+        if trained:
+            save_adapter(model.backbone, model.network, settings.backbone, draft)
+        else:
+            model.backbone.processor.save_pretrained(str(draft))
+        for name, state in tensors.items():
+            save_tensors(state, draft / name)
+        write_json(draft / file, asdict(settings))
+        write_manifest(draft, model.backbone.weights_digest())
+
+
+def load_saved_backbone(
+    settings: SavedSettings, folder: Path, dtype: torch.dtype, *, language_head: bool = False
+) -> Backbone:
+    """The backbone that a model saved in `folder` was trained on. Raises InputError where its
+    weights are not those."""
+    backbone = load_backbone(
+        settings.backbone,
+        dtype,
+        settings.maximum_pixels,
+        rescaling=settings.rescaling,
+        language_head=language_head,
+        train_projector=settings.train_projector,
+    )
+    require_same_backbone(folder, settings.backbone, backbone.weights_digest())
+    return backbone
 
 
 def read_saved_settings(folder: Path, file: str, kind: str, settings: type) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,27 +150,6 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path) -> None:
     """Write named tensors as safetensors, whole or not at all."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, lambda temporary: save_file(plain, str(temporary)))
-
-
-@contextmanager
-def untrained(
-    backbone: Backbone, network: Any, projector: Mapping[str, torch.Tensor]
-) -> Iterator[None]:
-    """Inside, the backbone is as it was before training; `projector` holds its initial tensors."""
-    trained = projector_tensors(backbone)
-    backbone.projector.load_state_dict(projector, strict=backbone.train_projector)
-    try:
-        with network.disable_adapter():
-            yield
-    finally:
-        backbone.projector.load_state_dict(trained, strict=backbone.train_projector)
-
-
-def projector_tensors(backbone: Backbone) -> dict[str, torch.Tensor]:
-    """A copy of the projector's tensors where training changes them, else nothing."""
-    if not backbone.train_projector:
-        return {}
-    return {n: t.detach().clone() for n, t in backbone.projector.state_dict().items()}
 
 
 def trainable_state(model: nn.Module) -> dict[str, torch.Tensor]:

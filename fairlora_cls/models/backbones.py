@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +24,7 @@ from fairlora_cls.models.architecture import Architecture, Budget
 from fairlora_cls.models.gemma3 import GEMMA3
 from fairlora_cls.models.llava import LLAVA
 from fairlora_cls.models.loading import (
-    first_line,
+    explained,
     load_pretrained,
     load_stock_model,
     read_settings,
@@ -314,14 +315,11 @@ def read_processor(
 
 
 def _try_tokenizer(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
-    try:
+    with explained(
+        f"The tokenizer of '{name}' cannot be used", "use the files that came with the checkpoint"
+    ):
         tokenizer, wanted = processor.tokenizer, config.image_token_id
         ids = tokenizer(architecture.expanded(processor, 1), add_special_tokens=False)["input_ids"]
-    except Exception as error:  # whatever its files hold
-        raise InputError(
-            f"The tokenizer of '{name}' cannot be used ({first_line(error)}); use the files that came "
-            "with the checkpoint."
-        ) from error
     if ids.count(wanted) != 1:
         raise InputError(
             f"The tokenizer of '{name}' writes an image as the tokens {ids}, without the image token "
@@ -337,22 +335,18 @@ def _try_tokenizer(name: str, architecture: Architecture, config: Any, processor
 
 def _try_template(name: str, architecture: Architecture, processor: Any) -> None:
     question, image = "Is it there?", architecture.placeholder(processor)
-    try:
+    way_out = "use the one that came with the checkpoint (chat_template.jinja)"
+    with explained(f"The chat template of '{name}' cannot be used", way_out):
         text = render_prompt(processor, question)
-    except Exception as error:  # a template is a program of the checkpoint's
-        raise InputError(
-            f"The chat template of '{name}' cannot be used ({first_line(error)}); use the one that came "
-            "with the checkpoint (chat_template.jinja)."
-        ) from error
     if text.count(image) != 1 or question not in text:
         raise InputError(
             f"The chat template of '{name}' does not write one image ({image}) and the question: "
-            f"{text!r}; use the one that came with the checkpoint (chat_template.jinja)."
+            f"{text!r}; {way_out}."
         )
 
 
 def _try_images(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
-    try:
+    with _explained_images(name):
         least = architecture.minimum_pixels(config, processor)
         image = architecture.fit_image(
             config, processor, Image.new("RGB", (64, 48)), (least, 2 * least)
@@ -360,14 +354,12 @@ def _try_images(name: str, architecture: Architecture, config: Any, processor: A
         pixels = processor.image_processor(images=[image], do_resize=False, return_tensors="pt")
         if not torch.isfinite(pixels["pixel_values"]).all():
             raise ValueError("its numbers make pixels that are not finite")
-    except Exception as error:  # whatever numbers its files hold
-        raise _unusable_images(name, error) from error
 
 
-def _unusable_images(name: str, error: Exception) -> InputError:
-    return InputError(
-        f"The image processor of '{name}' cannot be used ({first_line(error)}); use the one that came "
-        "with the checkpoint (preprocessor_config.json)."
+def _explained_images(name: str) -> AbstractContextManager[None]:
+    return explained(
+        f"The image processor of '{name}' cannot be used",
+        "use the one that came with the checkpoint (preprocessor_config.json)",
     )
 
 
@@ -398,23 +390,16 @@ def build_shapes(name: str, architecture: Architecture, config: Any) -> Any:
     """The model that a configuration describes, on the meta device. Raises InputError."""
     import transformers
 
-    try:
-        with torch.device("meta"):
-            return getattr(transformers, architecture.model_class)(config)
-    except Exception as error:  # whatever numbers the file holds
-        raise InputError(
-            f"The config.json of '{name}' describes no model ({first_line(error)}); use the file that "
-            "came with the checkpoint."
-        ) from error
+    what = f"The config.json of '{name}' describes no model"
+    with explained(what, "use the file that came with the checkpoint"), torch.device("meta"):
+        return getattr(transformers, architecture.model_class)(config)
 
 
 def refuse_variants(name: str, architecture: Architecture, config: Any, processor: Any) -> None:
     """Raise InputError for a variant of the architecture that is not served, and for an image
     processor that cannot be asked which it is."""
-    try:
+    with _explained_images(name):
         refusal = architecture.refusal(config, processor)
-    except Exception as error:  # whatever numbers its files hold
-        raise _unusable_images(name, error) from error
     if refusal:
         raise InputError(f"'{name}' {refusal}")
 

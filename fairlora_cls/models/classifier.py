@@ -6,61 +6,53 @@ B examples, T tokens, D hidden size, K classes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from fairlora_cls.data.batching import Batch
-from fairlora_cls.data.images import Rescaling
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import whole_folder, write_json
-from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
-from fairlora_cls.models.adapters import load_adapter, read_tensors, save_adapter, save_tensors
-from fairlora_cls.models.backbones import Backbone, load_backbone
-from fairlora_cls.models.manifest import require_same_backbone, write_manifest
+from fairlora_cls.models.adapted import (
+    AdaptedModel,
+    SavedSettings,
+    load_saved_backbone,
+    read_saved_settings,
+    save_model,
+)
+from fairlora_cls.models.adapters import load_adapter, read_tensors
+from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
-from fairlora_cls.models.taps import TapSettings, real_tokens
-from fairlora_cls.models.zero_shot import load_label_word_classifier
+from fairlora_cls.models.taps import (
+    TapSettings,
+    pool_tokens_first,
+    pool_tokens_last,
+    pool_tokens_mean,
+    real_tokens,
+)
+from fairlora_cls.models.zero_shot import LabelWordClassifier
+
+SETTINGS_FILE = "classifier.json"
+HEAD_FILE = "head.safetensors"
 
 
-def pool_last(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """The last real token, which has seen image and question (glaucoma paper § 3.2)."""
-    return hidden[torch.arange(len(hidden), device=hidden.device), last]
-
-
-def pool_mean(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """The mean over the real tokens."""
-    real = real_tokens(hidden, first, last)
-    return (hidden * real[..., None]).sum(dim=1) / real.sum(dim=1, keepdim=True)
-
-
-def pool_first(hidden: torch.Tensor, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
-    """The first real token: under causal attention it sees only itself, so all images look alike."""
-    return hidden[torch.arange(len(hidden), device=hidden.device), first]
-
-
-POOLINGS: dict[str, Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]] = {
-    "last": pool_last,
-    "mean": pool_mean,
-    "first": pool_first,
+# Which of an example's real tokens the head reads. The last has seen image and question (glaucoma
+# paper § 3.2); the first sees only itself under causal attention, so that all images look alike.
+POOLINGS: dict[str, Callable[..., torch.Tensor]] = {
+    "last": pool_tokens_last,
+    "mean": pool_tokens_mean,
+    "first": pool_tokens_first,
 }
 
 
-@dataclass(frozen=True)
-class ClassifierSettings:
+@dataclass(frozen=True, kw_only=True)
+class ClassifierSettings(SavedSettings):
     """All that turns saved weights back into the same classifier."""
 
-    backbone: str
     labels: tuple[str, ...]  # K class names; the last is the positive class of a binary task
-    prompt: str  # the question
-    pooling: str
-    maximum_pixels: int  # px²
-    precision: str
+    pooling: str  # of POOLINGS
     label_words: tuple[str, ...] | None = None  # zero-shot by likelihood: no adapter, no head
-    rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
-    train_projector: bool = False  # the projector was trained, and is saved beside the adapter
 
 
 class Classifier(AdaptedModel):
@@ -95,30 +87,24 @@ class Classifier(AdaptedModel):
             first = torch.zeros_like(batch.lengths)
         else:
             first = batch.attention_mask.argmax(dim=1)
-        last = first + batch.lengths - 1
+        is_real = real_tokens(hidden, first, first + batch.lengths - 1)
         # Autocast would run the head in bf16, where few of its weights ever move at small rates.
         with torch.autocast(hidden.device.type, enabled=False):
-            pooled = self.pool(hidden, first, last).float()
-            tapped = self.taps.read(batch, real_tokens(hidden, first, last))
+            pooled = self.pool(hidden, is_real).float()
+            tapped = self.taps.read(batch, is_real)
             return Outputs(self.head(pooled), pooled=pooled, hidden=tapped)
 
 
 def save_classifier(classifier: nn.Module, settings: ClassifierSettings, folder: Path) -> None:
     """Write adapter (PEFT layout), head, settings and processor; the folder is whole or absent."""
-
-    with whole_folder(folder, replaces=True) as draft:
-        if settings.label_words is None:
-            save_adapter(classifier.backbone, classifier.network, settings.backbone, draft)
-            save_tensors(classifier.head.state_dict(), draft / "head.safetensors")
-        else:
-            classifier.backbone.processor.save_pretrained(str(draft))
-        write_json(draft / "classifier.json", asdict(settings))
-        write_manifest(draft, classifier.backbone.weights_digest())
+    trained = settings.label_words is None
+    tensors = {HEAD_FILE: classifier.head.state_dict()} if trained else {}
+    save_model(classifier, settings, folder, SETTINGS_FILE, trained=trained, tensors=tensors)
 
 
 def read_classifier_settings(folder: Path) -> ClassifierSettings:
     """The settings saved with a classifier. Raises InputError when `folder` holds none."""
-    values = read_saved_settings(folder, "classifier.json", "classifier", ClassifierSettings)
+    values = read_saved_settings(folder, SETTINGS_FILE, "classifier", ClassifierSettings)
     labels, words = values["labels"], values.get("label_words")
     for names in (labels, words if words is not None else labels):
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -133,7 +119,7 @@ def read_classifier_settings(folder: Path) -> ClassifierSettings:
 
 def _unfit(folder: Path) -> InputError:
     return InputError(
-        f"'{folder / 'classifier.json'}' does not hold the classes of a trained classifier; copy the "
+        f"'{folder / SETTINGS_FILE}' does not hold the classes of a trained classifier; copy the "
         "run again."
     )
 
@@ -141,26 +127,12 @@ def _unfit(folder: Path) -> InputError:
 def load_classifier(settings: ClassifierSettings, folder: Path, dtype: torch.dtype) -> nn.Module:
     """The classifier saved in `folder`, ready to predict. Raises InputError where its files, or the
     backbone's weights, are not those that were saved."""
-    if settings.label_words is not None:
-        zero_shot = load_label_word_classifier(
-            settings.backbone,
-            dtype,
-            settings.maximum_pixels,
-            settings.label_words,
-            rescaling=settings.rescaling,
-        )
-        require_same_backbone(folder, settings.backbone, zero_shot.backbone.weights_digest())
-        return zero_shot
-    backbone = load_backbone(
-        settings.backbone,
-        dtype,
-        settings.maximum_pixels,
-        rescaling=settings.rescaling,
-        train_projector=settings.train_projector,
-    )
-    require_same_backbone(folder, settings.backbone, backbone.weights_digest())
+    words = settings.label_words
+    backbone = load_saved_backbone(settings, folder, dtype, language_head=words is not None)
+    if words is not None:
+        return LabelWordClassifier(backbone, words).eval()
     network = load_adapter(backbone, folder)
     classifier = Classifier(backbone, network, len(settings.labels), settings.pooling)
     expected = classifier.head.state_dict()
-    classifier.head.load_state_dict(read_tensors(folder / "head.safetensors", expected))
+    classifier.head.load_state_dict(read_tensors(folder / HEAD_FILE, expected))
     return classifier.eval()

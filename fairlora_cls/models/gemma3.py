@@ -14,14 +14,13 @@ is refused: an example has one image.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
-from fairlora_cls.models import fixed_size
-from fairlora_cls.models.architecture import Architecture, Budget, Grid
+from fairlora_cls.models.architecture import Budget, Grid
+from fairlora_cls.models.fixed_size import fixed_size, patch_count, refuse_other_size
 
 
 class PatchAverage(nn.Module):
@@ -40,7 +39,7 @@ class PatchAverage(nn.Module):
 def refusal(config: Any, processor: Any) -> str:
     if processor is not None and processor.image_processor.do_pan_and_scan:
         return "cuts crops out of long images; set do_pan_and_scan to false in its processor."
-    return fixed_size.refusal(config, processor)
+    return refuse_other_size(config, processor)
 
 
 def grid_of_size(config: Any, size: tuple[int, int], budget: Budget) -> Grid:
@@ -81,27 +80,20 @@ def read(
 
 
 def patches(vision: Any, visual_tokens: int) -> tuple[int, float]:
-    count = fixed_size.patch_count(vision)
+    count = patch_count(vision)
     return count, vision.num_hidden_layers * count
 
 
-GEMMA3 = Architecture(
+GEMMA3 = fixed_size(
     model_class="Gemma3Model",
     whole_class="Gemma3ForConditionalGeneration",
     processor_class="Gemma3Processor",
-    follows_budget=False,
     vision_settings=("mm_tokens_per_image",),
     refusal=refusal,
-    minimum_pixels=lambda config, processor: 0,
-    fit_image=fixed_size.fit_image,
     grid_of_size=grid_of_size,
     visual_tokens=lambda config, grid: config.mm_tokens_per_image,
-    fitted_size=fixed_size.fitted_size,
     placeholder=lambda processor: processor.boi_token,
     expanded=expanded,
-    positions=fixed_size.positions,
-    encode=partial(fixed_size.encode, grid_of_size),
-    projector=lambda model: model.multi_modal_projector,
     bypass_projector=bypass_projector,
     project=project,
     read=read,

@@ -6,7 +6,7 @@ B examples, T tokens, D hidden size, M answer tokens of the whole batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -14,27 +14,26 @@ from torch import nn
 from torch.nn import functional
 
 from fairlora_cls.data.batching import Batch
-from fairlora_cls.data.images import Rescaling
-from fairlora_cls.files import whole_folder, write_json
-from fairlora_cls.models.adapted import AdaptedModel, read_saved_settings
-from fairlora_cls.models.adapters import load_adapter, save_adapter
-from fairlora_cls.models.backbones import Backbone, load_backbone
-from fairlora_cls.models.manifest import require_same_backbone, write_manifest
+from fairlora_cls.models.adapted import (
+    AdaptedModel,
+    SavedSettings,
+    load_saved_backbone,
+    read_saved_settings,
+    save_model,
+)
+from fairlora_cls.models.adapters import load_adapter
+from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.models.outputs import Outputs
 from fairlora_cls.models.taps import TapSettings, real_tokens
 
+SETTINGS_FILE = "generator.json"
 
-@dataclass(frozen=True)
-class GeneratorSettings:
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorSettings(SavedSettings):
     """All that turns saved weights back into the same generator."""
 
-    backbone: str
-    prompt: str  # the question that `predict` asks
-    maximum_pixels: int  # px²
-    precision: str
-    train_projector: bool  # the projector was trained, and is saved beside the adapter
     trained: bool = True  # False: the backbone as it is, no adapter
-    rescaling: Rescaling = "percentile"  # of pixels deeper than 8 bits
 
 
 class Generator(AdaptedModel):
@@ -79,34 +78,18 @@ class Generator(AdaptedModel):
 
 def save_generator(generator: Generator, settings: GeneratorSettings, folder: Path) -> None:
     """Write adapter (PEFT layout), projector, settings and processor; whole or absent."""
-
-    with whole_folder(folder, replaces=True) as draft:
-        if settings.trained:
-            save_adapter(generator.backbone, generator.network, settings.backbone, draft)
-        else:
-            generator.backbone.processor.save_pretrained(str(draft))
-        write_json(draft / "generator.json", asdict(settings))
-        write_manifest(draft, generator.backbone.weights_digest())
+    save_model(generator, settings, folder, SETTINGS_FILE, trained=settings.trained, tensors={})
 
 
 def read_generator_settings(folder: Path) -> GeneratorSettings:
     """The settings saved with a generator. Raises InputError when `folder` holds none."""
-    return GeneratorSettings(
-        **read_saved_settings(folder, "generator.json", "generator", GeneratorSettings)
-    )
+    values = read_saved_settings(folder, SETTINGS_FILE, "generator", GeneratorSettings)
+    return GeneratorSettings(**values)
 
 
 def load_generator(settings: GeneratorSettings, folder: Path, dtype: torch.dtype) -> Generator:
     """The generator saved in `folder`, ready to write. Raises InputError where its files, or the
     backbone's weights, are not those that were saved."""
-    backbone = load_backbone(
-        settings.backbone,
-        dtype,
-        settings.maximum_pixels,
-        rescaling=settings.rescaling,
-        language_head=True,
-        train_projector=settings.train_projector,
-    )
-    require_same_backbone(folder, settings.backbone, backbone.weights_digest())
+    backbone = load_saved_backbone(settings, folder, dtype, language_head=True)
     network = load_adapter(backbone, folder) if settings.trained else backbone.model
     return Generator(backbone, network).eval()

@@ -12,13 +12,12 @@ out, so that the ends of a long image are not seen. LLaVA-Rad and FairLLaVA are 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from torch import nn
 
-from fairlora_cls.models import fixed_size
-from fairlora_cls.models.architecture import Architecture, Budget, Grid, read_language_model
+from fairlora_cls.models.architecture import Budget, Grid, read_language_model
+from fairlora_cls.models.fixed_size import fixed_size, patch_count, refuse_other_size
 
 CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the patches, by tower
 
@@ -26,7 +25,7 @@ CLASS_TOKENS = {"clip_vision_model": 1, "siglip_vision_model": 0}  # besides the
 def refusal(config: Any, processor: Any) -> str:
     tower = config.vision_config.model_type
     if tower in CLASS_TOKENS:
-        return fixed_size.refusal(config, processor)
+        return refuse_other_size(config, processor)
     return f"is a LLaVA with a {tower} as tower; there is: {', '.join(CLASS_TOKENS)}."
 
 
@@ -48,27 +47,20 @@ def bypass_projector(model: Any) -> None:
 
 
 def patches(vision: Any, visual_tokens: int) -> tuple[int, float]:
-    count = fixed_size.patch_count(vision) + CLASS_TOKENS[vision.model_type]
+    count = patch_count(vision) + CLASS_TOKENS[vision.model_type]
     return count, vision.num_hidden_layers * count
 
 
-LLAVA = Architecture(
+LLAVA = fixed_size(
     model_class="LlavaModel",
     whole_class="LlavaForConditionalGeneration",
     processor_class="LlavaProcessor",
-    follows_budget=False,
     vision_settings=("vision_feature_layer", "vision_feature_select_strategy"),
     refusal=refusal,
-    minimum_pixels=lambda config, processor: 0,
-    fit_image=fixed_size.fit_image,
     grid_of_size=grid_of_size,
     visual_tokens=visual_tokens,
-    fitted_size=fixed_size.fitted_size,
     placeholder=lambda processor: processor.image_token,
     expanded=lambda processor, count: processor.image_token * count,
-    positions=fixed_size.positions,
-    encode=partial(fixed_size.encode, grid_of_size),
-    projector=lambda model: model.multi_modal_projector,
     bypass_projector=bypass_projector,
     project=lambda projector, features: projector(features),
     read=read_language_model,

@@ -211,21 +211,26 @@ def load_pretrained(
     folder = find_folder(name)
     if folder is not None:
         options["local_files_only"] = True
-    try:
+    way_out = (
+        "use a complete copy of the checkpoint"
+        if folder
+        else "give 'miniature', a local folder, or a Hub name such as Qwen/Qwen2.5-VL-7B-Instruct "
+        "that this machine can reach or has cached"
+    )
+    with explained(f"The backbone '{name}' cannot be loaded", way_out):
         return getattr(loader, method)(str(folder or name), trust_remote_code=False, **options)
-    # Whatever the files hold, and whatever package they would need, decides what is raised here.
+
+
+@contextmanager
+def explained(what: str, way_out: str) -> Iterator[None]:
+    """Whatever goes wrong inside is an InputError: `what`, the reason, and the way out. What the
+    files of a checkpoint hold, and what packages they would need, decides what is raised."""
+    try:
+        yield
     except Exception as error:
         if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate" in str(error):
             raise  # not the checkpoint's fault
-        way_out = (
-            "use a complete copy of the checkpoint"
-            if folder
-            else "give 'miniature', a local folder, or a Hub name such as Qwen/Qwen2.5-VL-7B-Instruct "
-            "that this machine can reach or has cached"
-        )
-        raise InputError(
-            f"The backbone '{name}' cannot be loaded ({first_line(error)}); {way_out}."
-        ) from error
+        raise InputError(f"{what} ({first_line(error)}); {way_out}.") from error
 
 
 def first_line(error: BaseException) -> str:

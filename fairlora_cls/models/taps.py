@@ -65,11 +65,11 @@ TOKENS: dict[str, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] = {
 
 
 def pool_tokens_mean(
-    hidden: torch.Tensor, chosen: torch.Tensor, draws: torch.Tensor | None
+    hidden: torch.Tensor, chosen: torch.Tensor, draws: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """The mean over the chosen tokens."""
-    members = chosen[..., None].to(hidden.dtype)
-    return (hidden * members).sum(dim=1) / members.sum(dim=1).clamp(min=1)
+    """The mean over the chosen tokens (B, T)."""
+    counts = chosen.sum(dim=1, keepdim=True).clamp(min=1)
+    return (hidden * chosen[..., None]).sum(dim=1) / counts
 
 
 def pool_tokens_random(
@@ -88,8 +88,16 @@ def pool_tokens_random(
     return hidden[torch.arange(len(hidden), device=hidden.device), place]
 
 
+def pool_tokens_first(
+    hidden: torch.Tensor, chosen: torch.Tensor, draws: torch.Tensor | None = None
+) -> torch.Tensor:
+    """The first of the chosen tokens."""
+    first = chosen.to(torch.int64).argmax(dim=1)
+    return hidden[torch.arange(len(hidden), device=hidden.device), first]
+
+
 def pool_tokens_last(
-    hidden: torch.Tensor, chosen: torch.Tensor, draws: torch.Tensor | None
+    hidden: torch.Tensor, chosen: torch.Tensor, draws: torch.Tensor | None = None
 ) -> torch.Tensor:
     """The last of the chosen tokens."""
     places = torch.arange(hidden.shape[1], device=hidden.device)
