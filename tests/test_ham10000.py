@@ -1,6 +1,7 @@
 """HAM10000 in the layouts that go round, and the real one where it lies beside the checkout."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fairlora_cls.data.datasets import load_splits
-from fairlora_cls.data.examples import validate_splits
+from fairlora_cls.data.examples import BadRowsError, validate_splits
 from fairlora_cls.errors import InputError
 
 REAL_HAM = Path(__file__).parent.parent.parent / "shared" / "data" / "ham10000"
@@ -53,6 +54,20 @@ def test_ham10000_codes_become_names(tmp_path):
         "K": ("df", {"sex": None, "age_group": "(0,44]", "age": "40", "localization": "back"}),
     }
     assert splits.attributes == ("sex", "age_group", "age", "localization")
+
+
+def test_ham10000_names_every_bad_row_and_reads_the_others(tmp_path):
+    bad = [("", "A", "nv", "50", "male"), ("Z", "B", "xx", "old", "robot")]
+    folder = ham_folder(tmp_path, [*ROWS, *bad])
+    (folder / "HAM10000_images_part_1" / "I0.jpg").unlink()
+    with pytest.raises(BadRowsError) as caught:
+        load_splits("ham10000", folder, {})
+    expected = ["row 42 .*lesion_id", "row 43 has dx 'xx'", "row 43 has age 'old'"]
+    expected += ["row 43 has sex 'robot'", "row 2 names image 'I0'"]
+    problems = caught.value.problems
+    assert len(problems) == 5
+    assert all(re.search(words, p) for words, p in zip(expected, problems, strict=True))
+    assert {e.id for e in caught.value.rest.everything()} == {f"I{i}" for i in range(1, 40)}
 
 
 def test_ham10000_ids_are_taken_as_they_stand(tmp_path):

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from fairlora_cls.data.examples import validate_splits
+from fairlora_cls.data.examples import BadRowsError, validate_splits
 from fairlora_cls.data.sources.mimic_cxr import load_mimic_cxr
 from fairlora_cls.errors import InputError
 
@@ -121,6 +121,18 @@ def test_a_patient_without_a_number_is_an_error_of_its_row(root):
     write_tables(root, images=images)
     with pytest.raises(InputError, match=r"metadata\.csv\.gz' row 4 has no value for 'subject_id'"):
         load_mimic_cxr(root)
+
+
+def test_bad_rows_of_any_table_are_named_and_their_images_left_out(root):
+    """A label that is none is not negative, as a blank one would be."""
+    images = [(*IMAGES[0][:5], "2"), *IMAGES[2:5], (*IMAGES[5][:4], "tset", "1"), IMAGES[6]]
+    write_tables(root, images=images)
+    with pytest.raises(BadRowsError) as caught:
+        load_mimic_cxr(root)
+    first, second = caught.value.problems
+    assert "-chexpert.csv.gz' row 2 has Pleural Effusion '2'" in first
+    assert "-split.csv.gz' row 6 has the split 'tset'" in second
+    assert {e.id for e in caught.value.rest.everything()} == {"2a28", "8a10", "6ad0"}
 
 
 def test_a_tie_between_races_is_unknown(root):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fairlora_cls.data.examples import validate_splits
+from fairlora_cls.data.examples import BadRowsError, validate_splits
 from fairlora_cls.data.images import read_image
 from fairlora_cls.data.sources.padchest import load_padchest
 from fairlora_cls.errors import InputError
@@ -69,6 +69,15 @@ def test_published_layout(tmp_path, end):
     assert everyone["0002_a.png"].label == 0
     pixels = np.asarray(read_image(first.image))
     assert (pixels.min(), pixels.max()) == (0, 255)
+
+
+def test_every_bad_row_is_named_and_the_others_are_read(tmp_path):
+    bad = [row(60, Labels="normal"), row(61, PatientID=""), row(62, PatientBirth="2100")]
+    with pytest.raises(BadRowsError) as caught:
+        load_padchest(write(tmp_path, [*ROWS, *bad]))
+    places = [p.partition("csv.gz' ")[2][:6] for p in caught.value.problems]
+    assert sorted(places) == ["row 62", "row 63", "row 64"]
+    assert sum(1 for _ in caught.value.rest.everything()) == 60
 
 
 def test_other_findings_views_and_exclusions(tmp_path):

@@ -13,10 +13,8 @@ import numpy as np
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import RunResult
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.class_sample import class_sample, measure
-from fairlora_cls.evaluation.metrics import GAPS
 from fairlora_cls.evaluation.prediction_table import read_predictions
-from fairlora_cls.evaluation.selection import selection_score
+from fairlora_cls.evaluation.selection import largest_gap, selection_score, selection_values
 from fairlora_cls.evaluation.thresholds import judge_by_rule
 from fairlora_cls.runs.folder import split_predictions
 
@@ -85,18 +83,18 @@ def select_settings(plan: Plan, results: Sequence[RunResult]) -> Selections | No
 def _validation(result: RunResult, attributes: Sequence[str]) -> Validation:
     table = read_predictions(split_predictions(result.job.folder, "validation"))
     table, _ = judge_by_rule(table, result.job.recipe.report.threshold, table)
-    everyone = measure(table, np.zeros(len(table.ids), dtype=int))[0]
-    gaps, worst = [0.0], []
-    for attribute in attributes:
-        names, codes = np.unique(table.group_names(attribute), return_inverse=True)
-        by_group = class_sample(table).quick().observed(codes, len(names))
-        worst.append(float(by_group["accuracy"].min()))
-        gaps.append(float(np.nan_to_num(GAPS["max_acc_gap"].values(by_group))))
+    groups = {
+        attribute: np.unique(table.group_names(attribute), return_inverse=True)[1]
+        for attribute in attributes
+    }
+    values = selection_values(
+        table.labels, table.predictions, table.probabilities, table.positive, groups
+    )
     return Validation(
-        float(everyone["accuracy"]),
-        float(everyone["auroc"]),
-        min(worst, default=float("nan")),
-        max(gaps),
+        values["accuracy"],
+        values["auroc"],
+        values["worst_group_accuracy"],
+        largest_gap(values),
         _others(table.predictions) / max(_others(table.labels), 1),
     )
 

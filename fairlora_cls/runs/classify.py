@@ -16,7 +16,6 @@ from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.groupings import grouping_of
-from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
     read_predictions,
@@ -25,7 +24,7 @@ from fairlora_cls.evaluation.prediction_table import (
 )
 from fairlora_cls.evaluation.report import FairnessReport, fairness_report
 from fairlora_cls.evaluation.sections import add_sections
-from fairlora_cls.evaluation.selection import selection_score
+from fairlora_cls.evaluation.selection import largest_gap, selection_score, selection_values
 from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes
 from fairlora_cls.evaluation.verdicts import class_endpoints
 from fairlora_cls.models.backbones import Backbone
@@ -209,21 +208,10 @@ def validation_metrics(
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)
     picked = probabilities[np.arange(len(labels)), labels]
-    correct = predictions == labels
-    gaps, worst = {}, {}
-    for attribute, codes in groups.items():
-        accuracy = np.array([correct[codes == group].mean() for group in np.unique(codes)])
-        gaps[f"max_acc_gap/{attribute}"] = float(GAPS["max_acc_gap"].values({"accuracy": accuracy}))
-        worst[attribute] = float(accuracy.min())
     values = {
         "loss": float(-np.log(np.maximum(picked, 1e-12)).mean()),
-        "accuracy": float(correct.mean()),
-        "auroc": float(
-            METRICS["auroc"].function(labels, predictions, probabilities, logits.shape[1] - 1)
-        ),
-        "worst_group_accuracy": min(worst.values(), default=float("nan")),
-        **gaps,
+        **selection_values(labels, predictions, probabilities, logits.shape[1] - 1, groups),
     }
     values = {name: value for name, value in values.items() if np.isfinite(value)}
-    gap = max((v for k, v in values.items() if k.startswith("max_acc_gap/")), default=0.0)
-    return {**values, "score": selection_score(values, gap, select_by, gap_bound)}
+    score = selection_score(values, largest_gap(values), select_by, gap_bound)
+    return {**values, "score": score}
