@@ -13,6 +13,7 @@ from fairlora_cls.evaluation.comparison_tables import pair_tables
 from fairlora_cls.evaluation.comparison_wording import (
     describe_gap_difference,
     verdict_of,
+    verdict_on,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
 from tests.test_comparison import model, published
@@ -47,7 +48,7 @@ def test_the_first_sentence_on_table_1_is_that_two_images_decide(table_1):
         "The gr–vanilla difference in MaxAccGap of ethnicity (1.2 points against 3.8 points) is "
         "decided by 2 images: with gr right on 2 more images of the group Hispanic it would be gone."
     )
-    assert "it is not evidence" in first
+    assert "Chance alone can explain it" in first
     page = unescape((folder / "comparison.html").read_text(encoding="utf-8"))
     assert page.index(first) < page.index("<h2")
     assert page.index(">not evidence</span>") < page.index(first)
@@ -63,8 +64,34 @@ def test_a_planted_difference_of_gaps_is_evidence():
     assert gap.difference == pytest.approx(-0.14)
     assert gap.deciding.examples == 70
     assert verdict_of(gap) == ("evidence", "evidence")
+    assert verdict_on(comparison, pair.attributes["g"]) == ("evidence", "some gain, some lose")
     sentence = describe_gap_difference(comparison, pair, "g", pair.attributes["g"])
-    assert "evidence that even has the smaller gap" in sentence
+    assert "Chance alone hardly explains it" in sentence
+    assert "Some groups gain by even and others lose" in sentence
+
+
+def test_levelling_down_is_named():
+    """The best-served group falls and nobody gains: the gap shrinks from 15 points to 1."""
+    tables = {"uneven": planted((425, 350)), "down": planted((355, 350))}
+    comparison = compare_predictions(tables, bootstrap=300)
+    (pair,) = comparison.pairs
+    result = pair.attributes["g"]
+    assert result.gaps["max_acc_gap"].difference == pytest.approx(-0.14)
+    assert verdict_on(comparison, result) == ("evidence", "a group loses")
+    sentence = describe_gap_difference(comparison, pair, "g", result)
+    assert "levelling down: no group is served better by down" in sentence
+    changes = {group: each["accuracy"].difference for group, each in result.changes.items()}
+    assert sorted(changes.values()) == pytest.approx([-0.14, 0])
+
+
+def test_a_group_that_gains_alone_is_no_harm():
+    tables = {"uneven": planted((425, 350)), "up": planted((425, 420))}
+    (pair,) = (comparison := compare_predictions(tables, bootstrap=300)).pairs
+    kind, words = verdict_on(comparison, pair.attributes["g"])
+    assert (kind, "gains" in words) == ("equal", True)
+    assert "No group is served worse by up" in describe_gap_difference(
+        comparison, pair, "g", pair.attributes["g"]
+    )
 
 
 def test_json_is_the_dataclass(table_1):

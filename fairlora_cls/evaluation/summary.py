@@ -65,9 +65,13 @@ def endpoint_title(report: Report, endpoint: str) -> str:
     return capitalised(metric.title if metric else endpoint)
 
 
-def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
+def describe_verdict(
+    report: Report, verdict: EndpointVerdict, names_attribute: bool = False
+) -> str:
     """One sentence, or two, on one endpoint of one attribute."""
     title = endpoint_title(report, verdict.endpoint)
+    if names_attribute:
+        title += f", by {verdict.attribute}"
     if verdict.verdict == "undefined":
         return f"{title}: there are no two groups to compare."
     rates, quantity = _both_rates(report, verdict), _quantity(report, verdict)
@@ -105,7 +109,7 @@ def describe_verdict(report: Report, verdict: EndpointVerdict) -> str:
 
 def _tell_evidence(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
     first = sorted(verdicts, key=lambda v: (v.p_value_family, -v.gap))
-    told = [f"By {v.attribute}: {describe_verdict(report, v)}" for v in first[:MOST_SENTENCES]]
+    told = [describe_verdict(report, v, names_attribute=True) for v in first[:MOST_SENTENCES]]
     if first[MOST_SENTENCES:]:
         others = [
             f"{v.attribute} ({endpoint_title(report, v.endpoint)})" for v in first[MOST_SENTENCES:]

@@ -27,6 +27,8 @@ STYLE = """
   figure, .verdict, tr { break-inside: avoid; }
   h2, h3, caption { break-after: avoid; }
   .scroll { overflow: visible !important; }
+  details::details-content { content-visibility: visible; block-size: auto; }
+  nav { display: none; }
   table { font-size: 7.5pt !important; }
 }
 * { box-sizing: border-box; }
@@ -58,9 +60,9 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 .overview tbody th { font-weight: 600; overflow-wrap: anywhere; }
 .overview .group { display: block; height: 22px; line-height: 22px; font-weight: 400; font-size: .85rem;
   white-space: nowrap; overflow: hidden; text-overflow: ellipsis; color: var(--ink); }
-.overview i { color: var(--muted); font-style: normal; font-size: .75rem; }
+.overview .size { color: var(--muted); font-style: normal; font-size: .75rem; }
 .overview td { white-space: normal; padding-top: 1.95rem; color: var(--muted); }
-.overview td b { display: block; font-size: .85rem; }
+.overview td strong { display: block; font-size: .85rem; }
 .overview svg { display: block; width: 100%; max-width: 13rem; overflow: visible; }
 .overview line { stroke: currentColor; stroke-width: 3; opacity: .45; }
 .overview circle { fill: currentColor; }
