@@ -86,8 +86,8 @@ def test_a_planted_gap_is_evidence_and_equal_groups_are_chance():
     assert gap.null_mean == pytest.approx(0.15 * np.sqrt(2 / np.pi) * np.sqrt(2 / 200), rel=0.2)
     (verdict,) = report.verdicts
     assert verdict.verdict == "undecided"
-    # Two groups of 100 with a standard deviation of 0.15: 1.96 errors of a difference, and itself.
-    error = 0.15 * np.sqrt(2 / 100)
+    # Two groups of 200 with a standard deviation of 0.15: 1.96 errors of a difference, and itself.
+    error = 0.15 * np.sqrt(2 / 200)
     assert verdict.hidden_up_to == pytest.approx(verdict.gap + 1.96 * error, rel=0.15)
     power = gap.power
     assert power.detectable == pytest.approx(2.8 * 0.15 * np.sqrt(2 / 200), rel=0.15)
