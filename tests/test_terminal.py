@@ -5,11 +5,14 @@ import io
 import json
 import os
 
+import numpy as np
 import pytest
 import typer
 
 from fairlora_cls.cli.terminal import exit_codes, show_report, terminal, write_data
 from fairlora_cls.errors import InputError, RunError, sentence
+from fairlora_cls.evaluation.prediction_table import Predictions
+from fairlora_cls.evaluation.report import fairness_report
 
 ERRORS = [
     (InputError("the value 3"), 2, "the value 3"),
@@ -67,18 +70,14 @@ NAMES = ("income [/month]", "[bold]x[/bold]", "a :smile: b", "[red]", "{x}")
 
 
 def test_names_are_shown_as_they_are(capsys, tmp_path):
-    class Found:
-        def to_dict(self):
-            return {
-                "overall": {"accuracy": {"value": 0.5}, "auroc": {"value": None}},
-                "attributes": {name: {"gaps": {}} for name in NAMES},
-                "warnings": list(NAMES),
-            }
-
-    show_report("method [x]", Found(), tmp_path)
+    groups = {name: np.array(["a", "b"] * 4, dtype=object) for name in NAMES}
+    chances = np.tile([[0.7, 0.3], [0.3, 0.7]], (4, 1))
+    table = Predictions(range(8), [0, 1] * 4, [0, 1] * 4, chances, ("no", "yes"), groups)
+    report = fairness_report(table, bootstrap=0, notes=NAMES)
+    show_report("method [x]", report, tmp_path)
     shown = capsys.readouterr().out
     for name in NAMES:
-        assert shown.count(name) == 2
+        assert shown.count(name) >= 2
     assert "method [x]" in shown
 
 
