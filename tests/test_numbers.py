@@ -29,7 +29,6 @@ def test_every_quantity_shows_all_of_its_forms(name):
     assert quantity.show_range(None) == quantity.show_signed_range(None) == ""
     unit = " points" if quantity.is_in_points else ""
     assert quantity.show_gap(0.25) == quantity.show_number(0.25) + unit
-    assert quantity.show_gap_range((0.25, 0.5)) == quantity.show_range((0.25, 0.5)) + unit
     assert quantity.title
 
 

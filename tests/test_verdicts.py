@@ -11,7 +11,7 @@ from fairlora_cls.evaluation.measuring import measure_groups
 from fairlora_cls.evaluation.overview import report_overview
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report
-from fairlora_cls.evaluation.summary import describe_in_short
+from fairlora_cls.evaluation.summary import describe_in_short, describe_verdict
 from fairlora_cls.evaluation.verdicts import (
     class_endpoints,
     correct_verdicts,
@@ -130,6 +130,69 @@ def test_groups_below_the_minimum_take_no_part():
     assert found.gap == pytest.approx(0.02)
 
 
+def test_a_group_whose_resamples_all_agree_is_not_certain():
+    """25 patients, all ranked rightly among three classes, beside thousands with AUROC 0.9."""
+    generator = np.random.default_rng(3)
+    groups = np.repeat(["A", "B", "C"], [1500, 1500, 25]).astype(object)
+    labels = np.arange(3025) % 3
+    strength = np.where(groups == "C", 9.0, 1.5)
+    scores = generator.normal(size=(3025, 3))
+    scores[np.arange(3025), labels] += strength
+    chances = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    table = Predictions(
+        range(3025), labels, chances.argmax(axis=1), chances, tuple("xyz"), {"g": groups}
+    )
+    found = verdicts_of(fairness_report(table, bootstrap=60, endpoints="auroc"))["auroc"]
+    assert found.gap > 0.05
+    assert found.verdict in ("undecided", "evidence")
+    assert found.hidden_up_to > found.gap
+
+
+def test_groups_left_out_are_named_and_what_was_not_tested_is_not_called_shown():
+    report = counted(
+        {"a": (900, 1000, 100, 1000), "b": (950, 1000, 50, 1000), "tiny": (0, 2, 2, 2)},
+        bootstrap=0,
+    )
+    text = " ".join(describe_verdict(report, v) for v in report.verdicts)
+    assert "without tiny" in text
+    assert "was not tested" in text
+    assert "no difference is shown" not in text
+    assert {v.verdict for v in report.verdicts} <= {"undecided", "equal"}
+
+
+def test_rare_errors_are_counted_among_more_people():
+    report = counted(
+        {"a": (9960, 10_000, 40, 10_000), "b": (9910, 10_000, 90, 10_000)},
+        bootstrap=20,
+        endpoints=["accuracy"],
+    )
+    (verdict,) = report.verdicts
+    assert verdict.verdict == "evidence"
+    assert "of 1,000 examples in the group b, 9 (" in describe_verdict(report, verdict)
+
+
+def test_a_rare_disease_found_whole_is_no_constant_answer():
+    report = counted({"a": (10, 10, 0, 1000), "b": (8, 8, 0, 1000)}, bootstrap=20)
+    assert "almost always" not in describe_in_short(report)[0]
+
+
+def test_one_test_under_two_names_counts_once():
+    groups = {"a": (80, 100, 30, 100), "b": (80, 100, 15, 100)}
+    report = counted(groups, endpoints=["specificity", "fpr"])
+    assert [v.p_value_family for v in report.verdicts] == [v.p_value for v in report.verdicts]
+
+
+@pytest.mark.parametrize("misses", [1, 2, 3, 4])
+def test_no_null_tells_what_is_hidden(misses):
+    """The groups shown are without a miss: nothing depends on how many the hidden one has."""
+    groups = dict.fromkeys("ABD", (40, 40, 0, 40)) | {"C": (8 - misses, 8, 0, 40)}
+    report = counted(groups, suppress_below=5, bootstrap=50)
+    result = report.attributes["group"]
+    assert "C" in result.suppressed_groups
+    assert result.gaps["sensitivity_gap"].null_mean in (None, 0)
+    assert verdicts_of(report)["sensitivity"].null_mean in (None, 0)
+
+
 def test_the_family_counts_every_endpoint_and_attribute():
     generator = np.random.default_rng(0)
     labels = generator.integers(0, 2, 400)
@@ -153,7 +216,7 @@ def test_the_family_counts_every_endpoint_and_attribute():
 
 
 def test_of_several_classes_each_ones_sensitivity_is_an_endpoint():
-    names = [e.name for e in class_endpoints(("a", "b", "c"), None)]
+    names = [e.name for e in class_endpoints(("a", "b", "c"))]
     assert names == [
         "accuracy",
         "auroc",
@@ -167,7 +230,7 @@ def test_the_picture_has_a_cell_for_every_endpoint_and_a_mark_for_every_group(ey
     overview = report_overview(eyes)
     (row,) = overview.rows
     assert [title for title, *_ in overview.columns] == [
-        "Disease missed",
+        "Cases missed",
         "False alarms",
         "AUROC",
         "Wrong answers",
@@ -223,8 +286,8 @@ def simulated(generator, sensitivities, size):
     sample = class_sample(table, by_class=True)
     sample = type(sample)(**vars(sample) | {"scored": False})
     measured = measure_groups(sample, grouping_of(table, "g"), 20, generator)
-    asked = [e for e in class_endpoints(table.classes, None) if e.name != "auroc"]
-    return correct_verdicts(judge_endpoints("g", measured, asked, 20, 0.05), 0.05)
+    asked = [e for e in class_endpoints(table.classes) if e.name != "auroc"]
+    return correct_verdicts(judge_endpoints("g", measured, asked, 20), 0.05)
 
 
 def test_equal_groups_are_seldom_called_different(monkeypatch):

@@ -53,7 +53,7 @@ def report(
         ),
     ] = None,
     margin: Annotated[
-        float, typer.Option(min=0, max=1, help="The largest difference that counts as equal.")
+        float, typer.Option(help="The largest difference that counts as equal, as 0.05.")
     ] = 0.05,
     seed: options.Seed = 42,
     threshold: options.Threshold = None,

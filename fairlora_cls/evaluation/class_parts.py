@@ -12,7 +12,13 @@ import numpy as np
 from sklearn.metrics import roc_curve
 
 from fairlora_cls.evaluation.class_sample import SHIFT, confusion_by_group
-from fairlora_cls.evaluation.measuring import Measured, gap_result, key_estimate, plain_estimate
+from fairlora_cls.evaluation.measuring import (
+    Measured,
+    gap_result,
+    key_estimate,
+    plain_estimate,
+    shown_rows,
+)
 from fairlora_cls.evaluation.metrics import (
     CALIBRATION_BINS,
     METRICS,
@@ -154,12 +160,13 @@ def prevalence(
         return Prevalence(groups, gap, None, None)
     if measured.sample.units is None:  # counts alone are drawn
         draws = max(200, min(PREVALENCE_DRAWS, 1_000_000 // (2 * len(names))))
-    negative = (predictions.labels != predictions.positive).astype(int)
-    cells = Cells(negative, 2, {"all": (np.arange(2),)}, lambda counts: {}, str, None, codes)
-    tables = np.concatenate(
-        list(dealt_tables(measured.sample, cells, codes, len(names), "all", draws, generator))
-    )
-    null = np.ptp((tables[..., 0] / tables.sum(axis=-1))[:, shown], axis=1)
+    rows, own = shown_rows(codes, hidden)
+    part = measured.sample.rows(rows)
+    negative = (part.labels != predictions.positive).astype(int)
+    cells = Cells(negative, 2, {"all": (np.arange(2),)}, lambda counts: {}, str, None, rows)
+    dealt = dealt_tables(part, cells, own, int(shown.sum()), "all", draws, generator)
+    tables = np.concatenate(list(dealt))
+    null = np.ptp(tables[..., 0] / tables.sum(axis=-1), axis=1)
     return Prevalence(groups, gap, float(null.mean()), tail_p_value(gap, null))
 
 

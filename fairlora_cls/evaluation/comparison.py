@@ -160,7 +160,7 @@ def _compare(
         "methods": summarise_methods(runs, values),
         "contests": contest_methods(runs, values, quantities),
         "notes": (*pairing_notes, *map(str, listed_names(notes))),
-        "bootstrap": bootstrap,
+        "bootstrap": draws,
         "seed": seed,
     }
 

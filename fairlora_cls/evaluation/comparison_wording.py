@@ -20,7 +20,7 @@ from fairlora_cls.evaluation.comparison_results import (
 from fairlora_cls.evaluation.flips import Decision
 from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS
 from fairlora_cls.evaluation.summary import capitalised
-from fairlora_cls.evaluation.wording import SIGNIFICANCE
+from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
 from fairlora_cls.statistics.intervals import ROUNDING
 
@@ -57,28 +57,37 @@ def is_evidence(difference: Difference) -> bool:
 
 def verdict_on(comparison: Comparison, result: AttributeDifferences) -> tuple[str, str]:
     """How a page marks an attribute, and the words for it: whether some group is served worse, or
-    better, beyond chance; a gap alone decides nothing."""
-    judged = Judged.of(comparison)
-    sign = 1 if judged.is_higher_better else -1
-    proven = [
-        sign * of_group[judged.metrics[0]].difference
-        for of_group in result.changes.values()
-        if is_evidence(of_group[judged.metrics[0]])
-    ]
-    if any(change < 0 for change in proven):
-        return "evidence", "a group loses" if max(proven) < 0 else "some gain, some lose"
+    better, beyond chance, in any metric; a gap alone decides nothing."""
+    changes = [change for of_group in result.changes.values() for change in of_group.values()]
+    proven = [change for change in _proven_changes(comparison, result) if change.gain]
+    if any(change.gain < 0 for change in proven):
+        gains = any(change.gain > 0 for change in proven)
+        return "evidence", "some gain, some lose" if gains else "a group loses"
     if proven:
-        return "equal", "a group gains, none is shown to lose"
-    return verdict_of(result.gaps[judged.gap])
-
-
-def verdict_of(difference: Difference) -> tuple[str, str]:
-    """How a page marks the difference (evidence, chance or unknown), and the words for it."""
-    if difference.difference == 0:
-        return "chance", "no difference"
-    if difference.p_holm is None:
+        return "gain", "a group gains, none is shown to lose"
+    if all(change.p_holm is None for change in changes):
         return "unknown", "not tested"
-    return ("evidence", "evidence") if is_evidence(difference) else ("chance", "not evidence")
+    return "chance", "no group is shown to gain or lose"
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A group's change that chance hardly explains."""
+
+    metric: str
+    group: str
+    change: Difference
+    gain: float  # above 0: served better; 0 where neither way is better
+
+
+def _proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
+    sign = {"higher": 1, "lower": -1, "neither": 0}
+    return [
+        Proven(name, group, change, sign[comparison.quantities[name].better] * change.difference)
+        for group, of_group in result.changes.items()
+        for name, change in of_group.items()
+        if is_evidence(change)
+    ]
 
 
 def describe_overall(comparison: Comparison, pair: Pair) -> str:
@@ -135,25 +144,21 @@ def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDiff
     """Who is served better by the other model, who worse, and how many people that is; and in words
     where a gap shrinks because the best-served fall."""
     judged = Judged.of(comparison)
-    metric = comparison.quantities[judged.metrics[0]]
+    name = judged.metrics[0]
+    metric, sign = comparison.quantities[name], 1 if judged.is_higher_better else -1
     changes = {
-        group: of_group[judged.metrics[0]]
+        group: of_group[name]
         for group, of_group in result.changes.items()
-        if of_group[judged.metrics[0]].difference is not None
+        if of_group[name].difference is not None
     }
-    sign = 1 if judged.is_higher_better else -1
-    gains = {g: c for g, c in changes.items() if sign * c.difference > ROUNDING}
-    losses = {g: c for g, c in changes.items() if sign * c.difference < -ROUNDING}
-    told = "; ".join(
-        f"{group} {metric.show_signed(change.difference)}"
-        + (f" ({metric.show_signed_range(change.interval)})" if change.interval else "")
-        + (f", evidence ({show_p(change.p_holm)})" if is_evidence(change) else "")
-        + f", {result.groups[group]:,} {judged.images}"
-        for group, change in sorted(changes.items(), key=lambda item: item[1].difference)
-    )
-    if not gains and not losses:
-        return "No group is served better or worse."
+    others = [each for each in _proven_changes(comparison, result) if each.metric != name]
+    gains = any(sign * c.difference > ROUNDING for c in changes.values())
+    gains = gains or any(each.gain > 0 for each in others)
+    losses = any(sign * c.difference < -ROUNDING for c in changes.values())
+    losses = losses or any(each.gain < 0 for each in others)
     gap = result.gaps[judged.gap].difference
+    if not gains and not losses:
+        return f"No group's {metric.title} changes."
     if gap is not None and gap < 0 and not gains:
         start = f"This is levelling down: no group is served better by {pair.other}"
     elif not losses:
@@ -161,8 +166,33 @@ def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDiff
     elif not gains:
         start = f"No group is served better by {pair.other}"
     else:
-        start = f"Some groups gain by {pair.other} and others lose"
-    return f"{start} ({metric.title}, change by group: {told})."
+        start = f"Some groups gain by {pair.other} and others lose, or each gains in one way only"
+    told = [
+        _told_change(metric, group, change, result.groups[group], judged.images)
+        for group, change in sorted(changes.items(), key=lambda item: item[1].difference)
+    ]
+    text = f"{start} ({metric.title}, change by group: {'; '.join(told)})."
+    if others:
+        beyond = enumerate_names(
+            [
+                f"{comparison.quantities[each.metric].title} of {each.group} "
+                f"{comparison.quantities[each.metric].show_signed(each.change.difference)} "
+                f"({show_p(each.change.p_holm)})"
+                for each in others
+            ],
+            "more changes",
+        )
+        text += f" Beyond chance also: {beyond}."
+    return text
+
+
+def _told_change(metric: Quantity, group: str, change: Difference, count: int, images: str) -> str:
+    text = f"{group} {metric.show_signed(change.difference)}"
+    if change.interval is not None:
+        text += f" ({metric.show_signed_range(change.interval)})"
+    if is_evidence(change):
+        text += f", evidence ({show_p(change.p_holm)})"
+    return f"{text}, {count:,} {images}"
 
 
 def describe_contest(comparison: Comparison, contest: SeedContest) -> list[str]:

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from fairlora_cls.evaluation.curve_figures import draw_curves
 from fairlora_cls.evaluation.results import Report, TextReport
 from fairlora_cls.evaluation.summary import capitalised
-from fairlora_cls.evaluation.wording import LEADING_GAPS, judge
+from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
-from fairlora_cls.presentation.numbers import POINTS, Quantity
+from fairlora_cls.presentation.numbers import POINTS, Quantity, show_p
 from fairlora_cls.presentation.plotting import (
     BEHIND,
     COLOURS,
@@ -25,12 +25,6 @@ from fairlora_cls.presentation.plotting import (
     shortened,
 )
 
-VERDICTS = {
-    "untested": "not tested",
-    "chance": "within chance",
-    "lead": "a lead",
-    "evidence": "more than chance",
-}
 DRAWN_METRICS = ("accuracy", "auroc")
 DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
@@ -124,11 +118,10 @@ def _gaps_figure(
     rows = [
         Row(
             short_title(gap),
-            VERDICTS[judge(result)],
+            show_p(result.p_value),
             POINTS.show_number(result.value),
             f"{gap.title} {gap.show(result.value)}, by chance {gap.show_range(result.null_interval)}",
             result.value,
-            stands_out=judge(result) == "evidence",
         )
         for name, result in results.items()
         for gap in (report.gaps[name],)

@@ -49,6 +49,7 @@ class Measured:
     sample: Sample
     grouping: Grouping
     hidden: np.ndarray  # (G,) mask of the groups whose numbers must not be published
+    sizes: np.ndarray  # (G,) examples, or images that texts are about
     values: Measures  # (G,) each
     counts: Measures  # (G,) each: how many examples it rests on
     independent: Measures  # the same in units, where those are known
@@ -71,23 +72,41 @@ def measure_groups(
     codes, groups = grouping.codes, len(grouping.names)
     hidden = np.zeros(groups, dtype=bool) if hidden is None else hidden
     drawn = drawing.bootstrap(sample, codes, groups, resamples, generator)
-    null = None
-    if resamples and groups > 1:
-        null = drawing.null(sample, codes, groups, resamples, generator, exact=True)
-    values = sample.observed(codes, groups)
+    null, values = None, sample.observed(codes, groups)
+    if resamples and (~hidden).sum() > 1:
+        # Names are dealt among the groups shown: what is hidden must not be read off a null.
+        rows, shown = shown_rows(codes, hidden)
+        part = sample if len(rows) == len(codes) else sample.rows(rows)
+        dealt = drawing.null(part, shown, groups - hidden.sum(), resamples, generator, exact=True)
+        null = {key: _spread_out(each, hidden) for key, each in dealt.items()}
     if hidden.any():
-        values = drawing.masked(values, hidden)
-        drawn, null = drawn.masked(hidden), null and drawing.masked(null, hidden)
+        values, drawn = drawing.masked(values, hidden), drawn.masked(hidden)
     return Measured(
         sample,
         grouping,
         hidden,
+        sample.sizes(codes, groups),
         values,
         sample.counts(codes, groups),
         sample.independent(codes, groups),
         drawn,
         null,
     )
+
+
+def shown_rows(codes: np.ndarray, hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the groups that are not hidden, and their codes among these, 0 .. shown-1."""
+    rows = np.flatnonzero(~hidden[codes])
+    return rows, (np.cumsum(~hidden) - 1)[codes[rows]]
+
+
+def _spread_out(values: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """(R, shown) → (R, G), NaN where hidden."""
+    if not hidden.any():
+        return values
+    wide = np.full((len(values), len(hidden)), np.nan)
+    wide[:, ~hidden] = values
+    return wide
 
 
 def group_estimates(measured: Measured, code: int) -> dict[str, Estimate]:
@@ -174,7 +193,7 @@ def gap_results(measured: Measured, pooled: Measured | None = None) -> dict[str,
             measured.draws.by_group,
             null,
             {metric: measured.sample.metrics[metric].better for metric in gap.metrics},
-            None if pooled is None else _power(gap, measured, pooled),
+            None if pooled is None or pooled.hidden[0] else _power(gap, measured, pooled),
         )
         for name, gap in measured.sample.gaps.items()
     }

@@ -102,16 +102,29 @@ def _exchanged_texts() -> str:
 
 
 def _judged(report: Report) -> str:
+    """How the verdicts come about."""
     of_texts = isinstance(report, TextReport)
-    gap = f"gap in {report.metrics[report.headline].title}" if of_texts else "accuracy gap"
+    margin = next(iter(report.measures.values())).show_gap(report.endpoints.margin)
+    within = (
+        ""
+        if of_texts
+        else (
+            " Names are dealt out among examples of the same label, for accuracy too, so that groups "
+            "with other shares of disease are no evidence against a model."
+        )
+    )
     others = (
         " Gaps of single questions, and shifts of findings, are corrected among themselves."
         if of_texts
         else ""
     )
     return (
-        f"The {gap}, which the summary judges, is one question per attribute asked in advance: its "
-        f"verdict rests on Holm's correction over the attributes alone.{others}"
+        f"Verdicts are on what was declared in advance ({', '.join(report.endpoints.names)}); all "
+        "else is exploratory. Each of these for each attribute is one test, and all of them are "
+        f"corrected together (Holm).{within} Equal means that the upper end of an interval that holds "
+        "for all pairs of groups at once (Tukey's studentised range, simulated) lies below "
+        f"{margin}; otherwise that end is what could hide. Groups of fewer than "
+        f"{report.minimum_group_size} take no part while two larger ones remain.{others}"
     )
 
 

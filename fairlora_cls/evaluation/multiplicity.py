@@ -35,7 +35,7 @@ def correct_for_many(
     corrected = holm(raw)
     asked = {place: p for place, p in raw.items() if place[1:] == ("all", headline_gap)}
     for attribute, result in results.items():
-        if result.larger_groups:  # a second test that can decide the verdict: it counts
+        if result.larger_groups:  # a second test of the same question: it counts
             asked[attribute, "larger"] = result.larger_groups.p_value
     headline = holm(asked)
 

@@ -22,7 +22,7 @@ def report_overview(report: Report) -> Overview | None:
         return None
     by_place = {(v.attribute, v.endpoint): v for v in report.verdicts}
     names = report.endpoints.names
-    shown = {name: _largest_groups(report, name) for name in report.attributes}
+    shown = {name: _drawn_groups(report, name) for name in report.attributes}
     axes = {name: _axis(report, name, shown) for name in names}
     return Overview(
         columns=tuple(
@@ -31,7 +31,7 @@ def report_overview(report: Report) -> Overview | None:
         ),
         rows=tuple(
             OverviewRow(
-                attribute,
+                attribute + _without(report, attribute, groups),
                 tuple((group, _size(report, attribute, group)) for group in groups),
                 tuple(
                     _cell(report, by_place[attribute, name], groups, axes[name]) for name in names
@@ -93,7 +93,8 @@ def _axis(report: Report, endpoint: str, shown: dict[str, tuple[str, ...]]) -> t
         return 0.0, 1.0
     low, high = min(each[1] for each in every), max(each[2] for each in every)
     room = max(0.02, (high - low) / 20)
-    if report.measures.get(endpoint, RATE).is_in_points:
+    metric = report.measures.get(endpoint)
+    if metric is None or metric.is_fraction:
         return max(0.0, low - room), min(1.0, high + room)
     return low - room, high + room
 
@@ -118,10 +119,24 @@ def _is_harm(report: Report, endpoint: str) -> bool:
     return endpoint in HARMS and isinstance(report, FairnessReport) and len(report.classes) == 2
 
 
-def _largest_groups(report: Report, attribute: str) -> tuple[str, ...]:
+def _drawn_groups(report: Report, attribute: str) -> tuple[str, ...]:
+    """The largest groups, and those that a verdict names."""
     groups = report.attributes[attribute].groups
     known = [name for name, group in groups.items() if group.n is not None]
-    return tuple(sorted(known, key=lambda name: -groups[name].n)[:MOST_GROUPS])
+    ranked = sorted(known, key=lambda name: -groups[name].n)
+    named = {
+        name
+        for v in report.verdicts
+        if v.attribute == attribute and v.verdict == "evidence"
+        for name in (v.worse, v.better)
+    }
+    drawn = {*ranked[:MOST_GROUPS], *named}
+    return tuple(name for name in ranked if name in drawn)
+
+
+def _without(report: Report, attribute: str, drawn: tuple[str, ...]) -> str:
+    others = len(report.attributes[attribute].groups) - len(drawn)
+    return f" (and {others} more groups)" if others else ""
 
 
 def _size(report: Report, attribute: str, group: str) -> str:

@@ -56,10 +56,13 @@ class Settings:
     minimum_stratum_size: int
     suppress_below: int | None
     seed: int
+    margin: float
 
     def __post_init__(self) -> None:
         if self.bootstrap < 0:
-            raise ValueError(f"bootstrap is {self.bootstrap}; it must be 0 or more resamples")
+            raise InputError(f"bootstrap is {self.bootstrap}; it must be 0 or more resamples.")
+        if not 0 < self.margin < 1:
+            raise InputError(f"margin is {self.margin:g}; it must lie between 0 and 1.")
 
     @property
     def publishes_everything(self) -> bool:
@@ -81,7 +84,7 @@ def fairness_report(
     seed: int = 42,
     notes: str | Iterable[str] = (),
     seen: Mapping[str, Collection[str]] | None = None,
-    endpoints: Sequence[str] | None = None,
+    endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
 ) -> FairnessReport:
@@ -119,7 +122,9 @@ def fairness_report(
     from fairlora_cls.statistics.draws import affordable_draws
     from fairlora_cls.statistics.suppression import hide_small_cells
 
-    settings = Settings(bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed)
+    settings = Settings(
+        bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
+    )
     names = listed_names(predictions.attributes if attributes is None else attributes)
     _require_labels(predictions)
     sample = class_sample(predictions, by_class=True)
@@ -157,9 +162,9 @@ def fairness_report(
             "curves": of_groups,
         }
 
-    asked = class_endpoints(predictions.classes, endpoints)
+    asked = class_endpoints(predictions.classes, listed_names(endpoints or ()))
     pooled, results, tested, verdicts = _measure_views(
-        sample, names, groupings, hidden, settings, HEADLINE_GAP, 3, group, asked, margin, more
+        sample, names, groupings, hidden, settings, HEADLINE_GAP, 3, group, asked, more
     )
     decision, everyone = describe_decision(predictions), group(pooled, 0, hidden[0])
     report = FairnessReport(
@@ -200,7 +205,7 @@ def text_report(
     seed: int = 42,
     notes: str | Iterable[str] = (),
     seen: Mapping[str, Collection[str]] | None = None,
-    endpoints: Sequence[str] | None = None,
+    endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
 ) -> TextReport:
@@ -234,7 +239,9 @@ def text_report(
     from fairlora_cls.evaluation.warnings import describe_text_warnings
     from fairlora_cls.statistics.suppression import hide_small_cells
 
-    settings = Settings(bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed)
+    settings = Settings(
+        bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
+    )
     names = listed_names(generations.attributes if attributes is None else attributes)
     sample = replace(text_sample(generations, scores), medians=True)
     chosen = headline_metric(sample, headline)
@@ -244,9 +251,9 @@ def text_report(
         *zip(*(_text_cells(sample, grouping) for grouping in groupings), strict=True),
         below=suppress_below,
     )
-    asked = text_endpoints(sample.metrics, chosen, endpoints)
+    asked = text_endpoints(sample.metrics, chosen, listed_names(endpoints or ()))
     pooled, results, tested, verdicts = _measure_views(
-        sample, names, groupings, hidden, settings, f"{chosen}_gap", 2, _text_group, asked, margin
+        sample, names, groupings, hidden, settings, f"{chosen}_gap", 2, _text_group, asked
     )
     shifts = {}
     if sample.findings is not None and settings.publishes_everything:
@@ -263,6 +270,9 @@ def text_report(
         shifts = correct_shifts(dict(zip(names, drawn, strict=True)))
     everyone = _text_group(pooled, 0, hidden[0])
     constant = constant_answer(generations, sample, bootstrap, seed)
+    if not settings.publishes_everything:  # its text is somebody's; its scores tell the model's
+        scores_of_it = {} if hidden[0].tables[0] else constant.scores
+        constant = replace(constant, answers={}, scores=scores_of_it)
     report = TextReport(
         n=everyone.n,
         examples_n=everyone.examples,
@@ -276,7 +286,7 @@ def text_report(
         shifts=shifts,
         questions=_questions(generations, sample, names, f"{chosen}_gap", settings),
         undefined=tuple(name for name in scores.per_text if name not in sample.metrics),
-        constant=constant if settings.publishes_everything else replace(constant, answers={}),
+        constant=constant,
         examples=text_examples(
             generations, scores, chosen, excerpts if settings.publishes_everything else 0
         ),
@@ -335,7 +345,6 @@ def _measure_views(
     larger_stream: int,
     group: Callable[[Measured, int, Hidden], GroupResult],
     endpoints: Sequence[Endpoint],
-    margin: float,
     more: Callable[[int, Measured], dict[str, Any]] | None = None,
 ) -> tuple[Measured, dict[str, AttributeResult], int, tuple[EndpointVerdict, ...]]:
     """Everyone; every attribute with its gaps corrected for one another, and how many those are; and
@@ -395,9 +404,9 @@ def _measure_views(
     judged = [
         verdict
         for name, own in zip(names, measured, strict=True)
-        for verdict in judge_endpoints(name, own, endpoints, minimum, margin)
+        for verdict in judge_endpoints(name, own, endpoints, minimum)
     ]
-    verdicts = plan_studies(correct_verdicts(judged, margin), results)
+    verdicts = plan_studies(correct_verdicts(judged, settings.margin), results)
     return pooled, results, tested, verdicts
 
 
@@ -437,7 +446,6 @@ def _require_labels(predictions: Predictions) -> None:
 def _text_group(measured: Measured, code: int, hidden: Hidden) -> TextGroupResult:
     from fairlora_cls.evaluation.measuring import group_estimates, group_median
 
-    sizes = measured.sample.sizes(measured.grouping.codes, len(measured.grouping.names))
     secret = hidden.sizes[code]
     return TextGroupResult(
         n=None if secret else len(measured.members(code)),
@@ -446,7 +454,7 @@ def _text_group(measured: Measured, code: int, hidden: Hidden) -> TextGroupResul
             name: TextEstimate(**vars(estimate), median=group_median(measured, name, code))
             for name, estimate in group_estimates(measured, code).items()
         },
-        examples=None if secret else int(sizes[code]),
+        examples=None if secret else int(measured.sizes[code]),
     )
 
 

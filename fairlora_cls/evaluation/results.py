@@ -27,7 +27,7 @@ class Estimate:
 
     value: float | None
     interval: Limits | None
-    interval_method: str | None = None  # percentile (bootstrap) | wilson
+    interval_method: str | None = None  # percentile (bootstrap) | wilson | newcombe | none: …
     interval_bias_corrected: Limits | None = None  # bootstrap, Efron's BC
     count: int | None = None  # examples, positives …: what the metric divides by
 

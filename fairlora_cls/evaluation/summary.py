@@ -15,9 +15,11 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.evaluation.wording import COUNTED, enumerate_names
 from fairlora_cls.presentation.numbers import RATE, Quantity, show_p
+from fairlora_cls.statistics.power import TARGET_GAP
 
 WORST_FIRST = ("evidence", "undecided", "undefined", "equal")
 FEW = 0.02  # answers of the rarer kind, relative to all: hardly more than one answer for everybody
+HARDLY_BETTER = 0.6  # balanced accuracy; one answer for everybody has 0.5
 MOST_SENTENCES = 3  # on evidence, before the rest is only named
 
 
@@ -31,7 +33,7 @@ class Harm:
 
 
 HARMS = {
-    "sensitivity": Harm("Disease missed", "{cases}", "are missed"),
+    "sensitivity": Harm("Cases missed", "{cases}", "are missed"),
     "specificity": Harm("False alarms", "others", "get a false alarm"),
     "accuracy": Harm("Wrong answers", "examples", "get a wrong answer"),
 }
@@ -58,7 +60,7 @@ def attribute_verdict(report: Report, attribute: str) -> str:
 
 
 def endpoint_title(report: Report, endpoint: str) -> str:
-    """'Disease missed', 'AUROC', 'sensitivity of melanoma'."""
+    """'Cases missed', 'AUROC', 'sensitivity of melanoma'."""
     if endpoint in HARMS and isinstance(report, FairnessReport) and len(report.classes) == 2:
         return HARMS[endpoint].title
     metric = report.measures.get(endpoint)
@@ -72,39 +74,46 @@ def describe_verdict(
     title = endpoint_title(report, verdict.endpoint)
     if names_attribute:
         title += f", by {verdict.attribute}"
+    without = ""
+    if verdict.left_out:
+        without = f" (without {enumerate_names(verdict.left_out)}: too few, or nothing to measure)"
     if verdict.verdict == "undefined":
-        return f"{title}: there are no two groups to compare."
+        return f"{title}: there are no two groups to compare{without}."
     rates, quantity = _both_rates(report, verdict), _quantity(report, verdict)
     if verdict.verdict == "evidence":
         return (
-            f"{title}: {rates} Chance does not explain it ({show_p(verdict.p_value_family)}, all tests "
-            "counted)."
+            f"{title}: {rates} Chance does not explain it ({show_p(verdict.p_value_family)}, all "
+            f"tests counted){without}."
         )
-    if verdict.hidden_up_to is None:
-        return f"{title}: {rates} How large a difference could hide is not known without resamples."
+    hidden = verdict.hidden_up_to
     if verdict.verdict == "equal":
         return (
-            f"{title}: the groups differ by no more than "
-            f"{quantity.show_gap(verdict.hidden_up_to)}, within the margin of "
-            f"{quantity.show_gap(report.endpoints.margin)}."
+            f"{title}: the groups differ by no more than {quantity.show_gap(hidden)}, within the "
+            f"margin of {quantity.show_gap(report.endpoints.margin)}{without}."
         )
-    text = (
-        f"{title}: no difference is shown, and one of up to "
-        f"{quantity.show_gap(verdict.hidden_up_to)} could hide."
-    )
-    mixed = verdict.endpoint == "accuracy" and verdict.null_mean is not None
-    if mixed and verdict.null_mean > report.endpoints.margin:
+    if verdict.p_value is None:
+        text = f"{title}: {rates} This was not tested{without}."
+    else:
+        text = f"{title}: no difference is shown{without}."
+    if hidden is not None:
+        text += f" One of up to {quantity.show_gap(hidden)} could hide."
+    if _is_mixed(report, verdict):
         text += (
             f" Equally good answers to these groups' labels would differ by "
             f"{quantity.show_gap(verdict.null_mean)} on average."
         )
     if verdict.needed_per_group:
-        margin = quantity.show_gap(0.05)
         text += (
-            f" To find one of {margin}, every group needs about {_rounded(verdict.needed_per_group)} "
-            f"{COUNTED[verdict.counted]}."
+            f" To find one of {quantity.show_gap(TARGET_GAP)}, every group needs about "
+            f"{_rounded(verdict.needed_per_group)} {COUNTED[verdict.counted]}."
         )
     return text
+
+
+def _is_mixed(report: Report, verdict: EndpointVerdict) -> bool:
+    """Whether the groups' shares of labels alone make a difference, more than chance does."""
+    limits = verdict.null_interval
+    return verdict.endpoint == "accuracy" and bool(limits) and limits[0] > report.endpoints.margin
 
 
 def _tell_evidence(report: Report, verdicts: Sequence[EndpointVerdict]) -> list[str]:
@@ -129,16 +138,18 @@ def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list
             widest[verdict.attribute] = verdict
     proven = {v.attribute for v in report.verdicts if v.verdict == "evidence"}
     rest = " the rest of" if set(widest) & proven else ""
-    if any(verdict.hidden_up_to is None for verdict in widest.values()):
-        return [f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."]
+    if all(verdict.p_value is None for verdict in verdicts):
+        return [f"What was asked by {enumerate_names(widest)} was not tested, without resamples."]
     hidden = [
         f"{name} up to {_quantity(report, v).show_gap(v.hidden_up_to)} "
         f"({endpoint_title(report, v.endpoint)})"
         for name, v in widest.items()
+        if v.hidden_up_to is not None
     ]
+    told = f" Differences that could hide: {enumerate_names(hidden, 'more attributes')}."
     return [
-        f"These data cannot decide{rest} what was asked. Differences that could hide: "
-        f"{enumerate_names(hidden, 'more attributes')}."
+        f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."
+        f"{told if hidden else ''}"
     ]
 
 
@@ -147,9 +158,13 @@ def _tell_equal(report: Report) -> list[str]:
     if not names:
         return []
     margin = next(iter(report.measures.values())).show_gap(report.endpoints.margin)
+    left_out = dict.fromkeys(
+        group for v in report.verdicts if v.attribute in names for group in v.left_out
+    )
+    without = f" (without {enumerate_names(left_out)}, too few to tell)" if left_out else ""
     return [
-        f"By {enumerate_names(names)} the groups are equal within {margin} in all that was asked: "
-        "shown, not merely not refuted."
+        f"By {enumerate_names(names)} the groups are equal within {margin} in all that was "
+        f"asked{without}: shown, not merely not refuted."
     ]
 
 
@@ -178,9 +193,12 @@ def _both_rates(report: Report, verdict: EndpointVerdict) -> str:
             f"{verdict.better}."
         )
     people = harm.people.format(cases=f"cases ('{report.positive}')")
+    rarer = 1 - worse.value
+    whole = 100 if rarer >= 0.05 else 1000 if rarer >= 0.005 else 10_000
     return (
-        f"of 100 {people} in the group {verdict.worse}, {_of_hundred(worse)} {harm.happens}; of 100 "
-        f"in the group {verdict.better}, {_of_hundred(better)}{_sizes(worse, better)}."
+        f"of {whole:,} {people} in the group {verdict.worse}, {_of_people(worse, whole)} "
+        f"{harm.happens}; of {whole:,} in the group {verdict.better}, {_of_people(better, whole)}"
+        f"{_sizes(worse, better)}."
     )
 
 
@@ -194,13 +212,13 @@ def estimate_of(report: Report, attribute: str, endpoint: str, group: str) -> Es
     return classes.classes[label][name] if classes and label in classes.classes else None
 
 
-def _of_hundred(estimate: Estimate) -> str:
-    """'40 (27 to 55)': whom it goes wrong with."""
-    text = f"{100 * (1 - estimate.value):.0f}"
+def _of_people(estimate: Estimate, whole: int) -> str:
+    """'40 (27 to 55)' of a hundred: whom it goes wrong with."""
+    text = f"{whole * (1 - estimate.value):.0f}"
     if estimate.interval is None:
         return text
     low, high = estimate.interval
-    return f"{text} ({100 * (1 - high):.0f} to {100 * (1 - low):.0f})"
+    return f"{text} ({whole * (1 - high):.0f} to {whole * (1 - low):.0f})"
 
 
 def _sizes(worse: Estimate, better: Estimate) -> str:
@@ -253,8 +271,10 @@ def _detected(report: FairnessReport) -> str:
 
 
 def _one_answer(report: FairnessReport) -> str:
-    share = report.overall["selection_rate"].value
-    if share is None or FEW <= share <= 1 - FEW:
+    share, balanced = (
+        report.overall[name].value for name in ("selection_rate", "balanced_accuracy")
+    )
+    if share is None or FEW <= share <= 1 - FEW or (balanced or 0) > HARDLY_BETTER:
         return ""
     other = next((name for name in report.classes if name != report.positive), report.positive)
     answer = report.positive if share > 0.5 else other

@@ -16,8 +16,9 @@ from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
 from fairlora_cls.evaluation.measuring import Measured, area_counts
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
+from fairlora_cls.evaluation.wording import SIGNIFICANCE
 from fairlora_cls.statistics.intervals import holm, interval, tail_p_value
-from fairlora_cls.statistics.sample import Key, Measure
+from fairlora_cls.statistics.sample import Key, Measure, units_by_group
 from fairlora_cls.statistics.simultaneous import (
     area_variance,
     largest_difference,
@@ -26,7 +27,7 @@ from fairlora_cls.statistics.simultaneous import (
 
 BINARY = ("sensitivity", "specificity", "auroc", "accuracy")
 GAP_OF = {"accuracy": "max_acc_gap"}  # endpoint → its gap, where that has another name
-SIGNIFICANCE = 0.05
+SAME_TEST = {"fpr": "specificity"}  # one test under two names counts once
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Endpoint:
     tested: Key  # whose draws under equality its p-value rests on
 
 
-def class_endpoints(classes: Sequence[str], declared: Sequence[str] | None) -> list[Endpoint]:
+def class_endpoints(classes: Sequence[str], declared: Sequence[str] = ()) -> list[Endpoint]:
     """The endpoints declared, or the usual ones: of two classes BINARY, of more accuracy, AUROC and
     the sensitivity of each class. Raises InputError for an unknown name.
 
@@ -59,7 +60,7 @@ def class_endpoints(classes: Sequence[str], declared: Sequence[str] | None) -> l
 
 
 def text_endpoints(
-    metrics: Mapping[str, Measure], headline: str, declared: Sequence[str] | None
+    metrics: Mapping[str, Measure], headline: str, declared: Sequence[str] = ()
 ) -> list[Endpoint]:
     """The endpoints declared, or the headline metric. Raises InputError for an unknown name."""
     known = {name: Endpoint(name, name, metric, name) for name, metric in metrics.items()}
@@ -67,27 +68,35 @@ def text_endpoints(
 
 
 def judge_endpoints(
-    attribute: str, measured: Measured, endpoints: Sequence[Endpoint], minimum: int, margin: float
+    attribute: str, measured: Measured, endpoints: Sequence[Endpoint], minimum: int
 ) -> list[EndpointVerdict]:
     """A verdict on each endpoint, before the correction for the others.
 
-    minimum: examples (or images) of a group that takes part, if two groups have as many; margin: the
-        largest difference that counts as equal
+    minimum: examples, or patients or images, of a group that takes part, if two groups have as many
     """
-    sizes = measured.sample.sizes(measured.grouping.codes, len(measured.grouping.names))
+    sample, codes, groups = measured.sample, measured.grouping.codes, len(measured.hidden)
+    sizes = measured.sizes
+    if sample.units is not None:  # a patient's images tell less than as many patients'
+        everyone = np.ones(len(codes), dtype=bool)
+        sizes = np.minimum(sizes, units_by_group(sample.units, codes, groups, everyone))
     large = (sizes >= minimum) & ~measured.hidden
     compared = large if large.sum() > 1 else ~measured.hidden
-    return [_judge(attribute, measured, each, compared, margin) for each in endpoints]
+    return [_judge(attribute, measured, each, compared) for each in endpoints]
 
 
 def correct_verdicts(
     verdicts: Sequence[EndpointVerdict], margin: float
 ) -> tuple[EndpointVerdict, ...]:
-    """With p corrected for the whole family, and what that says."""
-    corrected = holm({k: v.p_value for k, v in enumerate(verdicts) if v.p_value is not None})
+    """With p corrected for the whole family, and what that says. margin: the largest difference that
+    counts as equal."""
+
+    def test_of(verdict: EndpointVerdict) -> tuple[str, str]:
+        return verdict.attribute, SAME_TEST.get(verdict.endpoint, verdict.endpoint)
+
+    corrected = holm({test_of(v): v.p_value for v in verdicts if v.p_value is not None})
     found = []
-    for place, verdict in enumerate(verdicts):
-        p_value = corrected.get(place)
+    for verdict in verdicts:
+        p_value = None if verdict.p_value is None else corrected[test_of(verdict)]
         kind = verdict.verdict
         if p_value is not None and p_value <= SIGNIFICANCE:
             kind = "evidence"
@@ -117,7 +126,6 @@ def _judge(
     measured: Measured,
     endpoint: Endpoint,
     compared: np.ndarray,
-    margin: float,
 ) -> EndpointVerdict:
     values = measured.values[endpoint.key]
     defined = compared & ~np.isnan(values)
@@ -127,10 +135,15 @@ def _judge(
         return EndpointVerdict(attribute, endpoint.name, "undefined", left_out=left_out)
     own = np.where(defined, values, np.nan)
     low, high = int(np.nanargmin(own)), int(np.nanargmax(own))
+    if low == high:  # all alike
+        low, high = np.flatnonzero(defined)[:2]
     worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
     centres, errors = _centres_and_errors(measured, endpoint, defined)
-    usable = np.isfinite(errors) & (errors > 0)
-    limits = largest_difference(centres[usable], errors[usable]) if usable.sum() > 1 else None
+    limits = None
+    if (errors > 0).all():  # false of NaN
+        limits = largest_difference(centres, errors)
+        if endpoint.metric.is_fraction:
+            limits = min(limits[0], 1.0), min(limits[1], 1.0)
     null_mean = null_limits = p_value = None
     if measured.null is not None:
         drawn = measured.null[endpoint.tested][:, defined]
@@ -181,7 +194,11 @@ def _centres_and_errors(
     drawn = measured.draws.by_group[endpoint.key][:, defined]
     if not len(drawn):
         return values, np.full(len(values), np.nan)
-    return values, np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
+    errors = np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
+    if endpoint.metric.is_fraction:  # resamples that all agree say nothing of certainty:
+        _, largest = share_centre_and_error(values, counts)  # a mean of fractions errs no more
+        errors = np.where(errors > 0, errors, largest)
+    return values, errors
 
 
 def require_endpoints(known: Iterable[str], names: Iterable[str]) -> None:

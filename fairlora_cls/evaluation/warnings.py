@@ -93,8 +93,9 @@ def _classifier_warnings(report: FairnessReport, predictions: Predictions) -> li
             "AUROC, average precision, Brier score and calibration describe the probabilities, all "
             "other numbers the predictions."
         )
-    auroc = report.overall["auroc"].value
-    if len(predictions.classes) == 2 and auroc is not None and auroc < 0.5:
+    auroc, limits = report.overall["auroc"].value, report.overall["auroc"].interval
+    surely = auroc is not None and (auroc if limits is None else limits[1]) < 0.5
+    if len(predictions.classes) == 2 and surely:
         other = predictions.classes[1 - predictions.positive]
         warnings.append(
             f"The probabilities rank the classes the wrong way round: AUROC "

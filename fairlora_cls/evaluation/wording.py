@@ -1,14 +1,11 @@
-"""What do the numbers mean, in sentences that a clinician can act on?
-
-The same words go into report.json (warnings), report.md and report.html.
-"""
+"""Words that reports, comparisons and ablations share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fairlora_cls.evaluation.results import GapResult, Report, TextReport
+from fairlora_cls.evaluation.results import Report, TextReport
 
 SIGNIFICANCE = 0.05
 LEADING_GAPS = (  # those that figures and warnings show; the tables show all
@@ -43,27 +40,6 @@ def nouns_of(report: Report) -> Nouns:
     """Of a report on classes, or on texts."""
     of_texts = isinstance(report, TextReport)
     return Nouns("texts", "images") if of_texts else Nouns("examples", "examples")
-
-
-def judge(gap: GapResult) -> str:
-    """What a gap's p-value says: `untested`, `chance`, `lead` (unusual by itself, but not once the
-    gaps tested are counted) or `evidence` (unusual even so). Counted are the accuracy gaps of all
-    attributes for an accuracy gap, and every gap for the others."""
-    if gap.p_value is None:
-        return "untested"
-    if is_within_chance(gap):
-        return "chance"
-    corrected = _corrected(gap)
-    return "evidence" if corrected is not None and corrected <= SIGNIFICANCE else "lead"
-
-
-def _corrected(gap: GapResult) -> float | None:
-    return gap.p_value_holm if gap.p_value_headline is None else gap.p_value_headline
-
-
-def is_within_chance(gap: GapResult) -> bool:
-    """Whether equal groups would show such a gap, or a worse one, in more than 1 of 20 draws."""
-    return gap.p_value is not None and gap.p_value > SIGNIFICANCE
 
 
 def enumerate_names(

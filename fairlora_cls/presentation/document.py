@@ -128,7 +128,9 @@ class Verdict:
     """What one gap, or one difference, says."""
 
     title: str
-    kind: str  # how it is marked: evidence | equal | undecided | undefined | chance | untested
+    kind: (
+        str  # how it is marked: evidence | equal | gain | undecided | undefined | chance | unknown
+    )
     badge: str  # the same in words
     text: str = ""
     points: tuple[str, ...] = ()  # of a list

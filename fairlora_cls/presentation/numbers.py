@@ -44,10 +44,6 @@ class Quantity:
             return otherwise
         return " to ".join(map(self._number, limits))
 
-    def show_gap_range(self, limits: Limits | None) -> str:
-        """The ends of an interval of a gap, with the unit: '1.1 to 5.8 points'."""
-        return self.show_range(limits, UNDEFINED) + (self._distance_unit if limits else "")
-
     def show_signed_range(self, limits: Limits | None) -> str:
         """The ends of an interval of a difference, signed, without unit: '−6.1 to +2.0'."""
         return "" if limits is None else " to ".join(map(self._signed, limits))

@@ -50,11 +50,11 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 }
 .verdict p { margin: 0; max-width: 50rem; }
 .verdict.evidence { border-color: var(--alert); background: var(--alert-panel); }
-.verdict.untested { border-color: var(--line); }
+.verdict.unknown { border-color: var(--line); }
 .badge { font-size: .875rem; font-weight: 600; color: var(--accent); margin-left: .5rem; }
 .evidence .badge { color: var(--alert); }
-.untested .badge { color: var(--muted); }
-.overview { width: 100%; table-layout: fixed; margin: 0 0 1.5rem; }
+.unknown .badge { color: var(--muted); }
+.overview { width: 100%; min-width: calc(9rem + var(--columns) * 8.5rem); table-layout: fixed; }
 .overview th, .overview td { padding-right: 1rem; vertical-align: top; }
 .overview thead th { white-space: normal; vertical-align: bottom; }
 .overview tbody th { font-weight: 600; overflow-wrap: anywhere; }
@@ -71,8 +71,8 @@ p { margin: 0 0 .8rem; max-width: 44rem; }
 .overview .column, .overview .names, .overview td .axis { display: none; }
 .axis { display: flex; justify-content: space-between; max-width: 13rem; font-weight: 400;
   font-size: .75rem; color: var(--muted); margin: 0; padding: 0 4%; }
-.verdict.equal { border-color: var(--good); }
-.equal .badge { color: var(--good); }
+.verdict.equal, .verdict.gain { border-color: var(--good); }
+.equal .badge, .gain .badge { color: var(--good); }
 .verdict.undecided, .verdict.undefined { border-color: var(--band); }
 .undecided .badge, .undefined .badge { color: var(--muted); }
 details { border-top: 1px solid var(--line); }
@@ -112,7 +112,7 @@ small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400;
 .facts b { color: var(--ink); font-weight: 600; }
 .method p { color: var(--muted); font-size: .95rem; }
 @media (max-width: 48rem) {
-  .overview, .overview tbody, .overview tr, .overview td { display: block; }
+  .overview, .overview tbody, .overview tr, .overview td { display: block; min-width: 0; }
   .overview thead, .overview tbody th .group { display: none; }
   .overview tbody th { display: block; font-size: 1.1rem; padding-bottom: 0; }
   .overview td { padding: .5rem 0 .75rem; border-top: 0 !important; }

@@ -9,6 +9,7 @@ from fairlora_cls.evaluation.report import FairnessReport
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.numbers import RATE, SCORE
+from fairlora_cls.presentation.rendering import markdown_text
 from fairlora_cls.recipe import Recipe
 
 
@@ -53,11 +54,11 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport)
         f"{_headline(recipe, overall)} "
         "Intervals, groups and what chance alone would give: [report](report/report.md).",
         "",
-        *(f"- {text}" for text in describe_in_short(report)),
+        *(f"- {markdown_text(text)}" for text in describe_in_short(report)),
         *_gap_lines(recipe, numbers["attributes"]),
     ]
     if numbers["warnings"]:
-        lines += ["", "## Warnings", *(f"- {warning}" for warning in numbers["warnings"])]
+        lines += ["", "## Warnings", *(f"- {markdown_text(text)}" for text in numbers["warnings"])]
     lines += [
         "",
         "## Use",

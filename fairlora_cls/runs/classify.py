@@ -67,7 +67,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
         logits = np.zeros((len(splits.split(split)), len(splits.classes)))
         table = _collect(recipe, splits.split(split), logits, splits.classes)
         require_storable(table)
-        class_endpoints(splits.classes, recipe.report.endpoints)
+        class_endpoints(splits.classes, recipe.report.endpoints or ())
         for name in report_attributes(recipe):
             grouping_of(table, name)
 

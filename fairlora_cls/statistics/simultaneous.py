@@ -15,7 +15,8 @@ from scipy.stats import norm
 from fairlora_cls.statistics.intervals import CONFIDENCE
 
 MOST_DRAWS = 10_000
-MOST_NUMBERS = 4_000_000  # simulated at once
+MOST_NUMBERS = 4_000_000  # simulated
+HELD = 1 << 20  # at once
 
 
 def largest_difference(centres: np.ndarray, errors: np.ndarray) -> tuple[float, float]:
@@ -40,11 +41,11 @@ def _critical_value(errors: tuple[float, ...]) -> float:
     values = np.random.default_rng(20231019).standard_normal((draws, len(own))) * own
     joint = np.sqrt(own[first] ** 2 + own[second] ** 2)
     largest = np.empty(draws)
-    for start in range(0, draws, 500):  # a few draws at a time: pairs of many groups are many
-        part = values[start : start + 500]
-        largest[start : start + 500] = (np.abs(part[:, first] - part[:, second]) / joint).max(
-            axis=1
-        )
+    step = max(1, HELD // len(first))  # pairs of many groups are many
+    for start in range(0, draws, step):
+        part = values[start : start + step]
+        apart = np.abs(part[:, first] - part[:, second]) / joint
+        largest[start : start + step] = apart.max(axis=1)
     return float(np.quantile(largest, CONFIDENCE))
 
 
