@@ -81,7 +81,15 @@ def class_results(measured: Measured, classes: Sequence[str]) -> dict[str, Class
         name: ClassesResult(
             {
                 label: {
-                    metric: key_estimate(measured, (metric, code), group, METRICS[metric])
+                    metric: key_estimate(
+                        measured,
+                        (metric, code),
+                        group,
+                        METRICS[metric],
+                        None
+                        if measured.hidden[group]
+                        else int(measured.counts[metric, code][group]),
+                    )
                     for metric in ONE_VS_REST
                 }
                 for code, label in enumerate(classes)

@@ -31,11 +31,12 @@ def report_overview(report: Report) -> Overview | None:
         ),
         rows=tuple(
             OverviewRow(
-                attribute + _without(report, attribute, groups),
+                attribute,
                 tuple((group, _size(report, attribute, group)) for group in groups),
                 tuple(
                     _cell(report, by_place[attribute, name], groups, axes[name]) for name in names
                 ),
+                _without(report, attribute, groups),
             )
             for attribute, groups in shown.items()
         ),
@@ -136,7 +137,7 @@ def _drawn_groups(report: Report, attribute: str) -> tuple[str, ...]:
 
 def _without(report: Report, attribute: str, drawn: tuple[str, ...]) -> str:
     others = len(report.attributes[attribute].groups) - len(drawn)
-    return f" (and {others} more groups)" if others else ""
+    return f"and {others} more groups" if others else ""
 
 
 def _size(report: Report, attribute: str, group: str) -> str:

@@ -113,6 +113,7 @@ class OverviewRow:
     name: str
     groups: tuple[tuple[str, str], ...]
     cells: tuple[OverviewCell, ...]
+    remark: str = ""  # below the groups
 
 
 @dataclass(frozen=True)
