@@ -1,6 +1,7 @@
 """Imports run one way along the story: Example → Batch → Scores → Objective → loop → report."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -134,3 +135,12 @@ def test_every_public_name_is_there():
         assert getattr(fairlora_cls, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = fairlora_cls.trian
+
+
+def test_every_room_is_installed():
+    """A wheel holds the packages that pyproject.toml lists, and no other."""
+    settings = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    rooms = {name_of(path) for path in PACKAGE.rglob("__init__.py")}
+    assert rooms | {"fairlora_cls.shipped_recipes"} == set(
+        settings["tool"]["setuptools"]["packages"]
+    )
