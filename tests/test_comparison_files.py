@@ -97,7 +97,7 @@ def test_cases_missed_for_fewer_false_alarms_are_told():
     (pair,) = comparison.pairs
     result = pair.attributes["g"]
     assert result.changes["A"]["accuracy"].difference == 0
-    assert verdict_on(comparison, result) == ("evidence", "some gain, some lose")
+    assert verdict_on(comparison, result) == ("evidence", "fewer cases found, fewer false alarms")
     assert "Sensitivity of A −40.0 points" in describe_gap_difference(comparison, pair, "g", result)
 
 

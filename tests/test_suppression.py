@@ -163,3 +163,13 @@ def test_shown_counts_and_the_total_leave_two_unknown(published):
     assert report.n - sum(shown) >= BELOW
     assert len(report.attributes["race"].groups) - len(shown) >= 2
     assert report.attributes["sex"].suppressed_groups == ()
+
+
+def test_few_people_in_many_hidden_groups_are_not_told():
+    """Five people in four hidden groups: each group is then known to have two at most."""
+    codes = np.repeat(np.arange(6), [98, 97, 2, 1, 1, 1])
+    everyone = np.zeros(200, dtype=int)
+    sizes = [np.array([200]), np.bincount(codes)]
+    cells = [size[:, None] for size in sizes]
+    _, hidden = hide_small_cells([everyone, codes], sizes, cells, cells, below=5)
+    assert hidden.sizes.tolist() == [False, True, True, True, True, True]

@@ -609,7 +609,7 @@ def test_texts_shared_with_other_splits_are_named():
 
     assert warned({}) == warned({"train": {"i99", "p99", "report"}}) == []
     (images,) = warned({"train": {"i3", "i4", "x"}})  # images, without the question
-    assert images.startswith("2 ids of these texts are also in the train split")
+    assert images.startswith("2 images of these texts are also in the train split")
     (patients,) = warned({"validation": {"p1"}})
     assert "1 units" in patients
     assert "validation" in patients

@@ -121,6 +121,9 @@ def test_other_shares_of_disease_are_no_evidence_against_a_model():
     first = describe_in_short(report)[0]
     assert "finds 0 of 1,720 cases" in first
     assert "'no' almost always" in first
+    assert "their shares of labels alone would give 22.0 points" in " ".join(
+        describe_in_short(report)
+    )
 
 
 def test_groups_below_the_minimum_take_no_part():

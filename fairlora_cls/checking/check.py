@@ -126,6 +126,22 @@ def _load(recipe: Recipe, allow_urls: bool) -> tuple[Splits | None, CheckReport]
     return limit_splits(splits, data.limit), CheckReport(findings)
 
 
+def _find_endpoints(recipe: Recipe, splits: Splits) -> list[Finding]:
+    """Endpoints that the report would not know after hours of training."""
+    from fairlora_cls.evaluation.text_sample import given_metrics
+    from fairlora_cls.evaluation.verdicts import class_endpoints, require_endpoints
+
+    names = recipe.report.endpoints or ()
+    try:
+        if recipe.task == "classify":
+            class_endpoints(splits.classes, names)
+        else:
+            require_endpoints(given_metrics(recipe.report.text_metrics), names)
+    except InputError as error:
+        return list_errors("endpoint", error)
+    return []
+
+
 def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
     data = recipe.data
     sensitive = single_attributes(data.sensitive)
@@ -133,6 +149,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
         *find_loader_notes(splits),
         *find_structure(splits, classifies=recipe.task == "classify"),
         *find_attributes(splits, sensitive, data.missing_groups),
+        *_find_endpoints(recipe, splits),
     ]
     present = [name for name in sensitive if name in splits.attributes]
     crossed = [

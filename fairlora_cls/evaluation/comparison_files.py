@@ -9,6 +9,7 @@ from fairlora_cls.evaluation.comparison_figures import draw_comparison_figures
 from fairlora_cls.evaluation.comparison_results import ClassComparison, Comparison
 from fairlora_cls.evaluation.comparison_tables import contest_tables, methods_table, pair_tables
 from fairlora_cls.evaluation.comparison_wording import (
+    Judged,
     describe_comparison_method,
     describe_contest,
     describe_gap_difference,
@@ -51,7 +52,7 @@ def comparison_document(comparison: Comparison, figures: Sequence[ReportFigure])
         verdicts_title="Pair by pair" if over_seeds else "",
         verdicts=tuple(_verdicts(comparison)),
         parts=(
-            Part("", tuple(_overall(comparison))),
+            Part(f"All {Judged.of(comparison).images}", tuple(_overall(comparison))),
             *([list_notes(comparison.notes)] if comparison.notes else []),
             Part("Paired differences", figures=tuple(figures)),
             *(Part(title, tables=tuple(tables)) for title, tables in _tables(comparison)),

@@ -5,6 +5,7 @@ The same words go into comparison.md, comparison.html and the terminal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairlora_cls.evaluation.comparison_results import (
@@ -60,6 +61,8 @@ def verdict_on(comparison: Comparison, result: AttributeDifferences) -> tuple[st
     better, beyond chance, in any metric; a gap alone decides nothing."""
     changes = [change for of_group in result.changes.values() for change in of_group.values()]
     proven = [change for change in _proven_changes(comparison, result) if change.gain]
+    if moved := _moved_threshold(proven):
+        return "evidence", moved
     if any(change.gain < 0 for change in proven):
         gains = any(change.gain > 0 for change in proven)
         return "evidence", "some gain, some lose" if gains else "a group loses"
@@ -78,6 +81,19 @@ class Proven:
     group: str
     change: Difference
     gain: float  # above 0: served better; 0 where neither way is better
+
+
+def _moved_threshold(proven: Sequence[Proven]) -> str:
+    """'more cases found, more false alarms', where that is what chance does not explain; else ''."""
+    signs = {
+        name: {each.gain > 0 for each in proven if each.metric == name}
+        for name in ("sensitivity", "specificity")
+    }
+    if signs == {"sensitivity": {True}, "specificity": {False}}:
+        return "more cases found, more false alarms"
+    if signs == {"sensitivity": {False}, "specificity": {True}}:
+        return "fewer cases found, fewer false alarms"
+    return ""
 
 
 def _proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
@@ -159,14 +175,17 @@ def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDiff
     gap = result.gaps[judged.gap].difference
     if not gains and not losses:
         return f"No group's {metric.title} changes."
-    if gap is not None and gap < 0 and not gains:
+    moved = _moved_threshold(_proven_changes(comparison, result))
+    if moved:
+        start = f"The threshold moved, in effect: {moved} by {pair.other}"
+    elif gap is not None and gap < 0 and not gains:
         start = f"This is levelling down: no group is served better by {pair.other}"
     elif not losses:
         start = f"No group is served worse by {pair.other}"
     elif not gains:
         start = f"No group is served better by {pair.other}"
     else:
-        start = f"Some groups gain by {pair.other} and others lose, or each gains in one way only"
+        start = f"Some groups gain by {pair.other} and others lose"
     told = [
         _told_change(metric, group, change, result.groups[group], judged.images)
         for group, change in sorted(changes.items(), key=lambda item: item[1].difference)
@@ -286,7 +305,7 @@ def _judged(quantity: Quantity, found: Difference) -> str:
 
 
 def _won(quantity: Quantity, found: SeedDifference, count: int) -> str:
-    ties = f" and as much so in {found.ties}" if found.ties else ""
+    ties = f" and equal in {found.ties}" if found.ties else ""
     text = (
         f"{found.wins} of {count} seeds{ties}; the mean difference is "
         f"{quantity.show_signed(found.mean)}"

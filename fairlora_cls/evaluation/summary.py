@@ -76,7 +76,7 @@ def describe_verdict(
         title += f", by {verdict.attribute}"
     without = ""
     if verdict.left_out:
-        without = f" (without {enumerate_names(verdict.left_out)}: too few, or nothing to measure)"
+        without = f" (without {enumerate_names(verdict.left_out)}: too few, withheld, or nothing to measure)"
     if verdict.verdict == "undefined":
         return f"{title}: there are no two groups to compare{without}."
     rates, quantity = _both_rates(report, verdict), _quantity(report, verdict)
@@ -104,8 +104,9 @@ def describe_verdict(
         )
     if verdict.needed_per_group:
         text += (
-            f" To find one of {quantity.show_gap(TARGET_GAP)}, every group needs about "
-            f"{_rounded(verdict.needed_per_group)} {COUNTED[verdict.counted]}."
+            f" To find one of {quantity.show_gap(TARGET_GAP)} in four of five studies that ask this "
+            f"alone, every group needs about {_rounded(verdict.needed_per_group)} "
+            f"{COUNTED[verdict.counted]}."
         )
     return text
 
@@ -132,7 +133,7 @@ def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list
     if not verdicts:
         return []
     widest: dict[str, EndpointVerdict] = {}
-    for verdict in verdicts:
+    for verdict in (v for v in verdicts if not _is_mixed(report, v)):
         before = widest.get(verdict.attribute)
         if before is None or (verdict.hidden_up_to or 0) > (before.hidden_up_to or 0):
             widest[verdict.attribute] = verdict
@@ -146,11 +147,19 @@ def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list
         for name, v in widest.items()
         if v.hidden_up_to is not None
     ]
-    told = f" Differences that could hide: {enumerate_names(hidden, 'more attributes')}."
-    return [
-        f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."
-        f"{told if hidden else ''}"
+    mixed = [
+        f"Wrong answers differ by {_quantity(report, v).show_gap(v.gap)} between the groups of "
+        f"{v.attribute}; their shares of labels alone would give "
+        f"{_quantity(report, v).show_gap(v.null_mean)}."
+        for v in verdicts
+        if _is_mixed(report, v)
     ]
+    if not widest:
+        return mixed
+    text = f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."
+    if hidden:
+        text += f" Differences that could hide: {enumerate_names(hidden, 'more attributes')}."
+    return [text, *mixed]
 
 
 def _tell_equal(report: Report) -> list[str]:
@@ -173,8 +182,8 @@ def _tell_suppressed(report: Report) -> list[str]:
     if not names:
         return []
     return [
-        f"Numbers of small groups are withheld ({enumerate_names(names)}): what is said of these "
-        "attributes is said of the groups that remain."
+        f"Numbers of some groups are withheld ({enumerate_names(names)}): what is said of these "
+        "attributes is said of the groups that remain, if any."
     ]
 
 
@@ -287,7 +296,7 @@ def _overall_of_texts(report: TextReport) -> str:
     if estimate.value is None:
         return "How good all texts together are is not published."
     text = (
-        f"Over {report.n:,} texts, {metric.title} is {metric.show(estimate.value)}"
+        f"Over {estimate.count or report.n:,} texts, {metric.title} is {metric.show(estimate.value)}"
         f"{_in_brackets(metric, estimate.interval)}"
     )
     score = report.constant.scores.get(report.headline)

@@ -47,11 +47,13 @@ def describe_text_warnings(
     report: TextReport, generations: Generations, seen: Mapping[str, Collection[str]]
 ) -> list[str]:
     """`describe_warnings` of texts; their ids are also those of their images."""
-    ids = {*generations.ids, *image_ids(generations)}
+    ids = set(image_ids(generations))
     shifts = report.shifts.items()
     return [
         *_writer_warnings(report),
-        *_overlap_warnings(report, ids, set(generations.units) - set(generations.ids), seen),
+        *_overlap_warnings(
+            report, ids, set(generations.units) - set(generations.ids), seen, "images"
+        ),
         *_score_warnings(report),
         *_of_attributes(report, _group_warnings),
         *(text for attribute, each in shifts for text in _shift_warnings(attribute, each)),
@@ -171,13 +173,17 @@ def _score_warnings(report: TextReport) -> list[str]:
 
 
 def _overlap_warnings(
-    report: Report, ids: set[str], units: set[str], seen: Mapping[str, Collection[str]]
+    report: Report,
+    ids: set[str],
+    units: set[str],
+    seen: Mapping[str, Collection[str]],
+    named: str = "ids",
 ) -> list[str]:
     warnings = []
     for split, names in seen.items():
         names = set(names)
         rows = _are_row_numbers(ids) and _are_row_numbers({n for n in names if n.isdecimal()})
-        for own, what in ((set() if rows else ids, "ids"), (units, "units")):
+        for own, what in ((set() if rows else ids, named), (units, "units")):
             shared = own & names
             if shared:
                 many = _count(report, len(shared))
@@ -194,9 +200,13 @@ def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> 
     nouns, hidden = nouns_of(report), result.suppressed_groups
     if hidden:
         warnings.append(
-            f"{attribute}: the numbers of {enumerate_names(hidden)} are not published, because a "
-            f"count below {report.suppressed_below} could be recovered from them; gaps are those "
-            "between the other groups."
+            f"{attribute}: the metrics of {enumerate_names(hidden)} are not published, because a "
+            f"count below {report.suppressed_below} could be recovered from them; "
+            + (
+                "gaps are those between the other groups."
+                if len(hidden) < len(result.groups)
+                else "no group remains."
+            )
         )
     missing = [group.n for name, group in result.groups.items() if _is_missing(name)]
     if missing:

@@ -3,7 +3,8 @@
 G groups, C cells of a group: its size, its labels, or its table of labels and answers.
 A cell of 1 to `below` - 1 examples is small. A group with a small cell is hidden; and because what
 is hidden could be had back as a total minus the groups shown, further groups are hidden until, in
-every total that is shown, the hidden ones are two or more and none of their summed cells is small.
+every total that is shown, the hidden ones are two or more, none of their summed cells is small, and
+one of them could hold as many as are shown.
 """
 
 from collections.abc import Sequence
@@ -45,11 +46,12 @@ def hide_small_cells(
         return [nothing_hidden(len(size)) for size in sizes]
     parents = _nesting(codes)
     levels = []
-    for cells in ([size[:, None] for size in sizes], labels, tables):
+    # A group that is there has one example at least, though perhaps none of some label.
+    for least, cells in ((1, [size[:, None] for size in sizes]), (0, labels), (0, tables)):
         masks = [
             mask | _is_small(own, below).any(axis=1) for mask, own in zip(masks, cells, strict=True)
         ]
-        _protect(masks, cells, sizes, parents, below)
+        _protect(masks, cells, sizes, parents, below, least)
         levels.append([mask.copy() for mask in masks])
     return [Hidden(*each) for each in zip(*levels, strict=True)]
 
@@ -72,7 +74,7 @@ def _nesting(codes: Sequence[np.ndarray]) -> list[tuple[int, int, np.ndarray]]:
     return pairs
 
 
-def _protect(masks, cells, sizes, parents, below) -> None:
+def _protect(masks, cells, sizes, parents, below, least) -> None:
     """Extends the masks in place until every shown total is safe."""
     changed = True
     while changed:
@@ -82,10 +84,13 @@ def _protect(masks, cells, sizes, parents, below) -> None:
                 members = np.flatnonzero(of_group == row)
                 hidden, shown = members[masks[finer][members]], members[~masks[finer][members]]
                 pooled = cells[finer][hidden].sum(axis=0)
+                most = pooled - least * max(len(hidden) - 1, 0)  # that one of them can hold
                 if masks[coarser][row]:
                     exposed = len(hidden) == 0  # the parts would add up to it
                 else:
-                    exposed = len(hidden) == 1 or bool(_is_small(pooled, below).any())
+                    exposed = len(hidden) == 1 or bool(
+                        (_is_small(most, below) & (pooled > 0)).any()
+                    )
                 if not exposed:
                     continue
                 if len(shown):
