@@ -123,15 +123,6 @@ def find_missing_columns(
     ]
 
 
-def require_values(frame: pd.DataFrame, names: Sequence[str], path: Path) -> None:
-    """Raise InputError naming the rows where one of the columns `names` is blank."""
-    table = Table(path, frame)
-    for name in names:
-        table.read_names(name)
-    if table.problems:
-        raise InputError(table.problems)
-
-
 def refuse_repeated_ids(tables: Sequence[Table], ids: Sequence[Sequence[str | None]]) -> None:
     """Refuse each row whose id an earlier row of the tables has; `ids` are those of each table."""
     first: dict[str, str] = {}
