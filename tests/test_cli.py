@@ -258,6 +258,26 @@ def test_report_of_any_predictions(cli, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_report_on_declared_endpoints(cli, tmp_path):
+    path = small_table(tmp_path)
+    options = ["--attribute", "sex", "--bootstrap", "50"]
+    declared = ["--endpoint", "sensitivity", "--endpoint", "auroc", "--margin", "0.1"]
+    code, _, error = cli("report", path, *options, *declared, "--output", "r")
+    assert code == 0, error
+    report = json.loads((tmp_path / "r" / "report.json").read_text())
+    assert report["endpoints"] == {
+        "names": ["sensitivity", "auroc"],
+        "margin": 0.1,
+        "declared": "command line",
+    }
+    assert [v["endpoint"] for v in report["verdicts"]] == ["sensitivity", "auroc"]
+    for wrong, seen in ((["--endpoint", "sensitivty"], "sensitivty"), (["--margin", "1.5"], "1.5")):
+        code, _, error = cli("report", path, *options, *wrong, "--output", "x")
+        assert code == 2
+        assert seen in error
+        assert not (tmp_path / "x").exists()
+
+
 def test_report_by_patient_and_for_publishing(cli, tmp_path):
     path = tmp_path / "test.csv"
     rows = small_table(tmp_path).read_text().splitlines()
