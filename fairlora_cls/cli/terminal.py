@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fairlora_cls.ablations.runs import FollowedQuantity
     from fairlora_cls.ablations.statistics import OverSeeds
     from fairlora_cls.checking.findings import CheckReport
-    from fairlora_cls.evaluation.results import FairnessReport
+    from fairlora_cls.evaluation.results import Report
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 
@@ -75,7 +75,7 @@ def write_data(text: str) -> None:
     sys.stdout.buffer.flush()
 
 
-def show_report(method: str, report: FairnessReport, folder: Path) -> None:
+def show_report(method: str, report: Report, folder: Path) -> None:
     """What a reader must know first, the best-known numbers, every warning, where the report lies."""
     from fairlora_cls.evaluation.summary import describe_in_short
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fairlora_cls.evaluation.report import FairnessReport
+from fairlora_cls.evaluation.results import Report
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.presentation.numbers import RATE, SCORE
@@ -13,7 +13,7 @@ from fairlora_cls.presentation.rendering import markdown_text
 from fairlora_cls.recipe import Recipe
 
 
-def model_card(recipe: Recipe, state: Mapping[str, Any], report: FairnessReport) -> str:
+def model_card(recipe: Recipe, state: Mapping[str, Any], report: Report) -> str:
     """Markdown: what the model is, what it was trained on, how it does, and its limits."""
     numbers = report.to_dict()
     overall = numbers["overall"]

@@ -22,7 +22,8 @@ from fairlora_cls.evaluation.prediction_table import (
     require_storable,
     write_predictions,
 )
-from fairlora_cls.evaluation.report import FairnessReport, fairness_report
+from fairlora_cls.evaluation.report import fairness_report
+from fairlora_cls.evaluation.results import FairnessReport
 from fairlora_cls.evaluation.sections import add_sections
 from fairlora_cls.evaluation.selection import largest_gap, selection_score, selection_values
 from fairlora_cls.evaluation.thresholds import judge_by_rule, parse_threshold, require_two_classes

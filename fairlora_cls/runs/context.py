@@ -9,7 +9,7 @@ from typing import Any
 
 from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.examples import Splits
-from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.results import Report
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import RunGroups
 from fairlora_cls.runs.engine import Engine, prepare_features
@@ -37,7 +37,7 @@ class Outcome:
 
     folder: Path
     method: str
-    report: FairnessReport | None  # None: of another process than the first
+    report: Report | None  # None: of another process than the first
     state: Mapping[str, Any]  # of run.json
 
 

@@ -20,7 +20,7 @@ from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits,
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.evaluation.groupings import grouping_of
-from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.results import TextReport
 from fairlora_cls.evaluation.text_sample import given_metrics
 from fairlora_cls.evaluation.verdicts import require_endpoints
 from fairlora_cls.models.adapters import trainable_state
@@ -157,7 +157,7 @@ class Generate(Task[GeneratorSettings, Generations]):
         predicted: Mapping[str, Generations],
         split: str,
         notes: Sequence[str],
-    ) -> FairnessReport:
+    ) -> TextReport:
         from fairlora_cls.evaluation.report import text_report
         from fairlora_cls.texts.scores import score_texts
 

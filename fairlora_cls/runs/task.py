@@ -11,7 +11,7 @@ import torch
 
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.results import FairnessReport
+from fairlora_cls.evaluation.results import Report
 from fairlora_cls.models.classifier import ClassifierSettings
 from fairlora_cls.models.generator import GeneratorSettings
 from fairlora_cls.recipe import Recipe
@@ -89,5 +89,5 @@ class Task(ABC, Generic[Settings, Predicted]):
         predicted: Mapping[str, Predicted],
         split: str,
         notes: Sequence[str],
-    ) -> FairnessReport:
+    ) -> Report:
         """The report on a split, of the predictions of each split that there are."""
