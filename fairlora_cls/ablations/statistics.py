@@ -18,8 +18,7 @@ from scipy import stats
 from fairlora_cls.ablations.paired_images import ImageDraws
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
-from fairlora_cls.evaluation.wording import SIGNIFICANCE
-from fairlora_cls.statistics.intervals import holm_by, swap_p_value
+from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm_by, swap_p_value
 from fairlora_cls.statistics.seeds import SeedValues, over_seeds
 
 

@@ -21,9 +21,9 @@ from fairlora_cls.evaluation.comparison_results import (
 from fairlora_cls.evaluation.flips import Decision
 from fairlora_cls.evaluation.metrics import HEADLINE_GAP, METRICS
 from fairlora_cls.evaluation.summary import capitalised
-from fairlora_cls.evaluation.wording import SIGNIFICANCE, enumerate_names
+from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
-from fairlora_cls.statistics.intervals import ROUNDING
+from fairlora_cls.statistics.intervals import ROUNDING, SIGNIFICANCE
 
 MOST_GROUPS_TOLD = 3  # of the groups in which images decide
 

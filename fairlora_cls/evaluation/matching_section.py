@@ -9,11 +9,9 @@ from fairlora_cls.evaluation.matching import (
     CounterfactualGaps,
     MatchedGroups,
 )
-from fairlora_cls.evaluation.wording import (
-    SIGNIFICANCE,
-)
 from fairlora_cls.presentation.document import Cell, Section, Table
 from fairlora_cls.presentation.numbers import RATE, SCORE, UNDEFINED, Quantity, show_p, show_p_value
+from fairlora_cls.statistics.intervals import SIGNIFICANCE
 
 
 def counterfactual_section(results: Sequence[CounterfactualGaps], source: str) -> Section:

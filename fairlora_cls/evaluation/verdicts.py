@@ -16,8 +16,7 @@ from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
 from fairlora_cls.evaluation.measuring import Measured, area_counts
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
-from fairlora_cls.evaluation.wording import SIGNIFICANCE
-from fairlora_cls.statistics.intervals import holm, interval, tail_p_value
+from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm, interval, tail_p_value
 from fairlora_cls.statistics.sample import Key, Measure, units_by_group
 from fairlora_cls.statistics.simultaneous import (
     area_variance,

@@ -19,11 +19,11 @@ from fairlora_cls.evaluation.results import (
     TextReport,
 )
 from fairlora_cls.evaluation.wording import (
-    SIGNIFICANCE,
     enumerate_names,
     nouns_of,
 )
 from fairlora_cls.presentation.numbers import show_p
+from fairlora_cls.statistics.intervals import SIGNIFICANCE
 from fairlora_cls.texts.generations import Generations, image_ids
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fairlora_cls.evaluation.results import Report, TextReport
 
-SIGNIFICANCE = 0.05
 LEADING_GAPS = (  # those that figures and warnings show; the tables show all
     "max_acc_gap",
     "auroc_gap",

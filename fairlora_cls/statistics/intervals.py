@@ -15,6 +15,7 @@ from scipy.stats import norm
 Asked = TypeVar("Asked", bound=Hashable)
 
 CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05  # a corrected p-value up to it is evidence
 ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
 FEW_EXAMPLES = 100  # below these a rate's interval is Wilson's, not the bootstrap's
 FEW_OF_A_KIND = 10
