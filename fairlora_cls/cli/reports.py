@@ -49,7 +49,8 @@ def report(
         list[str] | None,
         typer.Option(
             help="What is judged between groups, declared in advance: a metric, such as sensitivity. "
-            "Repeatable (default: sensitivity, specificity, auroc, accuracy)."
+            "Repeatable. Default, of two classes: sensitivity, specificity, auroc, accuracy; of more: "
+            "accuracy, auroc and each class's sensitivity; of texts: the headline metric."
         ),
     ] = None,
     margin: Annotated[
