@@ -1,5 +1,7 @@
 """Verdicts on declared endpoints: evidence where it is, equality shown, what could hide, who is harmed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -100,6 +102,25 @@ def test_equality_is_shown_among_many_equal_people():
     )
     assert {v.verdict for v in report.verdicts} == {"equal"}
     assert "equal within 5.0 points" in " ".join(describe_in_short(report))
+
+
+def test_an_attribute_decided_in_part_is_not_called_open():
+    report = counted({"F": (8000, 10_000, 10, 20), "M": (8010, 10_000, 10, 20)}, bootstrap=30)
+    kinds = {name: v.verdict for name, v in verdicts_of(report).items()}
+    assert (kinds["sensitivity"], kinds["specificity"]) == ("equal", "undecided")
+    said = " ".join(describe_in_short(report))
+    assert "decide only a part of what was asked by group." in said
+    assert "equal within 5.0 points: group (Cases missed" in said
+    opened = replace(  # a second attribute, of which nothing is decided
+        report,
+        attributes={**report.attributes, "site": report.attributes["group"]},
+        verdicts=(
+            *report.verdicts,
+            replace(verdicts_of(report)["specificity"], attribute="site"),
+        ),
+    )
+    said = " ".join(describe_in_short(opened))
+    assert "cannot decide what was asked by site; by group they decide only a part." in said
 
 
 def test_a_group_without_cases_leaves_sensitivity_undefined():

@@ -137,8 +137,9 @@ def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list
         before = widest.get(verdict.attribute)
         if before is None or (verdict.hidden_up_to or 0) > (before.hidden_up_to or 0):
             widest[verdict.attribute] = verdict
-    proven = {v.attribute for v in report.verdicts if v.verdict == "evidence"}
-    rest = " the rest of" if set(widest) & proven else ""
+    decided = {v.attribute for v in report.verdicts if v.verdict in ("evidence", "equal")}
+    partly = [name for name in widest if name in decided]
+    wholly_open = [name for name in widest if name not in decided]
     if all(verdict.p_value is None for verdict in verdicts):
         return [f"What was asked by {enumerate_names(widest)} was not tested, without resamples."]
     hidden = [
@@ -156,25 +157,48 @@ def _tell_undecided(report: Report, verdicts: Sequence[EndpointVerdict]) -> list
     ]
     if not widest:
         return mixed
-    text = f"These data cannot decide{rest} what was asked by {enumerate_names(widest)}."
+    if not wholly_open:
+        text = f"These data decide only a part of what was asked by {enumerate_names(partly)}."
+    else:
+        also = f"; by {enumerate_names(partly)} they decide only a part" if partly else ""
+        text = f"These data cannot decide what was asked by {enumerate_names(wholly_open)}{also}."
     if hidden:
         text += f" Differences that could hide: {enumerate_names(hidden, 'more attributes')}."
     return [text, *mixed]
 
 
 def _tell_equal(report: Report) -> list[str]:
-    names = [name for name in report.attributes if attribute_verdict(report, name) == "equal"]
-    if not names:
-        return []
+    """What is shown to be equal: attributes in all that was asked, then others in a part of it."""
+    shown: dict[str, list[EndpointVerdict]] = {}
+    for verdict in report.verdicts:
+        if verdict.verdict == "equal":
+            shown.setdefault(verdict.attribute, []).append(verdict)
+    wholly = [name for name in shown if attribute_verdict(report, name) == "equal"]
+    partly = [name for name in shown if name not in wholly]
     margin = next(iter(report.measures.values())).show_gap(report.endpoints.margin)
-    left_out = dict.fromkeys(
-        group for v in report.verdicts if v.attribute in names for group in v.left_out
-    )
-    without = f" (without {enumerate_names(left_out)}, too few to tell)" if left_out else ""
-    return [
-        f"By {enumerate_names(names)} the groups are equal within {margin} in all that was "
-        f"asked{without}: shown, not merely not refuted."
-    ]
+    told = []
+    if wholly:
+        without = _without([v for name in wholly for v in shown[name]])
+        told.append(
+            f"By {enumerate_names(wholly)} the groups are equal within {margin} in all that was "
+            f"asked{without}: shown, not merely not refuted."
+        )
+    if partly:
+        without = _without([v for name in partly for v in shown[name]])
+        parts = [
+            f"{name} ({enumerate_names([endpoint_title(report, v.endpoint) for v in shown[name]])})"
+            for name in partly
+        ]
+        told.append(
+            f"In a part of what was asked the groups are equal within {margin}{without}: "
+            f"{enumerate_names(parts, 'more attributes')}."
+        )
+    return told
+
+
+def _without(verdicts: Sequence[EndpointVerdict]) -> str:
+    left_out = dict.fromkeys(group for verdict in verdicts for group in verdict.left_out)
+    return f" (without {enumerate_names(left_out)}, too few to tell)" if left_out else ""
 
 
 def _tell_suppressed(report: Report) -> list[str]:
