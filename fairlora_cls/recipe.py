@@ -250,6 +250,7 @@ class ReportSection(RecipeSection):
     endpoints: list[str] | None = None  # what is judged between groups; null: the usual ones
     # The largest difference between groups that counts as equal.
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    site: Annotated[str, Field(min_length=1)] | None = None  # hospital, device: a view of its own
     threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
     text_metrics: list[str] = ["bleu_1", "bleu_4", "rouge_l", "exact_match"]  # of a generative run
 

@@ -31,7 +31,7 @@ from fairlora_cls.checking.structure import (
 )
 from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
-from fairlora_cls.data.groups import apply_missing_policy, single_attributes
+from fairlora_cls.data.groups import apply_missing_policy, require_attributes, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.errors import InputError
 from fairlora_cls.presentation.document import Document, Table, text_table
@@ -142,6 +142,15 @@ def _find_endpoints(recipe: Recipe, splits: Splits) -> list[Finding]:
     return []
 
 
+def _find_site(recipe: Recipe, splits: Splits) -> list[Finding]:
+    """A column of sites that the data do not have."""
+    try:
+        require_attributes(splits, single_attributes(recipe.report.site or ()))
+    except InputError as error:
+        return list_errors("site", error)
+    return []
+
+
 def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
     data = recipe.data
     sensitive = single_attributes(data.sensitive)
@@ -150,6 +159,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
         *find_structure(splits, classifies=recipe.task == "classify"),
         *find_attributes(splits, sensitive, data.missing_groups),
         *_find_endpoints(recipe, splits),
+        *_find_site(recipe, splits),
     ]
     present = [name for name in sensitive if name in splits.attributes]
     crossed = [

@@ -39,6 +39,17 @@ def align(tables: Mapping[str, Table]) -> dict[str, Table]:
     }
 
 
+def are_two_cohorts(tables: Mapping[str, Table]) -> bool:
+    """Whether these are two tables without an example in common, of the same classes: answers about
+    other people, which cannot be paired."""
+    if len(tables) != 2:
+        return False
+    first, second = tables.values()
+    if isinstance(first, Predictions) and set(first.classes) != set(second.classes):
+        return False
+    return not set(first.ids) & set(second.ids)
+
+
 def require_same_groups(tables: Mapping[str, Table], attribute: str) -> None:
     """Raises InputError where an aligned table puts an example into another group than the first
     table does. Tables without the attribute take the first one's groups."""
@@ -84,20 +95,30 @@ def _aligned(first: str, reference: Table, name: str, table: Table) -> Table:
     return table
 
 
-def _reordered(table: Predictions, rows: np.ndarray, reference: Predictions) -> Predictions:
-    """The examples at `rows` with their attributes, and the classes in the reference's order."""
+def with_classes_of(reference: Predictions, table: Predictions) -> Predictions:
+    """The table with the same classes in the reference's order, and its positive class."""
     # A class's code here -> its code in the reference; -1 (no label) stays.
     codes = np.array([*(reference.classes.index(c) for c in table.classes), UNLABELLED])
-    columns = [table.classes.index(c) for c in reference.classes]
+    return replace(
+        table,
+        labels=codes[table.labels],
+        predictions=codes[table.predictions],
+        probabilities=table.probabilities[:, [table.classes.index(c) for c in reference.classes]],
+        classes=reference.classes,
+        positive=reference.positive,
+    )
+
+
+def _reordered(table: Predictions, rows: np.ndarray, reference: Predictions) -> Predictions:
+    """The examples at `rows` with their attributes, and the classes in the reference's order."""
+    table = with_classes_of(reference, table)
     return replace(
         table,
         ids=reference.ids,
-        labels=codes[table.labels[rows]],
-        predictions=codes[table.predictions[rows]],
-        probabilities=table.probabilities[np.ix_(rows, columns)],
-        classes=reference.classes,
+        labels=table.labels[rows],
+        predictions=table.predictions[rows],
+        probabilities=table.probabilities[rows],
         attributes={name: np.asarray(values)[rows] for name, values in table.attributes.items()},
-        positive=reference.positive,
         units=reference.units,
     )
 

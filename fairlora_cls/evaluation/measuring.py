@@ -67,13 +67,14 @@ def measure_groups(
     resamples: int,
     generator: np.random.Generator,
     hidden: np.ndarray | None = None,
+    is_tested: bool = True,
 ) -> Measured:
-    """Values and draws of every metric in every group."""
+    """Values and draws of every metric in every group. is_tested: with the null, too."""
     codes, groups = grouping.codes, len(grouping.names)
     hidden = np.zeros(groups, dtype=bool) if hidden is None else hidden
     drawn = drawing.bootstrap(sample, codes, groups, resamples, generator)
     null, values = None, sample.observed(codes, groups)
-    if resamples and (~hidden).sum() > 1:
+    if is_tested and resamples and (~hidden).sum() > 1:
         # Names are dealt among the groups shown: what is hidden must not be read off a null.
         rows, shown = shown_rows(codes, hidden)
         part = sample if len(rows) == len(codes) else sample.rows(rows)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fairlora_cls.data.groups import listed_names
+from fairlora_cls.data.groups import listed_names, single_attributes
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fairlora_cls.evaluation.measuring import Measured
     from fairlora_cls.evaluation.text_sample import TextSample
     from fairlora_cls.evaluation.verdicts import Endpoint
+    from fairlora_cls.presentation.document import Section
     from fairlora_cls.statistics.sample import Sample
     from fairlora_cls.statistics.suppression import Hidden
     from fairlora_cls.texts.generations import Generations
@@ -87,6 +88,8 @@ def fairness_report(
     endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
+    site: str | None = None,
+    trained_sites: Collection[str] | None = None,
 ) -> FairnessReport:
     """Measures a model's predictions overall and between groups, with the uncertainty of each.
 
@@ -104,6 +107,9 @@ def fairness_report(
         (`verdicts.BINARY`; of K > 2 classes accuracy, AUROC, the sensitivity of each)
     margin: the largest difference between groups that counts as equal
     declared: where the endpoints come from: default, recipe or command line
+    site: the column of hospitals, devices or clinics, which get a view of their own; with `attributes`
+        None it is no attribute
+    trained_sites: those that training saw; None: not known
     Raises InputError for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
@@ -125,7 +131,7 @@ def fairness_report(
     settings = Settings(
         bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
     )
-    names = listed_names(predictions.attributes if attributes is None else attributes)
+    names = _attribute_names(predictions, attributes, site)
     _require_labels(predictions)
     sample = class_sample(predictions, by_class=True)
     groupings = _groupings(predictions, names)
@@ -188,7 +194,11 @@ def fairness_report(
     if classes := class_results(pooled, predictions.classes):
         report = replace(report, overall_classes=classes["everyone"])
     warnings = describe_warnings(report, predictions, seen or {})
-    return replace(report, warnings=(*warnings, *map(str, listed_names(notes))))
+    return replace(
+        report,
+        warnings=(*warnings, *map(str, listed_names(notes))),
+        sections=_sites(report, site, predictions, sample, groupings, asked, group, trained_sites),
+    )
 
 
 def text_report(
@@ -208,6 +218,8 @@ def text_report(
     endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
+    site: str | None = None,
+    trained_sites: Collection[str] | None = None,
 ) -> TextReport:
     """Measures generated texts overall and between groups, with the uncertainty of each number.
 
@@ -228,6 +240,7 @@ def text_report(
     endpoints: what is judged, declared in advance: names of metrics; None takes the headline
     margin: the largest difference between groups that counts as equal
     declared: where the endpoints come from: default, recipe or command line
+    site, trained_sites: as of `fairness_report`
     Raises InputError for an unknown attribute, endpoint or headline, an attribute of more than 500 groups, and
     where no text has any score. Metrics that no text has are left out and named.
     """
@@ -242,7 +255,7 @@ def text_report(
     settings = Settings(
         bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
     )
-    names = listed_names(generations.attributes if attributes is None else attributes)
+    names = _attribute_names(generations, attributes, site)
     sample = replace(text_sample(generations, scores), medians=True)
     chosen = headline_metric(sample, headline)
     groupings = _groupings(generations, names)
@@ -304,6 +317,9 @@ def text_report(
         report,
         counts=_published_counts(report),
         warnings=(*warnings, *map(str, listed_names(notes))),
+        sections=_sites(
+            report, site, generations, sample, groupings, asked, _text_group, trained_sites
+        ),
     )
 
 
@@ -427,6 +443,52 @@ def _attribute(
         equity_scaled=equity_results(measured, everyone.values),
         suppressed_groups=tuple(np.array(names)[measured.hidden].tolist()),
     )
+
+
+def _attribute_names(
+    table: Predictions | Generations, attributes: str | Iterable[str] | None, site: str | None
+) -> tuple[str, ...]:
+    """Those asked for, or all but those that name the site."""
+    if attributes is not None:
+        return listed_names(attributes)
+    of_site = single_attributes(site or ())
+    return tuple(name for name in table.attributes if name not in of_site)
+
+
+def _sites(
+    report: Report,
+    site: str | None,
+    table: Predictions | Generations,
+    sample: Sample,
+    groupings: Sequence[Grouping],
+    endpoints: Sequence[Endpoint],
+    group: Callable[[Measured, int, Hidden], GroupResult],
+    trained: Collection[str] | None,
+) -> tuple[Section, ...]:
+    """The report's part on sites, if a column names them. groupings: everyone, then the attributes."""
+    from fairlora_cls.evaluation.site_section import site_section, withheld_sites
+    from fairlora_cls.evaluation.sites import measure_sites
+    from fairlora_cls.statistics.suppression import nothing_hidden
+
+    if site is None:
+        return ()
+    grouping = grouping_of(table, site)
+    if report.suppressed_below is not None:
+        return (withheld_sites(site),)
+    found = measure_sites(
+        site,
+        sample,
+        grouping,
+        dict(zip(report.attributes, groupings[1:], strict=True)),
+        report.verdicts,
+        endpoints,
+        report.bootstrap,
+        report.minimum_group_size,
+        report.seed,
+    )
+    hidden = nothing_hidden(len(grouping.names))
+    groups = {name: group(found.measured, code, hidden) for name, code in found.codes.items()}
+    return (site_section(report, found, groups, trained),)
 
 
 def _groupings(table: Predictions | Generations, names: tuple[str, ...]) -> list[Grouping]:

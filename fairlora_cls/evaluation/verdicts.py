@@ -73,14 +73,20 @@ def judge_endpoints(
 
     minimum: examples, or patients or images, of a group that takes part, if two groups have as many
     """
-    sample, codes, groups = measured.sample, measured.grouping.codes, len(measured.hidden)
-    sizes = measured.sizes
-    if sample.units is not None:  # a patient's images tell less than as many patients'
-        everyone = np.ones(len(codes), dtype=bool)
-        sizes = np.minimum(sizes, units_by_group(sample.units, codes, groups, everyone))
-    large = (sizes >= minimum) & ~measured.hidden
+    large = (independent_sizes(measured) >= minimum) & ~measured.hidden
     compared = large if large.sum() > 1 else ~measured.hidden
     return [_judge(attribute, measured, each, compared) for each in endpoints]
+
+
+def independent_sizes(measured: Measured) -> np.ndarray:
+    """(G,) examples of each group, or images of texts; patients or lesions where these are fewer: a
+    patient's images tell less than as many patients'."""
+    sample, codes = measured.sample, measured.grouping.codes
+    if sample.units is None:
+        return measured.sizes
+    everyone = np.ones(len(codes), dtype=bool)
+    units = units_by_group(sample.units, codes, len(measured.hidden), everyone)
+    return np.minimum(measured.sizes, units)
 
 
 def correct_verdicts(
@@ -137,7 +143,7 @@ def _judge(
     if low == high:  # all alike
         low, high = np.flatnonzero(defined)[:2]
     worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
-    centres, errors = _centres_and_errors(measured, endpoint, defined)
+    centres, errors = centres_and_errors(measured, endpoint, defined)
     limits = None
     if (errors > 0).all():  # false of NaN
         limits = largest_difference(centres, errors)
@@ -169,7 +175,7 @@ def _judge(
     )
 
 
-def _centres_and_errors(
+def centres_and_errors(
     measured: Measured, endpoint: Endpoint, defined: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) estimates and standard errors of the groups compared.

@@ -23,6 +23,7 @@ from fairlora_cls.data.groups import (
     encode_groups,
     encode_recorded,
     merge_rare_groups,
+    require_attributes,
     single_attributes,
 )
 from fairlora_cls.errors import InputError
@@ -46,6 +47,7 @@ from fairlora_cls.objectives.mutual_information import (
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.runs.compared import site_columns
 from fairlora_cls.runs.folder import read_state
 from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
@@ -74,6 +76,7 @@ def treat_splits(
     if only is not None:
         merged = ()
         splits = replace(splits, **{name: () for name in SPLIT_NAMES if name != only})
+    require_attributes(splits, site_columns(recipe))
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     if not touched:
         return splits, merged

@@ -25,6 +25,7 @@ from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
 from fairlora_cls.runs.classify import ask_all_images, predict_logits, softmax
+from fairlora_cls.runs.compared import site_columns, trained_sites
 from fairlora_cls.runs.context import Outcome, RunContext, read_images
 from fairlora_cls.runs.engine import (
     Engine,
@@ -74,6 +75,9 @@ def evaluate(
     if not data:
         require_same_data(run, recipe, loaded)
     recipe = task.fit(recipe, settings, loaded)
+    lacking = set(site_columns(recipe)) - set(loaded.attributes)
+    if data and lacking:  # other data need not have it
+        recipe = changed(recipe, {"report": {"site": None}})
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
     if threshold:
@@ -81,6 +85,8 @@ def evaluate(
     validation = task.read_validation(run, recipe, loaded)
     splits, notes = treat_splits(recipe, loaded, only=split)
     task.require_reportable(recipe, splits, split)
+    if data and lacking:
+        notes = (f"These data have no '{min(lacking)}', so there is no view of sites.", *notes)
     if not data:
         notes = (*_reuse_notes(recipe, split), *notes)
     engine = _load_engine(run, recipe, settings)
@@ -91,7 +97,8 @@ def evaluate(
         return Outcome(folder, recipe.objective.method, None, {})
     task.write(predictions, folder / "predictions")
     predicted = {"validation": validation, split: predictions}
-    report = task.report(recipe, predicted, split, context.notes)
+    seen = None if data else trained_sites(recipe, loaded.train)
+    report = task.report(recipe, predicted, split, context.notes, seen)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 

@@ -34,6 +34,7 @@ from fairlora_cls.runs.assembly import (
 )
 from fairlora_cls.runs.card import model_card
 from fairlora_cls.runs.classify import CLASSIFY
+from fairlora_cls.runs.compared import trained_sites
 from fairlora_cls.runs.context import Outcome, RunContext, read_images
 from fairlora_cls.runs.engine import (
     BatchMaker,
@@ -227,7 +228,8 @@ def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -
         task.write(predictions, folder / "predictions" / split)
     with watch("report"):
         context.display.stage("Report", 1)
-        report = task.report(recipe, predicted, "test", context.notes)
+        seen = trained_sites(recipe, context.splits.train)
+        report = task.report(recipe, predicted, "test", context.notes, seen)
         if probes:
             report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
