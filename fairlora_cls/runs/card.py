@@ -29,7 +29,7 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: Report) -> str:
         f"- Data: `{recipe.data.source}`, "
         + ", ".join(f"{n} {name}" for name, n in state["examples"].items())
         + f" examples; fingerprint `{state['data_fingerprint']}`",
-        f"- Question: “{recipe.data.prompt}”, pooling `{recipe.model.pooling}`, at most {recipe.model.max_pixels} px² an image",
+        f"- Question: “{state.get('question') or recipe.data.prompt}”, pooling `{recipe.model.pooling}`, at most {recipe.model.max_pixels} px² an image",
         f"- Trainable parameters: {state['trainable_parameters']:,} of {state['parameters']:,}",
         f"- Seed {recipe.seed}, device {state['device']}, {state['processes']} process(es)",
     ]

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.batching import Batch, ImageFeatures, pad
+from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.data.examples import Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.prompts import fill_prompt, question_of, tokenise
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.prediction_table import (
@@ -50,7 +51,7 @@ FIRST_POOLING = (
 
 
 class Classify(Task[ClassifierSettings, Predictions]):
-    """Every image of a run is asked one question; the head's logits are the answer."""
+    """Every image of a run is asked its question; the head's logits are the answer."""
 
     predicted = ("validation", "test")
     build = staticmethod(build_classifier)
@@ -83,7 +84,13 @@ class Classify(Task[ClassifierSettings, Predictions]):
 
     def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
         backbone = context.engine.model.backbone
-        return ask_all_images(backbone, context.recipe.data.prompt, context.features[split])
+        return ask_about_images(backbone, _ask(context, split), context.features[split])
+
+    def word_counts(self, context: RunContext, split: str) -> np.ndarray:
+        tokenizer = context.engine.model.backbone.processor.tokenizer
+        asked = _ask(context, split)
+        counts = {text: len(tokenise(tokenizer, text)) for text in dict.fromkeys(asked)}
+        return np.array([counts[text] for text in asked], dtype=np.int64)
 
     def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
         examples, training = context.splits.validation, context.recipe.training
@@ -141,14 +148,25 @@ class Classify(Task[ClassifierSettings, Predictions]):
 CLASSIFY = Classify()
 
 
-def ask_all_images(backbone: Backbone, prompt: str, features: ImageFeatures) -> BatchMaker:
-    """Places in a split → the batch of its images, each with the same question."""
-    encoder = PromptEncoder(
-        render_prompt(backbone.processor, prompt), backbone.encode_text, backbone.positions
-    )
+def _ask(context: RunContext, split: str) -> list[str]:
+    """The question about each image of a split, N."""
+    question = question_of(context.recipe.data.prompt, context.splits)
+    return [fill_prompt(question, e.words) for e in context.splits.split(split)]
+
+
+def ask_about_images(
+    backbone: Backbone, questions: Sequence[str], features: ImageFeatures
+) -> BatchMaker:
+    """Places in a split → the batch of its images, each with its own of the N questions."""
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
 
     def make(indices: Sequence[int]) -> Batch:
-        return collate(indices, features(indices), encoder)
+        images = features(indices)
+        prompts = [
+            encoder.question(questions[i], grid)
+            for i, (_, grid) in zip(indices, images, strict=True)
+        ]
+        return pad(indices, images, prompts)
 
     return make
 

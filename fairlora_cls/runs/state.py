@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.data.examples import SPLIT_NAMES
+from fairlora_cls.data.prompts import question_of
 from fairlora_cls.plain_yaml import parse_yaml
 from fairlora_cls.recipe import TrainingSection, recipe_digest, recipe_to_yaml
 from fairlora_cls.runs.assembly import RunGroups
@@ -49,6 +50,7 @@ def initial_state(context: RunContext, fingerprints: Mapping[str, str]) -> dict[
         **fingerprints,
         "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
         "classes": list(splits.classes),
+        "question": question_of(recipe.data.prompt, splits),
         "protected": {
             attribute: dict(zip(groups.names, groups.counts, strict=True))
             for attribute, groups in context.groups.protected.items()

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from fairlora_cls.checking.check import quick_check
-from fairlora_cls.data.batching import SAMPLERS
+from fairlora_cls.data.batching import SAMPLERS, order_by_length
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits, fingerprint
 from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.evaluation.probe_section import probe_section
@@ -34,7 +34,7 @@ from fairlora_cls.runs.assembly import (
 )
 from fairlora_cls.runs.card import model_card
 from fairlora_cls.runs.classify import CLASSIFY
-from fairlora_cls.runs.context import Outcome, RunContext, read_images
+from fairlora_cls.runs.context import Outcome, RunContext, cut_long_words, read_images
 from fairlora_cls.runs.engine import (
     BatchMaker,
     build_engine,
@@ -100,6 +100,7 @@ def train(
         model, settings = TASKS[recipe.task].build(recipe, splits, shared)
         engine = build_engine(model, accelerator)
     context = RunContext(recipe, splits, engine, folder, display, notes, groups)
+    context = cut_long_words(context)
     with watch("vision_features"):
         context = read_images(context, use_vision_cache, skip_unreadable, shared)
     fingerprints["data_fingerprint"] = fingerprint(context.splits)
@@ -255,6 +256,13 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
     if training.trackers:
         engine.accelerator.init_trackers("tracking")
     sampled = groups.crossed("train", len(train_split))
+    lengths = None
+    if training.group_by_length:
+        lengths = TASKS[recipe.task].word_counts(context, "train")
+
+    def steps_of(epoch: int) -> list[np.ndarray]:
+        steps = SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch)
+        return steps if lengths is None else order_by_length(steps, lengths)
 
     def validate() -> Mapping[str, float]:
         engine.model.eval()
@@ -264,7 +272,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
         engine.model,
         engine.forward,
         objective,
-        lambda epoch: SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch),
+        steps_of,
         batch_makers["train"],
         np.array([e.label for e in train_split], dtype=np.int64),
         groups.protected_codes("train"),
