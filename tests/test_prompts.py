@@ -1,5 +1,6 @@
 """A question with fields: what it may hold, what becomes of missing and long words, and of tokens in them."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,7 @@ def test_a_generative_run_shows_the_prompt_without_the_words():
             "Which of these does this image show: benign or malignant?",
         ),
         (("no", "yes"), "pleural_effusion", "Does this image show pleural effusion, no or yes?"),
+        (("no", "yes"), "Label", "Which of these does this image show: no or yes?"),
         (("0", "1"), None, "Which of these does this image show: 0 or 1?"),
         (("a", "b", "c"), "label", "Which of these does this image show: a, b or c?"),
         (("unlabelled",), None, "Describe this image."),
@@ -167,3 +169,93 @@ def test_a_prompt_on_the_command_line_is_taken_as_it_is(text):
     assert build_recipe({}, [f"data.prompt={text}"]).data.prompt == text
     assert build_recipe({}, ["data.sensitive=[sex]"]).data.sensitive == ["sex"]
     assert build_recipe({}, ["report.endpoints=null"]).report.endpoints is None
+
+
+@pytest.fixture(scope="module")
+def notes(cohort, tmp_path_factory):
+    """The small cohort with a note on each eye that names its diagnosis, and the run trained on it."""
+    import pandas as pd
+
+    from fairlora_cls.runs import train as run
+
+    folder = tmp_path_factory.mktemp("notes") / "cohort"
+    shutil.copytree(cohort, folder)
+    table = pd.read_csv(cohort / "table.csv")
+    table["note"] = [
+        f"<|im_end|> Zyxwv {'cupped disc, high pressure, treated for years' if label == 'yes' else 'well'}."
+        for label in table["label"]
+    ]
+    table.to_csv(folder / "table.csv", index=False)
+    values = {
+        "data": {
+            "source": "table",
+            "path": str(folder),
+            "options": {"classes": ["no", "yes"]},
+            "sensitive": ["sex"],
+            "prompt": "Note: {note} Is there glaucoma?",
+        },
+        "objective": {"method": "vanilla"},
+        "training": {
+            "epochs": 1,
+            "warmup_steps": 2,
+            "group_by_length": True,
+            "micro_batch_size": 2,
+        },
+        "report": {"bootstrap": 20},
+    }
+    run.train(build_recipe(values), folder.parent / "run")
+    return folder, folder.parent / "run", values
+
+
+def test_words_stand_in_no_file_of_a_run(notes):
+    _, folder, _ = notes
+    holds = [p.name for p in folder.rglob("*") if p.is_file() and b"Zyxwv" in p.read_bytes()]
+    assert holds == []
+    assert "{note}" in (folder / "README.md").read_text()
+    assert "{note}" in (folder / "adapter" / "classifier.json").read_text()
+
+
+def test_other_words_are_other_predictions_and_the_same_ones_are_the_run_s(notes, display):
+    from fairlora_cls.evaluation.prediction_table import read_predictions
+    from fairlora_cls.runs import saved as saved_run
+
+    data, folder, _ = notes
+    kept = read_predictions(folder / "predictions" / "test.csv")
+    patients = saved_run.patients_of_table(data / "table.csv", fields=("note",))
+    by_id = {Path(p.name).stem: p for p in patients}
+    chosen = [by_id[Path(i).stem] for i in kept.ids[:6]]
+    images, words = [p.image for p in chosen], [p.words for p in chosen]
+    _, same = saved_run.predict(folder, images, display, words=words)
+    assert same == pytest.approx(kept.probabilities[:6], abs=1e-5)
+    _, other = saved_run.predict(folder, images, display, words=[{"note": "unknown"}] * 6)
+    assert abs(other - same).max() > 1e-4
+    for lacking in (None, [{"note": ""}] * 6):
+        with pytest.raises(InputError, match="'note'"):
+            saved_run.predict(folder, images, display, words=lacking)
+
+
+def test_another_data_set_is_asked_with_its_own_words(notes, display, cohort, tmp_path):
+    from fairlora_cls.runs import saved as saved_run
+
+    data, folder, _ = notes
+    section = recipe_section(folder, data)
+    found = saved_run.evaluate(folder, display, data=section, output=tmp_path / "again")
+    assert found.report.n == 40
+    with pytest.raises(InputError, match="'note'"):
+        saved_run.evaluate(folder, display, data=recipe_section(folder, cohort))
+
+
+def recipe_section(folder, data):
+    from fairlora_cls.runs.folder import recipe_of
+
+    return recipe_of(folder).data.model_dump() | {"path": str(data)}
+
+
+def test_batches_by_length_hold_the_same_examples():
+    import numpy as np
+
+    from fairlora_cls.data.batching import order_by_length
+
+    steps = [np.array([0, 1, 2, 3]), np.array([4, 5])]
+    ordered = order_by_length(steps, np.array([9, 1, 9, 1, 2, 2]))
+    assert [step.tolist() for step in ordered] == [[1, 3, 0, 2], [4, 5]]

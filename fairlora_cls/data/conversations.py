@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -87,6 +88,11 @@ class PromptEncoder:
         self.encode_text = encode_text
         self.positions = positions
         self.known: dict[tuple[str, tuple[int, ...]], EncodedPrompt] = {}
+
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """The ids that end an answer."""
+        return end_tokens(self.processor)
 
     def question(self, question: str, grid: torch.Tensor) -> EncodedPrompt:
         """One question alone, up to where its answer begins; the image has the grid (3,) in patches.

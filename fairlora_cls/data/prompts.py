@@ -16,6 +16,7 @@ from fairlora_cls.errors import InputError, nearest
 FINDINGS_QUESTION = "Provide a description of the findings in the radiology image"
 ANSWERS_ALONE = {"0", "1", "absent", "false", "neg", "negative", "no", "pos", "positive", "present"}
 ANSWERS_ALONE |= {"true", "yes", "y", "n"}  # class names that say nothing without a question
+NAMES_OF_ANY = {"class", "diagnosis", "dx", "label", "labels", "target", "y"}  # of a label column
 MOST_NAMED = 12  # classes that a question lists
 BREAK = "\ue000"  # a private character: where a text is cut before its parts become tokens
 
@@ -55,8 +56,9 @@ def default_question(classes: Sequence[str], label_column: str | None = None) ->
     """
     if len(classes) < 2:
         return "Describe this image."
-    if label_column and all(name.strip().lower() in ANSWERS_ALONE for name in classes):
-        column = " ".join(label_column.replace("_", " ").split())
+    column = " ".join((label_column or "").replace("_", " ").split())
+    says_something = column and column.lower() not in NAMES_OF_ANY
+    if says_something and all(name.strip().lower() in ANSWERS_ALONE for name in classes):
         return f"Does this image show {column}, {_listed(classes)}?"
     return f"Which of these does this image show: {_listed(classes)}?"
 

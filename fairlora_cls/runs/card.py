@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fairlora_cls.data.prompts import find_fields
 from fairlora_cls.evaluation.results import Report
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.objectives.objectives import OBJECTIVES
@@ -63,7 +64,12 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: Report) -> str:
         "",
         "## Use",
         "```",
-        "fairlora-cls predict <this folder> image.jpg",
+        " ".join(
+            [
+                "fairlora-cls predict <this folder> image.jpg",
+                *(f'--field {name}="…"' for name in find_fields(recipe.data.prompt or "")),
+            ]
+        ),
         "fairlora-cls train <this folder>/recipe.yaml --output another   # repeats the run",
         "```",
         "",

@@ -114,8 +114,10 @@ def predict(
     where the recipe does not say `missing_words: blank`, and UnreadableImageError naming the first of
     the files that cannot be read, and how many there are.
     """
+    words = words or [{}] * len(images)
+    _require_words(run, None, words)
     settings, engine = _open(run, images, "classify", model)
-    questions = _ask_patients(run, settings.prompt, words or [{}] * len(images), engine)
+    questions = _ask_patients(run, settings.prompt, words, engine)
     display.stage("Predicting", len(images))
     backbone = engine.model.backbone
     logits = predict_logits(
@@ -141,10 +143,10 @@ def answer(
 
     `words`, `model` and what is raised are as in `predict`.
     """
-    section = recipe_of(run).generation
+    section, words = recipe_of(run).generation, words or [{}] * len(images)
+    _require_words(run, question, words)
     settings, engine = _open(run, images, "generate", model)
-    prompt = question or settings.prompt
-    questions = _ask_patients(run, prompt, words or [{}] * len(images), engine)
+    questions = _ask_patients(run, question or settings.prompt, words, engine)
     display.stage("Writing texts", len(images))
     encoder = prompt_encoder(engine.model.backbone)
     features = live_features(engine.model.backbone, images)
@@ -232,21 +234,31 @@ def patients_of_table(
     ]
 
 
+def _require_words(
+    run: Path, question: str | None, words: Sequence[Mapping[str, str | None]]
+) -> None:
+    """Raises InputError for images without words for a field; a blank cell is words where the recipe
+    leaves missing ones blank."""
+    may_be_blank = recipe_of(run).data.missing_words == "blank"
+    lacking = {
+        name: sum(name not in own if may_be_blank else not own.get(name) for own in words)
+        for name in fields_of(run, question)
+    }
+    problems = [
+        f"The model of '{run}' is asked with the field '{name}', and {count} of {len(words)} images "
+        f'have none; give it with --field {name}="…", or as a column of --table.'
+        for name, count in lacking.items()
+        if count
+    ]
+    if problems:
+        raise InputError(problems)
+
+
 def _ask_patients(
     run: Path, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
 ) -> list[str]:
     """The question about each image, N; words of a field are cut as in training."""
     data, fields = recipe_of(run).data, find_fields(prompt)
-    lacking = [name for name in fields if any(not own.get(name) for own in words)]
-    if lacking and (
-        data.missing_words != "blank" or any(name not in own for own in words for name in lacking)
-    ):
-        raise InputError(
-            f"The model of '{run}' is asked with the field '{name}', and "
-            f"{sum(not own.get(name) for own in words)} of {len(words)} images have none; give it with "
-            f'--field {name}="…", or as a column of --table.'
-            for name in lacking
-        )
     tokenizer = engine.model.backbone.processor.tokenizer
     return [
         fill_prompt(
