@@ -142,7 +142,7 @@ def test_the_rules_of_selection():
     }
 
     def chosen(rule, bound=0.05):
-        return _choose(rule, means, bound)
+        return _choose(rule, means, bound, 0.05)
 
     assert chosen("accuracy").setting == "a"
     assert chosen("auroc").setting == "b"
@@ -152,7 +152,21 @@ def test_the_rules_of_selection():
     none = chosen("bounded_auroc", 0.01)
     assert (none.setting, none.bound_met) == ("c", False)
     assert chosen("accuracy").bound_met is None
-    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1, 1.0)}, 0.05) is None
+    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1, 1.0)}, 0.05, 0.05) is None
+
+
+def test_a_setting_that_harms_a_group_does_not_meet_the_bound():
+    means = {
+        "plain": Validation(0.80, 0.9, 0.70, 0.20, 1.0, {"sex/F": 0.90, "sex/M": 0.70}),
+        "harm": Validation(0.70, 0.9, 0.70, 0.00, 1.0, {"sex/F": 0.70, "sex/M": 0.70}),
+        "gain": Validation(0.87, 0.9, 0.86, 0.02, 1.0, {"sex/F": 0.88, "sex/M": 0.86}),
+    }
+    found = _choose("bounded_accuracy", means, 0.05, 0.05)
+    assert (found.setting, found.bound_met) == ("gain", True)
+    del means["gain"]
+    found = _choose("bounded_accuracy", means, 0.05, 0.05)
+    assert (found.setting, found.bound_met) == ("plain", False)
+    assert _choose("bounded_accuracy", means, 0.05, 1.0).setting == "harm"
 
 
 @pytest.mark.parametrize(("variety", "warned"), [(0.19, True), (0.2, False), (1.1, False)])
@@ -160,6 +174,7 @@ def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
     setting = SettingResult("a", {}, (1,), {ACCURACY: OverSeeds(0.5, None, (0.5,), None, None)})
     selections = Selections(
         "auroc",
+        0.05,
         0.05,
         (),
         {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},

@@ -5,6 +5,8 @@ The same words go into report.md, report.html and the terminal.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from fairlora_cls.ablations.results import AblationReport
 from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.selection import Selection, Validation
@@ -62,10 +64,25 @@ def describe_selection(report: AblationReport) -> list[str]:
     for selection in report.selections.chosen:
         rules.setdefault(selection.setting, []).append(_rule(report, selection))
     return [
-        f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
-        f"{_test_figures(report, settings[name])}.{_useless(report.selections.validation[name])}"
-        for name, said in rules.items()
+        *(
+            f"On validation {name} is chosen by {'; by '.join(said)}. On test it has "
+            f"{_test_figures(report, settings[name])}.{_useless(report.selections.validation[name])}"
+            for name, said in rules.items()
+        ),
+        *(_refused(report, name, costs) for name, costs in report.selections.refused.items()),
     ]
+
+
+def _refused(report: AblationReport, name: str, costs: Mapping[str, float]) -> str:
+    """Why a setting within the bound is not chosen."""
+    show = METRICS["accuracy"].show_gap
+    told = [f"{group} {show(cost)}" for group, cost in costs.items()]
+    return (
+        f"{name} is within the bound, but refused: beside the most accurate setting it costs "
+        f"{enumerate_names(told)} of validation accuracy, more than the "
+        f"{show(report.selections.gap_cost)} that training.gap_cost allows. A gap that is small "
+        "because the best-served fall is levelling down."
+    )
 
 
 def _useless(validation: Validation) -> str:
@@ -111,8 +128,11 @@ def describe_method(report: AblationReport) -> list[str]:
         "By chance: the mean gap, or in figures the band that holds 95% of gaps, of equally well "
         "served groups of these sizes, averaged over the runs.",
         "A setting is chosen on validation predictions only, by the mean over its seeds; gaps there "
-        "are the largest MaxAccGap of the protected attributes. Where no setting is within the "
-        "bound, the smallest gap wins.",
+        "are the largest MaxAccGap of the protected attributes. A bound must not be met by harming a "
+        "group: a setting counts only where no group's accuracy lies more than training.gap_cost below "
+        "what the group has in the most accurate setting (levelling down: Zietlow et al. 2022, CVPR; "
+        "Mittelstadt et al. 2023). Where none of these is within the bound, the smallest gap of them "
+        "wins.",
     ]
 
 
@@ -201,7 +221,7 @@ def _rule(report: AblationReport, selection: Selection) -> str:
     if selection.bound_met is None:
         return words
     bound = f"{words} of {100 * report.selections.gap_bound:g} points"
-    return bound if selection.bound_met else f"{bound} (none is within it: by the smallest gap)"
+    return bound if selection.bound_met else f"{bound} (none meets it: by the smallest gap)"
 
 
 def _test_figures(report: AblationReport, setting: SettingResult) -> str:
