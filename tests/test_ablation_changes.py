@@ -17,6 +17,7 @@ from fairlora_cls.ablations.verdicts import gather_verdicts
 from fairlora_cls.ablations.wording import (
     describe_changes,
     describe_evidence,
+    describe_figures,
     describe_settings,
     verdict_tables,
 )
@@ -113,8 +114,12 @@ def test_a_smaller_gap_by_harm_is_not_told_as_one_by_gain(report):
     assert len(gaps) == 2
     assert all(("levelling down" in text) == text.startswith("harm") for text in gaps)
     settings = {text.split(":")[0]: text for text in describe_settings(report)}
-    assert re.search("Beside plain: by sex a group loses, .* levelling down", settings["harm"])
-    assert "a group gains, none is shown to lose" in settings["gain"]
+    assert re.search(
+        r"Beside plain: by sex a group loses: worse for F \(200 images\), .* levelling down",
+        settings["harm"],
+    )
+    assert "none is shown to lose: better for M (200 images)" in settings["gain"]
+    assert "harm (levelling down) and gain in both" in " ".join(describe_figures(report))
     assert "Beside" not in settings["plain"]
 
 

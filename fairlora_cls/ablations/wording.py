@@ -12,11 +12,14 @@ from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.selection import Selection, Validation
 from fairlora_cls.ablations.statistics import Contrast, OverSeeds, SettingResult
 from fairlora_cls.ablations.verdicts import EndpointOverSeeds
+from fairlora_cls.evaluation.comparison_results import AttributeDifferences, Comparison
 from fairlora_cls.evaluation.comparison_tables import changes_table
 from fairlora_cls.evaluation.comparison_wording import (
+    Judged,
     describe_gains_in_short,
     describe_who_gains,
     is_levelling_down,
+    proven_changes,
     verdict_on,
 )
 from fairlora_cls.evaluation.metrics import GAPS, METRICS
@@ -104,12 +107,24 @@ def _beside_reference(report: AblationReport, setting: str) -> str:
         return ""
     said: dict[str, list[str]] = {}
     for attribute, result in pair.attributes.items():
-        words = verdict_on(report.comparison, result)[1]
+        words = verdict_on(report.comparison, result)[1] + _for_whom(report.comparison, result)
         if is_levelling_down(report.comparison, result):
             words += ", and the gap shrinks by levelling down: no group is served better"
         said.setdefault(words, []).append(attribute)
     told = [f"by {enumerate_names(names)} {words}" for words, names in said.items()]
     return f" Beside {report.reference}: {'; '.join(told)}." if told else ""
+
+
+def _for_whom(comparison: Comparison, result: AttributeDifferences) -> str:
+    """': worse for Hispanic (97 images)', of the changes that chance hardly explains; else ''."""
+    proven, images = proven_changes(comparison, result), Judged.of(comparison).images
+    told = []
+    for sign, word in ((1, "better"), (-1, "worse")):
+        groups = dict.fromkeys(each.group for each in proven if sign * each.gain > 0)
+        if groups:
+            names = [f"{group} ({result.groups[group]:,} {images})" for group in groups]
+            told.append(f"{word} for {enumerate_names(names)}")
+    return f": {', '.join(told)}" if told else ""
 
 
 def describe_changes(report: AblationReport) -> list[str]:
@@ -238,7 +253,7 @@ def describe_figures(report: AblationReport) -> list[str]:
     """How to read them, and the Pareto front of each attribute."""
     fronts = [
         f"{report.metric.title} against {gap.title}: no setting beats "
-        f"{enumerate_names(front, most=len(front))} in both."
+        f"{enumerate_names([_on_front(report, gap, name) for name in front], most=len(front))} in both."
         for gap, front in report.fronts().items()
         if front
     ]
@@ -249,6 +264,15 @@ def describe_figures(report: AblationReport) -> list[str]:
         "a setting far below the others.",
         *fronts,
     ]
+
+
+def _on_front(report: AblationReport, gap: FollowedQuantity, setting: str) -> str:
+    """A setting whose small gap is no merit is marked."""
+    pair = report.pair(setting)
+    result = pair.attributes.get(gap.attribute) if pair else None
+    if result is None or not is_levelling_down(report.comparison, result):
+        return setting
+    return f"{setting} (levelling down)"
 
 
 def describe_method(report: AblationReport) -> list[str]:

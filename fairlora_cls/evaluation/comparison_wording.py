@@ -60,7 +60,7 @@ def verdict_on(comparison: Comparison, result: AttributeDifferences) -> tuple[st
     """How a page marks an attribute, and the words for it: whether some group is served worse, or
     better, beyond chance, in any metric; a gap alone decides nothing."""
     changes = [change for of_group in result.changes.values() for change in of_group.values()]
-    proven = [change for change in _proven_changes(comparison, result) if change.gain]
+    proven = [change for change in proven_changes(comparison, result) if change.gain]
     if moved := _moved_threshold(proven):
         return "evidence", moved
     if any(change.gain < 0 for change in proven):
@@ -96,7 +96,8 @@ def _moved_threshold(proven: Sequence[Proven]) -> str:
     return ""
 
 
-def _proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
+def proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
+    """Of every group, in every metric."""
     sign = {"higher": 1, "lower": -1, "neither": 0}
     return [
         Proven(name, group, change, sign[comparison.quantities[name].better] * change.difference)
@@ -168,7 +169,7 @@ def describe_gains_in_short(
 ) -> str:
     """What all groups' changes say together; a sentence without its full stop."""
     gains, losses = _gains_and_losses(comparison, result)
-    moved = _moved_threshold(_proven_changes(comparison, result))
+    moved = _moved_threshold(proven_changes(comparison, result))
     if moved:
         return f"The threshold moved, in effect: {moved} by {pair.other}"
     if is_levelling_down(comparison, result):
@@ -192,7 +193,7 @@ def _gains_and_losses(comparison: Comparison, result: AttributeDifferences) -> t
         if of_group[name].difference is not None
     ]
     changes = [change for change in changes if abs(change) > ROUNDING]
-    changes += [p.gain for p in _proven_changes(comparison, result) if p.metric != name]
+    changes += [p.gain for p in proven_changes(comparison, result) if p.metric != name]
     return any(change > 0 for change in changes), any(change < 0 for change in changes)
 
 
@@ -210,7 +211,7 @@ def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDiff
     start = describe_gains_in_short(comparison, pair, result)
     if not any(_gains_and_losses(comparison, result)):
         return f"{start}."
-    others = [each for each in _proven_changes(comparison, result) if each.metric != name]
+    others = [each for each in proven_changes(comparison, result) if each.metric != name]
     told = [
         _told_change(metric, group, change, result.groups[group], judged.images)
         for group, change in sorted(changes.items(), key=lambda item: item[1].difference)
