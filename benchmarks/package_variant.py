@@ -85,7 +85,8 @@ def train(
         ),
         accelerator,
         folder,
-        partial(dict, score=0.0),  # no validation; the loop still saves once an epoch
+        partial(dict, score=0.0),  # no validation
+        lambda validations: [0],  # the first epoch's weights are kept
         SilentDisplay(),
     )
     with (folder / "log.jsonl").open(encoding="utf-8") as file:

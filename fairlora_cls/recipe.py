@@ -240,6 +240,8 @@ class TrainingSection(RecipeSection):
     group_by_length: bool = False
     select_by: Selection | None = None  # on validation; null: auroc, of a generative run loss
     gap_bound: Annotated[float, Field(ge=0, le=1)] = 0.05  # largest MaxAccGap of bounded_…
+    # What it may cost a group: the most of the accuracy that it has in the most accurate epoch.
+    gap_cost: Annotated[float, Field(ge=0, le=1)] = 0.05
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
 

@@ -145,6 +145,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
     from fairlora_cls.ablations.wording import (
         describe_evidence,
         describe_selection,
+        describe_settings,
         describe_undecided,
     )
 
@@ -155,7 +156,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
-    for text in describe_evidence(report):
+    for text in [*describe_evidence(report), *describe_settings(report)]:
         terminal.print(text)
     undecided = len(describe_undecided(report))
     if undecided:

@@ -97,7 +97,10 @@ class Classify(Task[ClassifierSettings, Predictions]):
         names, class_count = [e.id for e in examples], len(context.splits.classes)
         logits = predict_logits(context.engine, make_batch, names, class_count)
         labels = np.array([e.label for e in examples], dtype=np.int64)
-        groups = context.groups.protected_codes("validation")
+        groups = {
+            attribute: np.array(own.names)[own.codes["validation"]]
+            for attribute, own in context.groups.protected.items()
+        }
         return validation_metrics(logits, labels, groups, training.select_by, training.gap_bound)
 
     def predict(self, context: RunContext, split: str) -> Predictions:
@@ -220,9 +223,10 @@ def validation_metrics(
     select_by: str,
     gap_bound: float = 1.0,
 ) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC, the worst group's accuracy and each attribute's MaxAccGap of the
-    validation split, and `score`, which decides the best epoch (`selection_score`). Undefined
-    values are left out.
+    """Loss (nats) and `selection_values` of the validation split, and the `selection_score` by which
+    `rank_candidates` finds the best epoch. Undefined values are left out.
+
+    groups: attribute → (N,) names
     """
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)

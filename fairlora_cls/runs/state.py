@@ -79,8 +79,9 @@ def _selection_rule(training: TrainingSection) -> str:
     if metric == training.select_by:
         return f"{'lowest' if metric == 'loss' else 'highest'} validation {metric}"
     return (
-        f"highest validation {metric} among the epochs whose largest validation MaxAccGap is at "
-        f"most {training.gap_bound}, or the smallest gap where no epoch is"
+        f"among the epochs that cost no group more than {training.gap_cost} of its validation "
+        f"accuracy by the most accurate epoch: highest validation {metric} of those whose largest "
+        f"validation MaxAccGap is at most {training.gap_bound}, or the smallest gap where no epoch is"
     )
 
 

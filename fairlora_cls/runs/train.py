@@ -22,6 +22,7 @@ from fairlora_cls.errors import InputError, sentence
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.selection import rank_candidates
 from fairlora_cls.files import remove_leftovers, write_text
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
@@ -295,6 +296,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
         engine.accelerator,
         context.folder,
         validate,
+        lambda validations: rank_candidates(validations, training.select_by, training.gap_cost),
         context.display,
     )
 
@@ -334,8 +336,10 @@ def _training_notes(context: RunContext, progress: Progress) -> tuple[str, ...]:
     training, notes = context.recipe.training, ()
     if training.select_by.startswith("bounded_") and progress.best_score < 0:
         notes = (
-            f"No epoch had a validation MaxAccGap within training.gap_bound {training.gap_bound}; "
-            f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken.",
+            f"No epoch had a validation MaxAccGap within training.gap_bound {training.gap_bound} that "
+            f"costs no group more than training.gap_cost {training.gap_cost} of its accuracy; of those "
+            f"that cost no more, epoch {progress.best_epoch} has the smallest, "
+            f"{-progress.best_score:.3f}, and was taken.",
         )
         context.display.say(f"! {notes[0]}")
     if context.engine.accelerator.is_main_process:
