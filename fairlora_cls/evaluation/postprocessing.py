@@ -166,7 +166,7 @@ def _row(task: Task, name: str) -> Row:
     try:
         if len(task.test.classes) > 2 and not method.any_classes:
             raise InputError(
-                f"{shown} needs two classes, and these predictions have {len(task.test.classes)} "
+                f"all but temperature needs two classes, and these predictions have {len(task.test.classes)} "
                 f"({', '.join(task.test.classes)})"
             )
         return Row(shown, method, method.make(task, method))
@@ -187,7 +187,7 @@ class _Part:
 def _parts(task: Task, by_group: bool) -> list[_Part]:
     """Everyone, or each group of the test split. Raises InputError where a group has no validation
     images, or they have one label only."""
-    images, labels = f"the {len(task.validation.ids)} validation images", task.validation.labels
+    images, labels = f"the validation images ({len(task.validation.ids):,})", task.validation.labels
     if not by_group:
         _require_two_labels(images, labels)
         validation, test = (np.ones(len(t.ids), dtype=bool) for t in (task.validation, task.test))
@@ -205,7 +205,7 @@ def _parts(task: Task, by_group: bool) -> list[_Part]:
     parts = {}
     for group in np.unique(groups):
         members = groups == group
-        of_whom = f"the {members.sum()} validation images of the {attribute} '{group}'"
+        of_whom = f"the validation images ({members.sum():,}) of the {attribute} '{group}'"
         _require_two_labels(of_whom, labels[members])
         parts[str(group)] = of_whom, members
     return [

@@ -272,7 +272,14 @@ def _tell_row(found: Postprocessing, costs: RowCosts) -> list[str]:
 def describe_notes(found: Postprocessing) -> list[str]:
     """What a reader must know first."""
     task = found.task
-    notes = [f"{row.name} is refused: {row.refusal}." for row in found.rows if row.refusal]
+    refused: dict[str, list[str]] = {}
+    for row in found.rows:
+        if row.refusal:
+            refused.setdefault(row.refusal, []).append(row.name)
+    notes = [
+        f"Refused: {enumerate_names(names, most=len(names))}; {reason}."
+        for reason, names in refused.items()
+    ]
     if not found.costs:
         unlabelled = int((found.own.labels == UNLABELLED).sum())
         return [
