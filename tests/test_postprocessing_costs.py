@@ -7,7 +7,12 @@ import pytest
 
 from fairlora_cls.evaluation.comparison import compare_predictions
 from fairlora_cls.evaluation.postprocessing import METHODS, Answers, Row, build_task, postprocess
-from fairlora_cls.evaluation.postprocessing_costs import OWN, costs_of, describe_costs
+from fairlora_cls.evaluation.postprocessing_costs import (
+    OWN,
+    costs_of,
+    describe_costs,
+    wrong_interval,
+)
 from fairlora_cls.evaluation.postprocessing_page import (
     Postprocessing,
     costs_table,
@@ -132,6 +137,14 @@ def test_the_numbers_are_those_of_a_comparison_of_the_two_tables():
         for name, cost in result.overall.items():
             assert cost.change == pair.overall[name]
         assert result.brier == pair.overall["brier"]
+
+
+def test_the_interval_turns_its_sign_with_the_change():
+    # b finds 2 of 4 and then 4: it misses fewer, so the whole interval lies at or below 0.
+    change = costs({"a": 4, "b": 4}, bootstrap=60).groups["b"]["sensitivity"].change
+    low, high = wrong_interval(change)
+    assert -1 <= low < -change.difference < high <= 0
+    assert (low, high) == (-change.interval[1], -change.interval[0])
 
 
 def test_an_interval_without_spread_is_not_shown():
