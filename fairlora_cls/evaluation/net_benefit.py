@@ -16,7 +16,6 @@ import numpy as np
 from fairlora_cls.evaluation.measuring import Measured, gap_result
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import Decision, Estimate, GapResult, Limits
-from fairlora_cls.evaluation.verdicts import compared_groups
 from fairlora_cls.statistics.draws import drawn_tables, table_by_group
 from fairlora_cls.statistics.gaps import Gap, Values
 from fairlora_cls.statistics.intervals import interval, is_small, wilson_interval
@@ -33,6 +32,8 @@ class NetBenefit:
     """What acting from a threshold on brings, per example."""
 
     threshold: float
+    n: int
+    cases: int
     found: int  # cases among those acted on
     false_alarms: int
     model: Estimate
@@ -122,21 +123,22 @@ def net_benefits(
         tables = drawn_tables(measured.sample, cells, codes, groups, resamples, generator)
         drawn = _acting(np.concatenate(list(tables)), odds)
         model, treat_all = drawn.model, drawn.treat_all
-    independent = measured.sizes
-    if (units := measured.sample.units) is not None:
-        independent = units_by_group(units, codes, groups, np.ones(len(codes), dtype=bool))
+    independent = _independent_sizes(measured)
 
     def at(group: int, place: int) -> NetBenefit:
         found, alarms = int(seen.found[group, place]), int(seen.alarms[group, place])
         cases, others = int(seen.cases[group, 0]), int(seen.others[group, 0])
         without, own_draws = float(seen.treat_all[group, place]), model[:, group, place]
-        rests_on = (cases + others, int(independent[group]), float(odds[place]))
+        total = cases + others
+        rests_on = (total, int(independent[group]), float(odds[place]))
         gain = own_benefit = _difference(found, alarms, *rests_on, own_draws)
         if without > 0:  # then a case missed is lost, and a false alarm spared is gained
             more = treat_all[:, group, place] - own_draws
             gain = _negative(_difference(cases - found, others - alarms, *rests_on, more))
         better = "all" if without > 0 else "nobody"
-        return NetBenefit(thresholds[place], found, alarms, own_benefit, without, better, gain)
+        return NetBenefit(
+            thresholds[place], total, cases, found, alarms, own_benefit, without, better, gain
+        )
 
     return [tuple(at(group, place) for place in range(len(odds))) for group in range(groups)]
 
@@ -155,7 +157,8 @@ def net_benefit_gap(
 
     With their own prevalences groups differ whatever the model does: who has more cases gains more.
     """
-    left_out = ~compared_groups(measured, minimum)
+    large = _independent_sizes(measured) >= minimum
+    left_out = ~large if large.sum() > 1 else np.zeros_like(large)
 
     def of(values: Values) -> Values:
         own = with_equal_prevalence(values, prevalence, threshold)
@@ -169,6 +172,15 @@ def net_benefit_gap(
         None if measured.null is None else of(measured.null),
         {"net_benefit": "higher"},
     )
+
+
+def _independent_sizes(measured: Measured) -> np.ndarray:
+    """(G,) examples, or units where those are known."""
+    units, codes = measured.sample.units, measured.grouping.codes
+    if units is None:
+        return measured.sizes
+    everyone = np.ones(len(codes), dtype=bool)
+    return units_by_group(units, codes, len(measured.grouping.names), everyone)
 
 
 def _acting(tables: np.ndarray, odds: np.ndarray) -> Acting:

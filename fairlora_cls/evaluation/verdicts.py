@@ -73,19 +73,14 @@ def judge_endpoints(
 
     minimum: examples, or patients or images, of a group that takes part, if two groups have as many
     """
-    compared = compared_groups(measured, minimum)
-    return [_judge(attribute, measured, each, compared) for each in endpoints]
-
-
-def compared_groups(measured: Measured, minimum: int) -> np.ndarray:
-    """(G,) mask of the groups of at least `minimum`, see `judge_endpoints`."""
     sample, codes, groups = measured.sample, measured.grouping.codes, len(measured.hidden)
     sizes = measured.sizes
     if sample.units is not None:  # a patient's images tell less than as many patients'
         everyone = np.ones(len(codes), dtype=bool)
         sizes = np.minimum(sizes, units_by_group(sample.units, codes, groups, everyone))
     large = (sizes >= minimum) & ~measured.hidden
-    return large if large.sum() > 1 else ~measured.hidden
+    compared = large if large.sum() > 1 else ~measured.hidden
+    return [_judge(attribute, measured, each, compared) for each in endpoints]
 
 
 def correct_verdicts(
