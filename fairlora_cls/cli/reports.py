@@ -169,6 +169,7 @@ def _report_classes(
     measured: dict[str, Any],
 ) -> tuple[FairnessReport, list[Section]]:
     from fairlora_cls.data.groups import single_attributes
+    from fairlora_cls.evaluation.baselines import add_baselines
     from fairlora_cls.evaluation.matching import counterfactual_gaps
     from fairlora_cls.evaluation.prediction_table import read_predictions
     from fairlora_cls.evaluation.report import fairness_report
@@ -188,7 +189,8 @@ def _report_classes(
         seed=measured["seed"],
     )
     sections += pairs.section(table.ids, matched)
-    return fairness_report(table, attribute, **measured), sections
+    found = add_baselines(fairness_report(table, attribute, **measured), table, file.parent)
+    return found, sections
 
 
 def _report_texts(

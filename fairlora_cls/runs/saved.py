@@ -92,6 +92,8 @@ def evaluate(
     task.write(predictions, folder / "predictions")
     predicted = {"validation": validation, split: predictions}
     report = task.report(recipe, predicted, split, context.notes)
+    if not data:  # ids of other data say nothing of these examples
+        report = task.beside_baselines(report, predictions, run / "predictions")
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 

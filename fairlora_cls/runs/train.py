@@ -225,9 +225,12 @@ def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -
         append_to_log(folder, {"step": progress.step, "probes": probes})
     for split, predictions in predicted.items():
         task.write(predictions, folder / "predictions" / split)
+    with watch("baselines"):
+        task.keep_baselines(context, folder / "predictions")
     with watch("report"):
         context.display.stage("Report", 1)
         report = task.report(recipe, predicted, "test", context.notes)
+        report = task.beside_baselines(report, predicted["test"], folder / "predictions")
         if probes:
             report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
