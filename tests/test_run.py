@@ -291,7 +291,9 @@ def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):
     outcome = saved_run.evaluate(
         folder, display, split="validation", output=tmp_path / "e", use_vision_cache=False
     )
-    assert outcome.report.to_dict()["baselines"]["n"] == 24
+    told = outcome.report.to_dict()
+    assert told["baselines"]["n"] == 24
+    assert told["baseline_table"]["train"]["everyone"]["n"] == 48
     cached = np.loadtxt(
         folder / "predictions" / "validation.csv", delimiter=",", skiprows=1, usecols=4
     )

@@ -18,6 +18,7 @@ from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_of_splits
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES, load_backbone
@@ -94,6 +95,8 @@ def evaluate(
     report = task.report(recipe, predicted, split, context.notes)
     if not data:  # ids of other data say nothing of these examples
         report = task.beside_baselines(report, predictions, run / "predictions")
+    known = splits if data else treat_splits(recipe, loaded)[0]
+    report = add_baseline_table(report, people_of_splits(known, report.attributes))
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
