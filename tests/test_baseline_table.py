@@ -15,9 +15,11 @@ from fairlora_cls.evaluation.baseline_table import (
     people_beside,
     people_of,
     people_of_splits,
+    read_development,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions, write_predictions
 from fairlora_cls.evaluation.report import fairness_report, text_report
+from fairlora_cls.runs.saved import evaluate
 from fairlora_cls.texts.generations import generations_of, write_generations
 from tests.test_text_report import outside
 
@@ -167,6 +169,30 @@ def test_texts_count_images_once(split, tmp_path):
     counts = list(section_of(report).values.values())[-1]
     assert counts["everyone"] == {"n": 4, "units": 2, "classes": {"no": 2, "yes": 2}}
     assert counts["attributes"]["sex"]["groups"]["F"]["n"] == 3
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"baseline_table": {}}', '{"baseline_table": {"train": 1}}']
+)
+def test_a_run_whose_report_says_nothing_of_its_splits_is_managed(content, tmp_path):
+    assert read_development(tmp_path) == {}
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.json").write_text(content)
+    assert read_development(tmp_path) == {}
+
+
+def test_other_data_stand_beside_what_the_run_was_developed_on(
+    small_run, cohort, tmp_path, display
+):
+    folder, _ = small_run
+    other = {"path": str(cohort), "limit": 8}
+    told = evaluate(folder, display, data=other, output=tmp_path / "e").report.to_dict()
+    own = json.loads((folder / "report" / "report.json").read_text())["baseline_table"]
+    found = told["baseline_table"]
+    assert list(found) == ["train", "validation", "other data (test)"]
+    assert found["train"] == own["train"]
+    assert found["other data (test)"]["everyone"]["n"] == told["n"]
+    assert "baselines" not in told
 
 
 def test_a_run_tells_all_its_splits(small_run):

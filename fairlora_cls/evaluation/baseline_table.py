@@ -22,6 +22,7 @@ from fairlora_cls.evaluation.results import FairnessReport, Report
 from fairlora_cls.evaluation.sections import AnyReport, add_sections
 from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.wording import enumerate_names, nouns_of
+from fairlora_cls.files import read_json
 from fairlora_cls.presentation.document import Cell, Section, Table
 from fairlora_cls.presentation.numbers import RATE, UNDEFINED
 from fairlora_cls.texts.generations import Generations, image_ids, read_generations
@@ -47,6 +48,25 @@ class Count:
     n: int
     units: int
     classes: dict[str, int]
+
+
+@dataclass(frozen=True)
+class SplitCount:
+    """Everyone of a split, and its groups by attribute; no group: the split has not the attribute."""
+
+    everyone: Count
+    groups: Mapping[str, Mapping[str, Count]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Its part of report.json."""
+        attributes = {
+            name: {
+                "missing": sum(count.n for group, count in own.items() if _is_missing(group)),
+                "groups": {group: asdict(count) for group, count in own.items()},
+            }
+            for name, own in self.groups.items()
+        }
+        return {"everyone": asdict(self.everyone), "attributes": attributes}
 
 
 def people_of(table: Predictions | Generations) -> People:
@@ -100,48 +120,62 @@ def people_beside(
     return found
 
 
-def add_baseline_table(report: AnyReport, splits: Mapping[str, People]) -> AnyReport:
-    """The report with the table of its attributes in every split."""
+def read_development(run: Path) -> dict[str, SplitCount]:
+    """What a run's report says of the splits that it was developed on; nothing where it says that in
+    no such form."""
+    try:
+        known = read_json(run / "report" / "report.json")[KEY]
+        return {
+            split: SplitCount(
+                Count(**known[split]["everyone"]),
+                {
+                    name: {group: Count(**count) for group, count in own["groups"].items()}
+                    for name, own in known[split]["attributes"].items()
+                },
+            )
+            for split in SPLIT_NAMES[:2]
+        }
+    except (
+        InputError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ):  # of an earlier version, or damaged
+        return {}
+
+
+def add_baseline_table(
+    report: AnyReport,
+    splits: Mapping[str, People],
+    development: Mapping[str, SplitCount] | None = None,
+) -> AnyReport:
+    """The report with the table of its attributes in every split. development: splits of other data,
+    already counted, that stand before these."""
     if report.suppressed_below is not None:
         text = "Left out: from these counts and those of the report small ones could be had back."
         return add_sections(report, [Section(TITLE, (text,), is_folded=True, key=KEY)])
-    return add_sections(report, [_section(report, splits)])
+    own = {split: _count_split(people, report.attributes) for split, people in splits.items()}
+    return add_sections(report, [_section(report, {**(development or {}), **own})])
 
 
-def _section(report: Report, splits: Mapping[str, People]) -> Section:
-    everyone = {
-        split: _count(people, np.arange(len(people.labels))) for split, people in splits.items()
-    }
-    groups = {
-        name: {split: _count_groups(people, name) for split, people in splits.items()}
-        for name in report.attributes
-    }
-    shown = _shown_classes(report, everyone)
-    sentences = [_tell_sizes(everyone, shown, nouns_of(report).grouped)]
+def _section(report: Report, splits: Mapping[str, SplitCount]) -> Section:
+    shown = _shown_classes(report, splits)
+    sentences = [_tell_sizes(splits, shown, nouns_of(report).grouped)]
     if len(splits) > 1:
-        sentences.append(_tell_differences(everyone, groups, shown))
+        sentences.append(_tell_differences(report, splits, shown))
     return Section(
         key=KEY,
         title=TITLE,
         is_folded=True,
         sentences=tuple(sentences),
-        tables=(_table(report, everyone, groups, shown),),
-        values={
-            split: {
-                "everyone": asdict(everyone[split]),
-                "attributes": {
-                    name: {
-                        "missing": sum(
-                            c.n for group, c in own[split].items() if _is_missing(group)
-                        ),
-                        "groups": {group: asdict(count) for group, count in own[split].items()},
-                    }
-                    for name, own in groups.items()
-                },
-            }
-            for split in splits
-        },
+        tables=(_table(report, splits, shown),),
+        values={split: counted.to_dict() for split, counted in splits.items()},
     )
+
+
+def _count_split(people: People, attributes: Iterable[str]) -> SplitCount:
+    everyone = _count(people, np.arange(len(people.labels)))
+    return SplitCount(everyone, {name: _count_groups(people, name) for name in attributes})
 
 
 def _count(people: People, rows: np.ndarray) -> Count:
@@ -158,22 +192,22 @@ def _count_groups(people: People, attribute: str) -> dict[str, Count]:
     return {str(name): _count(people, np.flatnonzero(names == name)) for name in np.unique(names)}
 
 
-def _shown_classes(report: Report, everyone: Mapping[str, Count]) -> list[str]:
+def _shown_classes(report: Report, splits: Mapping[str, SplitCount]) -> list[str]:
     """The positive class of two, else all, if they are not too many."""
     if isinstance(report, FairnessReport) and len(report.classes) == 2:
         return [report.positive]
-    classes = sorted({label for count in everyone.values() for label in count.classes})
+    classes = sorted({label for own in splits.values() for label in own.everyone.classes})
     return classes if 1 < len(classes) <= MOST_CLASSES else []
 
 
-def _tell_sizes(everyone: Mapping[str, Count], shown: Sequence[str], counted: str) -> str:
+def _tell_sizes(splits: Mapping[str, SplitCount], shown: Sequence[str], counted: str) -> str:
     """'train: 2,000 examples of 1,900 patients or lesions, 943 'yes' (47.2%)', for each split."""
     told = []
-    for split, count in everyone.items():
-        text = f"{split}: {count.n:,} {counted}"
-        if count.units < count.n:
-            text += f" of {count.units:,} patients or lesions"
-        told.append(", ".join([text, *_tell_classes(count, shown)]))
+    for split, own in splits.items():
+        text = f"{split}: {own.everyone.n:,} {counted}"
+        if own.everyone.units < own.everyone.n:
+            text += f" of {own.everyone.units:,} patients or lesions"
+        told.append(", ".join([text, *_tell_classes(own.everyone, shown)]))
     return f"{'; '.join(told)}."
 
 
@@ -186,60 +220,53 @@ def _tell_classes(count: Count, shown: Sequence[str]) -> list[str]:
 
 
 def _tell_differences(
-    everyone: Mapping[str, Count],
-    groups: Mapping[str, Mapping[str, Mapping[str, Count]]],
-    shown: Sequence[str],
+    report: Report, splits: Mapping[str, SplitCount], shown: Sequence[str]
 ) -> str:
-    """Which group's share, and which class's, differs most between the first split and the last."""
-    first, last = next(iter(everyone)), list(everyone)[-1]
-    shares = {}
-    for name, own in groups.items():
-        for group in {**own[first], **own[last]} if own[first] and own[last] else ():
-            shares[f"{group} ({name})"] = [
-                own[split][group].n / everyone[split].n if group in own[split] else 0.0
-                for split in (first, last)
-            ]
+    """Which class's share, and which group's, differs most between the first split and the last."""
+    ends = next(iter(splits)), list(splits)[-1]
+    first, last = (splits[split] for split in ends)
     of_class = {
         f"'{label}'": [
-            everyone[split].classes.get(label, 0) / max(1, sum(everyone[split].classes.values()))
-            for split in (first, last)
+            own.everyone.classes.get(label, 0) / max(1, sum(own.everyone.classes.values()))
+            for own in (first, last)
         ]
         for label in shown
     }
-    told = [
-        f"{name} is {RATE.show(before)} of {first} and {RATE.show(after)} of {last}"
-        for each in (of_class, shares)
-        if each
-        for name, (before, after) in [
-            max(each.items(), key=lambda item: abs(item[1][0] - item[1][1]))
-        ]
-    ]
+    of_group = {}
+    for name in report.attributes:
+        both = [own.groups.get(name, {}) for own in (first, last)]
+        for group in {**both[0], **both[1]} if all(both) else ():
+            of_group[f"{group} ({name})"] = [
+                groups[group].n / own.everyone.n if group in groups else 0.0
+                for groups, own in zip(both, (first, last), strict=True)
+            ]
+    told = []
+    for shares in filter(None, (of_class, of_group)):
+        name = max(shares, key=lambda name: abs(shares[name][0] - shares[name][1]))
+        before, after = map(RATE.show, shares[name])
+        told.append(f"{name} is {before} of {ends[0]} and {after} of {ends[1]}")
     if not told:
-        return "No group is known in both splits."
-    return f"What differs most between {first} and {last}: {enumerate_names(told)}."
+        return f"No group is known in both {ends[0]} and {ends[1]}."
+    return f"What differs most between {ends[0]} and {ends[1]}: {enumerate_names(told)}."
 
 
-def _table(
-    report: Report,
-    everyone: Mapping[str, Count],
-    groups: Mapping[str, Mapping[str, Mapping[str, Count]]],
-    shown: Sequence[str],
-) -> Table:
-    rows = [(Cell("all"), *(_cell(count, None, shown) for count in everyone.values()))]
-    for name, own in groups.items():
-        known = {group for counts in own.values() for group in counts}
-        named = [group for group in report.attributes[name].groups if group in known]
+def _table(report: Report, splits: Mapping[str, SplitCount], shown: Sequence[str]) -> Table:
+    rows = [(Cell("all"), *(_cell(own.everyone, None, shown) for own in splits.values()))]
+    for name, result in report.attributes.items():
+        by_split = {split: own.groups.get(name, {}) for split, own in splits.items()}
+        known = {group for groups in by_split.values() for group in groups}
+        named = [group for group in result.groups if group in known]
         for group in (*named, *sorted(known - set(named))):
             cells = (
-                _cell(own[split].get(group), everyone[split].n, shown)
-                if own[split]
+                _cell(groups.get(group), splits[split].everyone.n, shown)
+                if groups
                 else Cell(UNDEFINED)
-                for split in everyone
+                for split, groups in by_split.items()
             )
             rows.append((Cell(group, name), *cells))
     return Table(
         f"{capitalised(nouns_of(report).grouped)} of each group, and their labels, in every split",
-        ("Group", *everyone),
+        ("Group", *splits),
         tuple(rows),
     )
 
