@@ -169,6 +169,8 @@ def _report_classes(
     measured: dict[str, Any],
 ) -> tuple[FairnessReport, list[Section]]:
     from fairlora_cls.data.groups import single_attributes
+    from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_beside
+    from fairlora_cls.evaluation.baselines import add_baselines
     from fairlora_cls.evaluation.matching import counterfactual_gaps
     from fairlora_cls.evaluation.prediction_table import read_predictions
     from fairlora_cls.evaluation.report import fairness_report
@@ -188,7 +190,8 @@ def _report_classes(
         seed=measured["seed"],
     )
     sections += pairs.section(table.ids, matched)
-    return fairness_report(table, attribute, **measured), sections
+    found = add_baselines(fairness_report(table, attribute, **measured), table, file.parent)
+    return add_baseline_table(found, people_beside(file, table, unit)), sections
 
 
 def _report_texts(
@@ -200,6 +203,7 @@ def _report_texts(
     pairs: Pairs,
     measured: dict[str, Any],
 ) -> tuple[TextReport, list[Section]]:
+    from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_beside
     from fairlora_cls.evaluation.matching import counterfactual_text_gaps
     from fairlora_cls.evaluation.report import text_report
     from fairlora_cls.texts.generations import image_ids, read_generations
@@ -213,6 +217,7 @@ def _report_texts(
     headline = metrics[0] if metrics else None
     found = text_report(texts, scored, attribute, headline=headline, excerpts=excerpts, **measured)
     matched = partial(counterfactual_text_gaps, texts, scored, found, attributes=found.attributes)
+    found = add_baseline_table(found, people_beside(file, texts, None))
     return found, pairs.section(tuple(dict.fromkeys(image_ids(texts))), matched)
 
 

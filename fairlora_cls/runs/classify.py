@@ -16,6 +16,7 @@ from fairlora_cls.data.examples import Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import fill_prompt, question_of, tokenise
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.baselines import FILE, add_baselines
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
@@ -38,6 +39,7 @@ from fairlora_cls.models.classifier import (
 )
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import build_classifier
+from fairlora_cls.runs.baselines import keep_baselines
 from fairlora_cls.runs.compared import declared_endpoints, report_attributes
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
@@ -118,6 +120,9 @@ class Classify(Task[ClassifierSettings, Predictions]):
     def write(self, predictions: Predictions, stem: Path) -> None:
         write_predictions(predictions, stem.with_suffix(".csv"))
 
+    def keep_baselines(self, context: RunContext, folder: Path) -> None:
+        keep_baselines(context, folder / FILE)
+
     def read_validation(self, run: Path, recipe: Recipe, splits: Splits) -> Predictions | None:
         """The run's own, where its threshold is chosen on them."""
         rule = parse_threshold(recipe.report.threshold)
@@ -146,6 +151,11 @@ class Classify(Task[ClassifierSettings, Predictions]):
             **declared_endpoints(recipe),
         )
         return add_sections(report, [operating_point])
+
+    def beside_baselines(
+        self, report: FairnessReport, predictions: Predictions, folder: Path
+    ) -> FairnessReport:
+        return add_baselines(report, predictions, folder)
 
 
 CLASSIFY = Classify()

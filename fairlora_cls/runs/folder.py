@@ -21,7 +21,7 @@ from fairlora_cls.files import (
     write_json,
     write_text,
 )
-from fairlora_cls.presentation.writing import FIGURES, files_of
+from fairlora_cls.presentation.writing import CHECKLIST, FIGURES, files_of
 from fairlora_cls.recipe import Recipe, build_recipe, recipe_to_yaml, recipe_values
 
 PACKAGES = (
@@ -188,7 +188,7 @@ def claim_report_folder(folder: Path, stem: str = "report", beside: Iterable[str
         return
     for place in (folder, folder / FIGURES):
         remove_leftovers(place)
-    own = files_of(stem).union(beside)
+    own = files_of(stem) | {CHECKLIST, *beside}
     # A draft that is still there is of a neighbour who is writing.
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in own and not is_draft(p.name))
     if foreign:

@@ -21,6 +21,11 @@ from fairlora_cls.data.prompts import cut_text, fill_prompt, find_fields
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.baseline_table import (
+    add_baseline_table,
+    people_of_splits,
+    read_development,
+)
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES, load_backbone
@@ -95,6 +100,15 @@ def evaluate(
     task.write(predictions, folder / "predictions")
     predicted = {"validation": validation, split: predictions}
     report = task.report(recipe, predicted, split, context.notes)
+    if not data:  # ids of other data say nothing of these examples
+        report = task.beside_baselines(report, predictions, run / "predictions")
+    known = splits if data else treat_splits(recipe, loaded)[0]
+    people = people_of_splits(known, report.attributes)
+    development = {}
+    if data:
+        people = {f"other data ({name})": own for name, own in people.items()}
+        development = read_development(run)
+    report = add_baseline_table(report, people, development)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 

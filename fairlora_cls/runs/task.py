@@ -97,3 +97,10 @@ class Task(ABC, Generic[Settings, Predicted]):
         notes: Sequence[str],
     ) -> Report:
         """The report on a split, of the predictions of each split that there are."""
+
+    def keep_baselines(self, context: RunContext, folder: Path) -> None:
+        """Write what needs no model into the folder of a run's tables, where the task has such."""
+
+    def beside_baselines(self, report: Report, predictions: Predicted, folder: Path) -> Report:
+        """The report with the model beside what needs none, if the folder of tables holds such."""
+        return report

@@ -19,6 +19,7 @@ from fairlora_cls.checking.check import quick_check
 from fairlora_cls.data.batching import SAMPLERS, order_by_length
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits, fingerprint
 from fairlora_cls.errors import InputError, sentence
+from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_of_splits
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
@@ -227,9 +228,14 @@ def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -
         append_to_log(folder, {"step": progress.step, "probes": probes})
     for split, predictions in predicted.items():
         task.write(predictions, folder / "predictions" / split)
+    with watch("baselines"):
+        task.keep_baselines(context, folder / "predictions")
     with watch("report"):
         context.display.stage("Report", 1)
         report = task.report(recipe, predicted, "test", context.notes)
+        report = task.beside_baselines(report, predicted["test"], folder / "predictions")
+        people = people_of_splits(context.splits, report.attributes)
+        report = add_baseline_table(report, people)
         if probes:
             report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
