@@ -95,15 +95,16 @@ def _aligned(first: str, reference: Table, name: str, table: Table) -> Table:
     return table
 
 
-def with_classes_of(reference: Predictions, table: Predictions) -> Predictions:
-    """The table with the same classes in the reference's order, and its positive class."""
+def in_class_order(table: Predictions, reference: Predictions) -> Predictions:
+    """The same predictions with the classes in the order of a table that has the same ones."""
     # A class's code here -> its code in the reference; -1 (no label) stays.
     codes = np.array([*(reference.classes.index(c) for c in table.classes), UNLABELLED])
+    columns = [table.classes.index(c) for c in reference.classes]
     return replace(
         table,
         labels=codes[table.labels],
         predictions=codes[table.predictions],
-        probabilities=table.probabilities[:, [table.classes.index(c) for c in reference.classes]],
+        probabilities=table.probabilities[:, columns],
         classes=reference.classes,
         positive=reference.positive,
     )
@@ -111,7 +112,7 @@ def with_classes_of(reference: Predictions, table: Predictions) -> Predictions:
 
 def _reordered(table: Predictions, rows: np.ndarray, reference: Predictions) -> Predictions:
     """The examples at `rows` with their attributes, and the classes in the reference's order."""
-    table = with_classes_of(reference, table)
+    table = in_class_order(table, reference)
     return replace(
         table,
         ids=reference.ids,

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairlora_cls.data.groups import INTERSECTION, listed_names
-from fairlora_cls.evaluation.alignment import with_classes_of
+from fairlora_cls.evaluation.alignment import in_class_order
 from fairlora_cls.evaluation.comparison_results import SCHEMA
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.report import fairness_report, text_report
@@ -133,7 +133,7 @@ def compare_cohorts(
         else:
             names.append(name)
     if scores is None:
-        other = with_classes_of(one, other)
+        other = in_class_order(other, one)
         both = tuple(fairness_report(table, names, **settings) for table in (one, other))
     else:
         own = text_report(one, scores[first], names, headline=headline, excerpts=0, **settings)
