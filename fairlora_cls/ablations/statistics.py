@@ -17,7 +17,7 @@ from scipy import stats
 
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
-from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm_by
+from fairlora_cls.statistics.intervals import ROUNDING, SIGNIFICANCE, holm_by
 from fairlora_cls.statistics.seeds import SeedValues, over_seeds
 
 
@@ -152,6 +152,6 @@ def _contrast(
 
 def t_test(differences: np.ndarray) -> float | None:
     """Two-sided paired t-test; None of one seed, and of seeds that change nothing."""
-    if len(differences) < 2 or (differences == differences[0]).all():
+    if len(differences) < 2 or np.ptp(differences) <= ROUNDING:
         return None
     return float(stats.ttest_1samp(differences, 0.0).pvalue)

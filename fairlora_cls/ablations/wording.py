@@ -86,8 +86,11 @@ def _own_verdicts(verdicts: Sequence[EndpointOverSeeds]) -> str:
         every = " in every seed" if seeds > 1 else ""
         names = [f"{each.title} by {each.attribute}" for each in equal]
         told.append(f"shown equal{every}: {enumerate_names(names, 'more')}")
-    if others := len(verdicts) - len(harms) - len(equal):
-        told.append(f"{others} of {len(verdicts)} questions undecided")
+    undefined = sum(each.counts()["undefined"] == seeds for each in verdicts)
+    if undecided := len(verdicts) - len(harms) - len(equal) - undefined:
+        told.append(f"{undecided} of {len(verdicts)} questions undecided")
+    if undefined:
+        told.append(f"{undefined} undefined, for there are no two groups to compare")
     return "; ".join(told)
 
 
@@ -109,7 +112,7 @@ def _beside_reference(report: AblationReport, setting: str) -> str:
     for attribute, result in pair.attributes.items():
         words = verdict_on(report.comparison, result)[1] + _for_whom(report.comparison, result)
         if is_levelling_down(report.comparison, result):
-            words += ", and the gap shrinks by levelling down: no group is served better"
+            words += "; in these runs the gap shrinks by levelling down, no group is served better"
         said.setdefault(words, []).append(attribute)
     told = [f"by {enumerate_names(names)} {words}" for words, names in said.items()]
     return f" Beside {report.reference}: {'; '.join(told)}." if told else ""
