@@ -1,7 +1,7 @@
 """Is the model equally good for every group, and how sure can this test set make us?
 
 `fairness_report` and `text_report` compute, `write_report` writes: report.json, report.md,
-report.html and figures, with every number taken from the report.
+report.html, checklist.md and figures, with every number taken from the report.
 N examples, G groups, R resamples.
 """
 
@@ -315,13 +315,16 @@ def text_report(
 
 
 def write_report(report: Report, folder: str | Path) -> None:
-    """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`."""
+    """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`, and
+    checklist.md."""
+    from fairlora_cls.evaluation.checklist import render_checklist
     from fairlora_cls.evaluation.document import report_document
     from fairlora_cls.evaluation.figures import draw_figures
-    from fairlora_cls.presentation.writing import write_document
+    from fairlora_cls.presentation.writing import CHECKLIST, write_document
 
     document = report_document(report, draw_figures(report))
-    write_document(document, report.to_dict(), folder, "report")
+    beside = {CHECKLIST: render_checklist(report)}
+    write_document(document, report.to_dict(), folder, "report", beside=beside)
 
 
 def headline_metric(sample: TextSample, asked: str | None) -> str:
