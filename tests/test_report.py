@@ -484,7 +484,7 @@ def test_names_do_no_harm_in_the_page(hostile):
     assert levels.count(1) == 1
     assert all(after <= before + 2 for before, after in pairwise(levels))
     drawn = page.count("<svg")
-    assert drawn == 7 + 5  # figures, and a cell of the overview per endpoint
+    assert drawn == 8 + 5  # figures, and a cell of the overview per endpoint
     assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == drawn
     identities = re.findall(r' id="([^"]*)"', page)
     assert len(identities) == len(set(identities))

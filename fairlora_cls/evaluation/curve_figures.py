@@ -1,11 +1,11 @@
-"""The figures of one attribute that show how scores behave: ROC and calibration by group, score
-distributions, confusion by group.
+"""The figures of one attribute that show how scores behave: ROC, calibration and decision curves by
+group, score distributions, confusion by group.
 
 G groups, K classes. More than six groups in one set of axes cannot be told apart: the largest are
 drawn, and the title says so.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ def draw_curves(report: FairnessReport, attribute: str, stem: str) -> list[Repor
     suffix = f" (the {len(curves)} largest of {len(result.curves)})" if left_out else ""
     drawn = Drawn(report, attribute, curves, suffix, stem)
     figures = [_roc_figure(drawn)] if any(own.roc for own in curves.values()) else []
-    figures += [_calibration_figure(drawn), _scores_figure(drawn)]
+    figures += [_calibration_figure(drawn), _decision_figure(drawn), _scores_figure(drawn)]
     if len(report.classes) <= MOST_CLASSES:
         figures.append(_confusion_figure(drawn))
     return figures
@@ -78,7 +78,7 @@ def _roc_figure(drawn: Drawn) -> ReportFigure:
     labels = ("False positive rate (1 − specificity)", "True positive rate (sensitivity)")
     areas = drawn.values("auroc", points)
     spoken = {name: f" area {value}" for name, value in areas.items()}
-    return drawn.finish(_unit_square(points, areas, labels, 1.6), "ROC", spoken)
+    return drawn.finish(_curves_with_legend(points, areas, labels, 1.6), "ROC", spoken)
 
 
 def _calibration_figure(drawn: Drawn) -> ReportFigure:
@@ -93,29 +93,71 @@ def _calibration_figure(drawn: Drawn) -> ReportFigure:
         labels = (f"Predicted probability of {drawn.report.positive}", "Share that is so")
     errors = drawn.values("ece", points)
     spoken = {name: f" calibration error {value}" for name, value in errors.items()}
-    return drawn.finish(_unit_square(points, errors, labels, 1.3, 4), "Calibration", spoken)
+    return drawn.finish(_curves_with_legend(points, errors, labels, 1.3, 4), "Calibration", spoken)
 
 
-def _unit_square(
+def _decision_figure(drawn: Drawn) -> ReportFigure:
+    """Net benefit per 100 examples by threshold; thin: of treating everybody in the group."""
+    lines = {name: 100 * np.array(curves.decision) for name, curves in drawn.curves.items()}
+    sizes = {
+        name: f"n = {drawn.report.attributes[drawn.attribute].groups[name].n:,}" for name in lines
+    }
+
+    highest = max(1.0, *(line[:, 1:].max() for line in lines.values()))
+    lowest = -highest / 4  # a net benefit falls without end; what lies below is not drawn
+
+    def draw(axes: Axes) -> None:
+        axes.axhline(0, color=COLOURS["muted"], linewidth=1)
+        for place, (threshold, _, treat_all) in enumerate(line.T for line in lines.values()):
+            shown = treat_all >= lowest
+            axes.plot(threshold[shown] / 100, treat_all[shown], **line_of(place, 0.6))
+
+    figure = _curves_with_legend(
+        {
+            name: [(threshold / 100, own) for threshold, own, _ in line if own >= lowest]
+            for name, line in lines.items()
+        },
+        sizes,
+        ("Threshold: act from this probability on", "Net benefit per 100"),
+        1.6,
+        heights=(lowest, 1.05 * highest),
+        draw=draw,
+    )
+    spoken = {
+        name: f" ({sizes[name]}) "
+        + ", ".join(f"{own:.0f} at {t:.0f}%" for t, own, _ in line[9::10])
+        for name, line in lines.items()
+    }
+    remark = "; thin: treating all of a group, 0: treating nobody"
+    return drawn.finish(figure, "Net-benefit", spoken, remark)
+
+
+def _draw_diagonal(axes: Axes) -> None:
+    axes.plot([0, 1], [0, 1], color=COLOURS["band"], linewidth=1)
+
+
+def _curves_with_legend(
     points: Mapping[str, Sequence[tuple[float, float]]],
     values: Mapping[str, str],
     labels: tuple[str, str],
     width: float,
     marker_size: float | None = None,
+    heights: tuple[float, float] = (-0.01, 1.01),
+    draw: Callable[[Axes], None] = _draw_diagonal,
 ) -> Figure:
-    """Each group's curve in the unit square with its diagonal, and a legend with a value each."""
+    """Each group's curve from 0 to 1, what `draw` adds below, and a legend with a value each."""
     legend = 0.22 * ((len(values) + 1) // 2) + 0.1
     height = 3.55 + legend
     figure = new_figure(height)
     axes = figure.add_axes((0.14, (legend + 0.45) / height, 0.8, 3.0 / height))
-    axes.plot([0, 1], [0, 1], color=COLOURS["band"], linewidth=1)
+    draw(axes)
     for place, curve in enumerate(points.values()):
         x, y = np.reshape(curve, (-1, 2)).T
         axes.plot(x, y, **line_of(place, width, marker_size))
     axes.set_xlabel(shortened(labels[0], 60), parse_math=False)
     axes.set_ylabel(labels[1])
     style_axes(axes, ("bottom", "left"))
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
+    axes.set(xlim=(-0.01, 1.01), ylim=heights)
     axes.grid(color=COLOURS["line"], linewidth=0.7)
     key = figure.add_axes((0.02, 0, 0.96, legend / height))
     key.set(xlim=(0, 2), ylim=(-((len(values) + 1) // 2) + 0.4, 0.6))
