@@ -78,7 +78,8 @@ def treat_splits(
         splits = replace(splits, **{name: () for name in SPLIT_NAMES if name != only})
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     data = recipe.data
-    splits, silent = keep_words(splits, question_of(data.prompt, splits), data.missing_words)
+    question = question_of(data.prompt, splits)
+    splits, silent = keep_words(splits, question, data.missing_words, data.taken_out())
     notes = (*merged, *silent)
     if not touched:
         return splits, notes

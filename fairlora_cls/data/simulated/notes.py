@@ -57,7 +57,9 @@ class Note:
     """What one note says."""
 
     text: str
-    bayes_log_odds: float  # ln P(findings | glaucoma) / P(findings | none); not of a stated diagnosis
+    bayes_log_odds: (
+        float  # ln P(findings | glaucoma) / P(findings | none); not of a stated diagnosis
+    )
 
 
 def write_note(
