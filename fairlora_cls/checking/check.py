@@ -199,12 +199,12 @@ def _fill_prompts(recipe: Recipe, splits: Splits) -> tuple[Splits, list[Finding]
     question = question_of(data.prompt, splits)
     findings = [Finding("note", "question", f"Every image is asked: “{question}”.")]
     try:
-        splits, notes = keep_words(splits, question, data.missing_words)
-        findings += [Finding("note", "missing-words", note) for note in notes]
+        splits, notes = keep_words(splits, question, data.missing_words, data.taken_out())
+        findings += [Finding("note", "words", note) for note in notes]
     except InputError as error:
         findings += list_errors("prompt", error)
         with suppress(InputError):  # a field that is not there
-            splits, _ = keep_words(splits, question, "blank")
+            splits, _ = keep_words(splits, question, "blank", data.taken_out())
     return splits, findings
 
 

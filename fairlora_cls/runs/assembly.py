@@ -81,7 +81,8 @@ def treat_splits(
     require_attributes(splits, site_columns(recipe))
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     data = recipe.data
-    splits, silent = keep_words(splits, question_of(data.prompt, splits), data.missing_words)
+    question = question_of(data.prompt, splits)
+    splits, silent = keep_words(splits, question, data.missing_words, data.taken_out())
     notes = (*merged, *silent)
     if not touched:
         return splits, notes

@@ -278,15 +278,15 @@ def _require_words(
 def _ask_patients(
     run: Path, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
 ) -> list[str]:
-    """The question about each image, N; words of a field are cut as in training."""
+    """The question about each image, N; words are taken out and cut as in training."""
     data, fields = recipe_of(run).data, find_fields(prompt)
-    tokenizer = engine.model.backbone.processor.tokenizer
+    tokenizer, taken_out = engine.model.backbone.processor.tokenizer, data.taken_out()
+
+    def fitted(text: str) -> str:
+        return cut_text(taken_out.take_out(text)[0], data.max_words_tokens, tokenizer)
+
     return [
-        fill_prompt(
-            prompt,
-            {name: cut_text(own[name] or "", data.max_words_tokens, tokenizer) for name in fields},
-        )
-        for own in words
+        fill_prompt(prompt, {name: fitted(own[name] or "") for name in fields}) for own in words
     ]
 
 
