@@ -128,6 +128,17 @@ def test_what_a_report_lacks_the_author_must_write():
     assert "Calibration error" in found["CHAI CR88"].text
 
 
+def test_a_part_that_says_less_is_not_taken_for_more():
+    """Of one split no difference is told, and where all is equal nothing could hide."""
+    report = fairness_report(answers({"A": 20_000, "B": 20_000}, (16_000, 16_000)), bootstrap=20)
+    assert all(verdict.verdict == "equal" for verdict in report.verdicts)
+    one = Section("Counts", ("940 of 2,000 have it.",), key="baseline_table")
+    found = said(add_sections(report, [one]))
+    assert found["TRIPOD+AI 20b, 21; STARD 20"].text == "940 of 2,000 have it."
+    assert found["TRIPOD+AI 16, 20c; STARD-AI (external set)"] is None
+    assert found["TRIPOD+AI 10; STARD 18"] is None
+
+
 def test_default_endpoints_are_not_called_chosen():
     report = fairness_report(answers(SIZES, (965, 41, 57)), bootstrap=0)
     assert "not chosen" in said(report)["TRIPOD+AI 12e; CHAI CR93"].text
