@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 
 from fairlora_cls.data.examples import Splits
@@ -65,6 +66,11 @@ class Task(ABC, Generic[Settings, Predicted]):
     @abstractmethod
     def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
         """How examples of a split become a batch of training."""
+
+    @abstractmethod
+    def word_counts(self, context: RunContext, split: str) -> np.ndarray:
+        """Tokens of the words about each image of a split, (N,): the length that batches are made of
+        where `training.group_by_length` asks for it."""
 
     @abstractmethod
     def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
