@@ -75,11 +75,11 @@ def people_of(table: Predictions | Generations) -> People:
         names = np.array([*table.classes, None], dtype=object)  # code -1 is the last
         return People(names[table.labels].tolist(), table.units or table.ids, table.attributes)
     images = image_ids(table)
-    first = sorted(dict(zip(reversed(images), reversed(range(len(images))), strict=True)).values())
+    once = sorted(dict(zip(images, range(len(images)), strict=True)).values())  # a row of each
     return People(
-        [table.labels[row] for row in first],
-        [table.units[row] for row in first],
-        {name: [own[row] for row in first] for name, own in table.attributes.items()},
+        [table.labels[row] for row in once],
+        [table.units[row] for row in once],
+        {name: [own[row] for row in once] for name, own in table.attributes.items()},
     )
 
 
