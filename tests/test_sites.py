@@ -348,9 +348,9 @@ def test_a_run_writes_its_sites_and_knows_which_it_was_trained_at():
     assert trained_sites(recipe, splits.train) == {"A"}
     assert trained_sites(build_recipe(values), splits.train) is None
     CLASSIFY.require_reportable(recipe, splits, "test")
-    from fairlora_cls.runs.classify import _collect
+    from fairlora_cls.runs.classify import collect
 
-    table = _collect(recipe, test, np.zeros((8, 2)), splits.classes)
+    table = collect(recipe, test, np.zeros((8, 2)), splits.classes)
     assert list(table.attributes) == ["sex", "hospital"]
     found = CLASSIFY.report(recipe, {"test": table}, "test", (), {"A"}).to_dict()["sites"]
     assert [found["sites"][name]["in_training"] for name in "AB"] == [True, False]

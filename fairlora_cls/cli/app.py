@@ -19,8 +19,10 @@ from fairlora_cls.cli.ablate import ablate
 from fairlora_cls.cli.display import open_display
 from fairlora_cls.cli.reports import compare, postprocess, report
 from fairlora_cls.cli.terminal import (
+    IS_MAIN,
     exit_codes,
     show_check,
+    show_numbers,
     show_report,
     speak_any_encoding,
     terminal,
@@ -279,6 +281,68 @@ def _answer_rows(
         for name, row in zip(names, probabilities, strict=True)
     ]
     return [["id", "prediction", *(f"prob_{c}" for c in classes)], *rows]
+
+
+@app.command()
+def wording(
+    run_folder: options.Run,
+    split: Annotated[str, typer.Option(help="train, validation or test.")] = "test",
+    data: options.Data = None,
+    attribute: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="sex, race, ethnicity, age, or several joined: sex×race. Repeatable (default: each "
+            "that there are words for)."
+        ),
+    ] = None,
+    phrases: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help="Words that say who a patient is, attribute → group → phrases, in place of the "
+            "English ones.",
+        ),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most so many images, spread over the split.")
+    ] = None,
+    bootstrap: options.Bootstrap = 1000,
+    seed: options.Seed = 42,
+    model: options.MovedModel = None,
+    output: Annotated[Path | None, options.output("Folder", "RUN/wording")] = None,
+    allow_urls: options.AllowUrls = False,
+    debug: options.Debug = False,
+) -> None:
+    """Does the answer depend on how the patient is described? The same images, in other words."""
+    with exit_codes(debug):
+        from fairlora_cls.evaluation.rewording_page import describe_attribute, printed_table
+        from fairlora_cls.recipe import data_section
+        from fairlora_cls.runs.folder import recipe_of
+        from fairlora_cls.runs.rewording import reword
+
+        section = data_section(recipe_of(run_folder), options.shortcut_values(data))
+        with open_display() as display:
+            done = reword(
+                run_folder,
+                display,
+                split=split,
+                data=section,
+                attributes=attribute,
+                phrases=phrases,
+                limit=limit,
+                output=output,
+                bootstrap=bootstrap,
+                seed=seed,
+                model=model,
+                allow_urls=allow_urls,
+            )
+        if IS_MAIN:
+            show_numbers(printed_table(done), no_wrap=True)
+            for name in done.neutral:
+                terminal.print(describe_attribute(done, name), soft_wrap=True)
+            for note in done.notes:
+                terminal.print(f"! {note}", soft_wrap=True)
+            terminal.print(f"Page: {(output or run_folder / 'wording') / 'wording.html'}")
 
 
 for verb in (ablate, report, compare, postprocess):

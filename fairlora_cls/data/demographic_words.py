@@ -17,17 +17,18 @@ from fairlora_cls.plain_yaml import parse_yaml
 
 Phrases = Mapping[str, Mapping[str, Sequence[str]]]  # attribute → group → phrases, in any case
 
-# The first phrase of a group is the one that `wording` puts into a note. A phrase that ends in a star
-# counts only before a word for a person ("Black woman", not "black spots").
+# `wording` puts the first phrase of a group into a note that has none, and swaps a phrase for the one at
+# the same place in another group's list (so "her" and "Mr" stand there twice), else for its first. A
+# phrase that ends in a star counts only before a word for a person ("Black woman", not "black spots").
 PHRASES: Phrases = {
     "sex": {
         "Female": (
             *("woman", "female", "lady", "girl", "mother", "wife", "widow"),
-            *("she", "her", "hers", "herself", "Mrs", "Ms", "women", "females"),
+            *("she", "her", "her", "hers", "herself", "Mrs", "Ms", "women", "females"),
         ),
         "Male": (
             *("man", "male", "gentleman", "boy", "father", "husband", "widower"),
-            *("he", "him", "his", "himself", "Mr", "men", "males"),
+            *("he", "his", "him", "his", "himself", "Mr", "Mr", "men", "males"),
         ),
     },
     "race": {

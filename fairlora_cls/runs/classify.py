@@ -68,7 +68,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
     def require_reportable(self, recipe: Recipe, splits: Splits, split: str) -> None:
         """Makes the table that the split's predictions will be, with equal probabilities."""
         logits = np.zeros((len(splits.split(split)), len(splits.classes)))
-        table = _collect(recipe, splits.split(split), logits, splits.classes)
+        table = collect(recipe, splits.split(split), logits, splits.classes)
         require_storable(table)
         class_endpoints(splits.classes, recipe.report.endpoints or ())
         for name in report_attributes(recipe):
@@ -114,7 +114,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
             len(classes),
             context.display.advance,
         )
-        return _collect(context.recipe, examples, logits, classes)
+        return collect(context.recipe, examples, logits, classes)
 
     def write(self, predictions: Predictions, stem: Path) -> None:
         write_predictions(predictions, stem.with_suffix(".csv"))
@@ -208,7 +208,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return shifted / shifted.sum(axis=1, keepdims=True)
 
 
-def _collect(
+def collect(
     recipe: Recipe, examples: Sequence[Example], logits: np.ndarray, classes: tuple[str, ...]
 ) -> Predictions:
     """Logits (N, K) and what is known of the examples → a table; of their attributes only those that

@@ -66,8 +66,8 @@ class Generate(Task[GeneratorSettings, Generations]):
 
     def require_reportable(self, recipe: Recipe, splits: Splits, split: str) -> None:
         """Makes the table that the split's texts will be, all of them blank."""
-        asked = _ask(recipe, splits, split)
-        table = generations_of(_row(recipe, splits.classes, one, "", True) for one in asked)
+        asked = questions_of(recipe, splits, split)
+        table = generations_of(row_of(recipe, splits.classes, one, "", True) for one in asked)
         lines_of(table)
         require_endpoints(given_metrics(recipe.report.text_metrics), recipe.report.endpoints or ())
         for name in report_attributes(recipe):
@@ -123,7 +123,7 @@ class Generate(Task[GeneratorSettings, Generations]):
     def predict(self, context: RunContext, split: str) -> Generations:
         """Goes on where a killed process of the same model stopped."""
         recipe, engine, section = context.recipe, context.engine, context.recipe.generation
-        asked = _ask(recipe, context.splits, split)
+        asked = questions_of(recipe, context.splits, split)
         stem = context.folder / "predictions" / split
         fingerprint = _fingerprint(engine.model, asked, section.max_new_tokens)
         known = read_unfinished(stem, fingerprint)
@@ -143,7 +143,7 @@ class Generate(Task[GeneratorSettings, Generations]):
                     texts = write_texts(engine, encoder, turns, images, section.max_new_tokens)
                     keep(
                         [
-                            _row(recipe, context.splits.classes, one, text, complete)
+                            row_of(recipe, context.splits.classes, one, text, complete)
                             for one, (text, complete) in zip(chosen, texts, strict=True)
                         ]
                     )
@@ -198,7 +198,7 @@ class Asked:
     turn: Turn
 
 
-def _ask(recipe: Recipe, splits: Splits, split: str) -> list[Asked]:
+def questions_of(recipe: Recipe, splits: Splits, split: str) -> list[Asked]:
     """Every question about every example of a split, phrased as it is outside training."""
     examples = splits.split(split)
     asked = question_of(recipe.data.prompt, splits)
@@ -243,7 +243,7 @@ def write_texts(
     return [(encoder.decode(answer.tokens), answer.complete) for answer in answers]
 
 
-def _row(
+def row_of(
     recipe: Recipe, classes: tuple[str, ...], asked: Asked, text: str, complete: bool
 ) -> dict[str, Any]:
     example = asked.example

@@ -74,7 +74,7 @@ def evaluate(
     """
     recipe = recipe_of(run)
     task = TASKS[recipe.task]
-    settings = _read_settings(run, recipe, model)
+    settings = read_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
     recipe = changed(recipe, {"data": data or {}})
@@ -97,7 +97,7 @@ def evaluate(
         notes = (f"These data have no '{min(lacking)}', so there is no view of sites.", *notes)
     if not data:
         notes = (*_reuse_notes(recipe, split), *notes)
-    engine = _load_engine(run, recipe, settings)
+    engine = load_engine(run, recipe, settings)
     context = cut_long_words(RunContext(recipe, splits, engine, folder, display, notes))
     context = read_images(context, use_vision_cache, skip_unreadable)
     predictions = task.predict(context, split)
@@ -297,18 +297,18 @@ def _open(
     recipe = recipe_of(run)
     if recipe.task != task:
         raise InputError(f"'{run}' is a run of task {recipe.task}, not of {task}.")
-    settings = _read_settings(run, recipe, model)
+    settings = read_settings(run, recipe, model)
     raise_unreadable(find_unreadable(images))
-    return settings, _load_engine(run, recipe, settings)
+    return settings, load_engine(run, recipe, settings)
 
 
-def _read_settings(run: Path, recipe: Recipe, model: str | None) -> SavedSettings:
+def read_settings(run: Path, recipe: Recipe, model: str | None) -> SavedSettings:
     """What was saved with a run's model; `model` replaces the place of its backbone."""
     settings = TASKS[recipe.task].read_settings(run / "adapter")
     return settings if model is None else replace(settings, backbone=model)
 
 
-def _load_engine(run: Path, recipe: Recipe, settings: SavedSettings) -> Engine:
+def load_engine(run: Path, recipe: Recipe, settings: SavedSettings) -> Engine:
     """A run's saved model on the best device."""
     accelerator = start_accelerator(settings.precision, [], run)
     dtype = DTYPES[settings.precision]
