@@ -136,7 +136,7 @@ def measure_effect(
         neutral_shift=float(np.abs(_mean(of_neutral)).mean()),
         neutral_flips=float(flips_of_neutral.mean()),
         beyond=float(beyond.mean()),
-        hidden=abs(float(beyond.mean())) + float(np.hypot(hidden, noise)),
+        hidden=min(1.0, abs(float(beyond.mean())) + float(np.hypot(hidden, noise))),
         p=None if resamples == 0 else max(people, phrase),
     )
 
