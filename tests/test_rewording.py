@@ -29,6 +29,7 @@ def reworded(attribute, name, note, reworder=IN_NOTE):
         ("sex", "Female", "Pressure 21.", "The patient is a woman. Pressure 21."),
         ("race", "Asian", "A White man.", "An Asian man."),
         ("race", "Black", "an Asian man", "a Black man"),
+        ("race", "Asian", "a black man", "an asian man"),
         ("race", "Black", "A Caucasian man", "An African American man"),
         ("race", "Asian", "A man.", "The patient is an Asian person. A man."),
         ("ethnicity", "Hispanic", "A Non-Hispanic man", "A Hispanic man"),
@@ -176,9 +177,7 @@ def test_patients_count_and_not_their_images():
 
 def test_texts_are_judged_by_the_share_that_changes():
     neutral = [answers(np.zeros(40), flips=np.arange(40) == k) for k in range(10)]
-    changes = effect(
-        answers(np.full(40, np.nan), flips=np.arange(40) < 30), neutral, of_texts=True
-    )
+    changes = effect(answers(np.full(40, np.nan), flips=np.arange(40) < 30), neutral, of_texts=True)
     assert changes.moved.shift is None
     assert (changes.moved.flipped, changes.neutral_flips) == (30, pytest.approx(1 / 40))
     assert judge([changes])[0].is_evidence

@@ -315,7 +315,11 @@ def wording(
 ) -> None:
     """Does the answer depend on how the patient is described? The same images, in other words."""
     with exit_codes(debug):
-        from fairlora_cls.evaluation.rewording_page import describe_attribute, printed_table
+        from fairlora_cls.evaluation.rewording_page import (
+            describe_attribute,
+            describe_notes,
+            printed_table,
+        )
         from fairlora_cls.recipe import data_section
         from fairlora_cls.runs.folder import recipe_of
         from fairlora_cls.runs.rewording import reword
@@ -340,7 +344,7 @@ def wording(
             show_numbers(printed_table(done), no_wrap=True)
             for name in done.neutral:
                 terminal.print(describe_attribute(done, name), soft_wrap=True)
-            for note in done.notes:
+            for note in describe_notes(done):
                 terminal.print(f"! {note}", soft_wrap=True)
             terminal.print(f"Page: {(output or run_folder / 'wording') / 'wording.html'}")
 

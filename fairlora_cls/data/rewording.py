@@ -232,7 +232,8 @@ class Reworder:
             before, after = text[: mention.start], text[mention.end :]
             old = text[mention.start : mention.end]
             new = old if mention.group == group else self._other(old, mention, group)
-            if self._is_english and new != old:
+            hidden = mention.attribute in self.unsayable.attributes  # then nothing may give it away
+            if self._is_english and new != old and not hidden:
                 article = r"\1n " if new[:1].lower() in "aeiou" else r"\1 "
                 before = re.sub(r"\b(a)n? $", article, before, flags=re.IGNORECASE)
             text = before + new + after
@@ -249,12 +250,14 @@ class Reworder:
                 return old
             return old[: number.start()] + years + old[number.end() :]
         groups = self.phrases[mention.attribute]
-        own = [phrase.removesuffix("*").casefold() for phrase in groups[mention.group]]
+        own = [phrase.removesuffix("*") for phrase in groups[mention.group]]
         others = groups[group]
-        place = own.index(old.casefold())
+        place = [phrase.casefold() for phrase in own].index(old.casefold())
         new = others[place if place < len(others) else 0].removesuffix("*")
         if len(old) > 1 and old.isupper():
             return new.upper()
+        if old.islower() and not own[place].islower():  # a black man
+            return new.lower()
         return new[:1].upper() + new[1:] if old[:1].isupper() else new
 
     def _fill(self, words: Words, attribute: str, fillers: Sequence[str]) -> Words:

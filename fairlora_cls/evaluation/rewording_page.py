@@ -33,6 +33,7 @@ from fairlora_cls.presentation.writing import write_document
 
 SCHEMA = 1
 STEM = "wording"
+UNSTABLE = 0.1  # share of answers that neutral words flip, from which it is worth a note
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def to_dict(done: Rewording) -> dict[str, Any]:
         "forward_passes": done.passes,
         "bootstrap": done.bootstrap,
         "seed": done.seed,
-        "notes": list(done.notes),
+        "notes": describe_notes(done),
         "attributes": {
             attribute: {
                 "depends": _depends(done.of(attribute)),
@@ -168,13 +169,25 @@ def printed_table(done: Rewording) -> Table:
     )
 
 
-def rewording_document(done: Rewording) -> Document:
+def describe_notes(done: Rewording) -> list[str]:
+    """What a reader must know first."""
     notes = list(done.notes)
     if done.redacted:
         notes.append(
             f"data.redact takes the words of {enumerate_names(done.redacted)} out of what the model "
             "reads, also in the wordings tried here."
         )
+    unstable = max((effect.neutral_flips for effect in done.effects), default=0.0)
+    if unstable >= UNSTABLE:
+        notes.append(
+            f"Neutral words alone flip up to {RATE.show(unstable)} of the {done.flipped}: this model "
+            "answers to any change of its words, which can hide what words of an attribute do."
+        )
+    return notes
+
+
+def rewording_document(done: Rewording) -> Document:
+    notes = describe_notes(done)
     parts = [list_notes(tuple(notes))] if notes else []
     for attribute in done.neutral:
         header, rows = _rows(done, done.of(attribute))

@@ -77,15 +77,15 @@ def reword(
     """
     recipe = recipe_of(run)
     task = TASKS[recipe.task]
+    settings = read_settings(run, recipe, model)
+    recipe = changed(recipe, {"data": data or {}})
     file = phrases or (user_path(recipe.data.phrases) if recipe.data.phrases else None)
     reworder = Reworder(read_phrases(file), BEFORE, recipe.data.taken_out())
     asked = tuple(dict.fromkeys(attributes or reworder.attributes))
     demographic_words(single_attributes(asked), {name: {} for name in reworder.attributes})
-    settings = read_settings(run, recipe, model)
     folder = output or run / "wording"
     claim_report_folder(folder, STEM)
 
-    recipe = changed(recipe, {"data": data or {}})
     loaded = load_data(recipe, SharedParts(), allow_urls)
     if not loaded.split(split):
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
