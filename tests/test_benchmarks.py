@@ -76,6 +76,16 @@ def test_the_table_of_the_methods_is_that_of_the_documents(script):
     assert missing == []
 
 
+def test_the_power_stated_is_found_in_studies_and_stands_in_the_documents(script):
+    path = FOLDER / "results" / "power.csv"
+    told = script("power.py", "table", path).strip().splitlines()
+    text = (REPOSITORY / "docs" / "report.md").read_text(encoding="utf-8")
+    assert [line for line in told if line not in text] == []
+    assert len(told) == 2 + 5
+    for row in read_rows(path):
+        assert 0.78 <= int(row["found"]) / int(row["studies"]) <= 0.82, row["setting"]
+
+
 ROWS = [  # three seeds of a reference, of two others one seed fewer and one number missing
     {"setting": "plain", "seed": 1, "gap": 0.10, "share": ""},
     {"setting": "plain", "seed": 2, "gap": 0.20, "share": ""},

@@ -90,8 +90,9 @@ def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -
 def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
     """`p_value`, continued beyond the draws where fewer than FEW_DRAWS are as bad.
 
-    Beyond the TAIL_DRAWS worst draws the tail is taken as exponential with their mean excess. The
-    tails of gaps are lighter, so that this p-value is too large rather than too small.
+    Beyond the TAIL_DRAWS worst draws the tail is taken as exponential with their mean excess: an
+    approximation, too large where the null's tail is as light as a normal one's, and too small where
+    it is heavier than exponential.
     """
     plain = p_value(observed, null, smaller_is_worse)
     if len(null) < 4 * TAIL_DRAWS or plain * (1 + len(null)) >= 1 + FEW_DRAWS:
