@@ -11,6 +11,7 @@ from fairlora_cls.files import write_atomically, write_text
 from fairlora_cls.presentation.document import Document
 from fairlora_cls.presentation.rendering import render_markdown, render_page
 
+CHECKLIST = "checklist.md"  # beside a report
 FIGURES = "figures"  # the folder of the PNG files
 
 
@@ -20,9 +21,16 @@ def files_of(stem: str) -> set[str]:
 
 
 def write_document(
-    document: Document, values: Mapping[str, Any], folder: str | Path, stem: str
+    document: Document,
+    values: Mapping[str, Any],
+    folder: str | Path,
+    stem: str,
+    *,
+    beside: Mapping[str, str] | None = None,
 ) -> None:
     """Write `stem`.html, .md and .json (`values`) and figures/ into `folder`, which is made.
+
+    beside: further files by name, with what they say
 
     All contents are made before the first file is written, so that a failure writes nothing; each
     file is whole or absent, and the JSON comes last. Figures of an earlier document are removed,
@@ -30,6 +38,7 @@ def write_document(
     """
     folder = Path(folder)
     contents = {
+        **(beside or {}),
         f"{stem}.html": render_page(document),
         f"{stem}.md": render_markdown(document),
         f"{stem}.json": json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
