@@ -105,7 +105,7 @@ def test_berkeley_reverses_inside_departments(berkeley):
     assert (stored["worst"], stored["signed"]) == ("men", inside.signed)
     (said,) = (text for text in berkeley.warnings if "reverses" in text)
     assert "department" in said
-    assert "men to women" in said
+    assert "men against women" in said
     assert "−4.3 points" in said
 
 

@@ -253,21 +253,25 @@ def _reversal_warnings(report: Report, attribute: str, result: AttributeResult) 
     """Gaps beyond chance whose best and worst group change places inside strata."""
     if result.controlled is None:
         return []
-    reversed_gaps = []
-    for name, inside in result.controlled.gaps.items():
-        overall, quantity = result.gaps[name], report.gaps[name]
-        beyond_chance = overall.p_value_holm is not None and overall.p_value_holm <= SIGNIFICANCE
-        if beyond_chance and inside.signed is not None and inside.signed < 0:
-            reversed_gaps.append(
-                f"{quantity.title}: {overall.best} to {overall.worst} "
-                f"{quantity.show_signed(overall.value)} over all, "
-                f"{quantity.show_signed(inside.signed)} inside strata"
-            )
-    if not reversed_gaps:
+    turned = [
+        name
+        for name, inside in result.controlled.gaps.items()
+        if (p_value := result.gaps[name].p_value_holm) is not None
+        and p_value <= SIGNIFICANCE
+        and inside.signed is not None
+        and inside.signed < 0
+    ]
+    if not turned:
         return []
+    name, *others = turned
+    overall, quantity = result.gaps[name], report.gaps[name]
+    also = [report.gaps[other].title for other in others]
     return [
         f"{attribute}: with {enumerate_names(result.controlled.held, 'more attributes')} held fixed "
-        f"the order of the groups reverses (Simpson's paradox). {'; '.join(reversed_gaps)}."
+        f"the order of the groups reverses (Simpson's paradox). {quantity.title}, {overall.best} "
+        f"against {overall.worst}: {quantity.show_signed(overall.value)} over all, "
+        f"{quantity.show_signed(result.controlled.gaps[name].signed)} inside strata."
+        + (f" So does that in {enumerate_names(also, 'more gaps')}." if also else "")
     ]
 
 
