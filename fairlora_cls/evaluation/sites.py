@@ -21,7 +21,6 @@ from fairlora_cls.evaluation.verdicts import (
     SAME_TEST,
     Endpoint,
     centres_and_errors,
-    independent_sizes,
 )
 from fairlora_cls.statistics.draws import HELD
 from fairlora_cls.statistics.independent_samples import (
@@ -272,7 +271,7 @@ def _within(
     minimum: int,
 ) -> Within:
     measured, code_of = cells
-    sizes = independent_sizes(measured)
+    sizes = measured.independent_sizes
     pair = [groups.names.index(name) for name in (verdict.worse, verdict.better)]
     gaps, counts, too_small = {}, {}, []
     for name, site in sites.items():
