@@ -9,10 +9,10 @@ from fairlora_cls.statistics.intervals import (
     bootstrap_bias,
     holm,
     interval,
-    is_small,
     p_value,
     swap_p_value,
     tail_p_value,
+    wide_interval,
     wilson_interval,
 )
 
@@ -21,13 +21,6 @@ from fairlora_cls.statistics.intervals import (
 def test_wilson_is_scipys(hits, count):
     expected = binomtest(hits, count).proportion_ci(method="wilson")
     assert wilson_interval(hits / count, count) == pytest.approx((expected.low, expected.high))
-
-
-def test_a_rate_is_small_by_its_count_or_its_rarer_outcome():
-    assert is_small(0.5, 99)
-    assert not is_small(0.5, 100)
-    assert is_small(0.991, 1000)
-    assert not is_small(0.99, 1000)
 
 
 def test_bias_corrected_percentiles():
@@ -102,3 +95,17 @@ def test_an_interval_needs_half_of_its_draws():
     draws[:51] = np.nan
     assert interval(draws) is None
     assert interval(np.empty(0)) is None
+
+
+def test_fewer_than_forty_draws_have_no_percentiles():
+    draws = np.arange(40, dtype=float)
+    assert interval(draws) is not None
+    assert interval(draws[:39]) is None
+    assert bias_corrected_interval(15.0, draws[:39]) is None
+    assert swap_p_value(1.0, np.array([0.5, 2.0])) == pytest.approx(2 / 3)
+
+
+def test_draws_that_agree_say_nothing_of_certainty():
+    assert interval(np.ones(100)) == (1, 1)
+    assert wide_interval(np.ones(100)) is None
+    assert wide_interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))

@@ -51,18 +51,17 @@ def _intervals_of_classes(report: FairnessReport, drawn: str) -> str:
     whole = (
         ""
         if report.units is None
-        else " Here units are drawn whole, and every interval is that of as many independent examples "
-        "as would vary as much, with Student's t for few units."
+        else " As units are drawn whole, so are all others, with Student's t for few units."
     )
     return (
         "Intervals (95%) are made so that they hold in small groups too. Rates: Wilson's; AUROC: "
-        "Newcombe's (his method 5); both, of many examples, the middle of "
-        f"{report.bootstrap:,} bootstrap resamples of {drawn}. F1: Wilson's of the share of hits among "
-        "all that are labelled or predicted so. Balanced accuracy: Wilson's of its rates, put "
-        "together. Average precision and Brier score: Wilson's of as many independent examples as "
-        f"would vary as much as the resamples do.{whole} Calibration error has none: noise alone "
-        "raises it, so it stands beside what it would be if the probabilities were right (labels "
-        "drawn from them, middle 95%). Where no interval holds, the reason stands in its place."
+        "Newcombe's (his method 5). F1: Wilson's of the share of hits among all that are labelled or "
+        "predicted so. Balanced accuracy: Wilson's of its rates, put together. Average precision and "
+        "Brier score: Wilson's of as many independent examples as would vary as much as "
+        f"{report.bootstrap:,} bootstrap resamples of {drawn}.{whole} Calibration error has none: "
+        "noise alone raises it, so it stands beside what it would be if the probabilities were right "
+        "(labels drawn from them, middle 95%). Where no interval holds, the reason stands in its "
+        "place."
     )
 
 

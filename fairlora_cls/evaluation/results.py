@@ -27,7 +27,7 @@ class Estimate:
 
     value: float | None
     interval: Limits | None
-    interval_method: str | None = None  # percentile | wilson | newcombe | … | none: the reason
+    interval_method: str | None = None  # wilson | newcombe | … | none: the reason
     interval_bias_corrected: Limits | None = None  # bootstrap, Efron's BC
     count: int | None = None  # examples, positives …: what the metric divides by
     null_mean: float | None = None  # of a distance: what noise alone would show

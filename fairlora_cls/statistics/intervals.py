@@ -17,8 +17,6 @@ Asked = TypeVar("Asked", bound=Hashable)
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # a corrected p-value up to it is evidence
 ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
-FEW_EXAMPLES = 100  # below these a rate's interval is Wilson's, not the bootstrap's
-FEW_OF_A_KIND = 10
 BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
 Z = float(norm.ppf((1 + CONFIDENCE) / 2))
 LEAST_DRAWS = 40  # whose 2.5 % is one draw: of fewer no percentile is told
@@ -83,12 +81,6 @@ def wilson_interval(value, count):
     )  # exactly, whatever the rounding
     high = np.where(value >= 1, 1.0, np.minimum(1.0, centre + half))
     return low[()], high[()]
-
-
-def is_small(value, count):
-    """Whether a rate rests on so few examples, or so few of a kind, that resampling misleads."""
-    fewer = count * np.minimum(value, 1 - value)
-    return (count < FEW_EXAMPLES) | (fewer < FEW_OF_A_KIND - 1e-9)
 
 
 def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:

@@ -7,7 +7,7 @@ standard error that never say a group without a miss is certain.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,10 +15,8 @@ from scipy.special import stdtrit
 
 from fairlora_cls.statistics.intervals import (
     CONFIDENCE,
-    FEW_EXAMPLES,
     LEAST_DRAWS,
     Z,
-    is_small,
     wilson_interval,
 )
 from fairlora_cls.statistics.simultaneous import (
@@ -37,6 +35,7 @@ NOISY = "noise alone raises it"
 FEW_DRAWN = f"fewer than {LEAST_DRAWS} resamples"
 LEAST_ERRORS = 5  # that a mean of errors sums up to, for its resamples to tell how much it varies
 LEAST_VARIANCE = 1e-12
+MANY = 100  # positives, and negatives
 MOST_DRAWS, MOST_NUMBERS = 10_000, 100_000  # simulated, of errors
 
 
@@ -50,9 +49,6 @@ class Uncertainty:
     centres: np.ndarray  # (G,) that differences start from
     errors: np.ndarray  # (G,) and their standard errors
     reason: str = ALIKE  # why it cannot be told
-    many: np.ndarray | None = (
-        None  # (G,) mask: so many that the resamples' percentiles hold as well
-    )
     most: float = 1.0  # no difference can be larger
 
     def limits(self, group: int) -> Limits | None:
@@ -65,8 +61,7 @@ def of_shares(values: np.ndarray, counts: np.ndarray) -> Uncertainty:
     """Shares of so many independent examples: Wilson's limits."""
     counts = _or_nan(counts)
     centred = share_centre_and_error(values, counts)
-    many = ~is_small(values, counts)
-    return Uncertainty(WILSON, *wilson_interval(values, counts), *centred, many=many)
+    return Uncertainty(WILSON, *wilson_interval(values, counts), *centred)
 
 
 def of_fractions(
@@ -108,27 +103,29 @@ def of_areas(
     drawn: np.ndarray,
 ) -> Uncertainty:
     """Areas under one ROC curve: Newcombe's limits. Of whole units the counts are divided by how much
-    more the resamples of units vary than single examples would.
+    more the resamples vary than he expects of single examples; of MANY single ones by how much more
+    or less, for he expects scores of one shape.
 
     counts, units: (G,) positives and negatives, and units that have some; None: examples are alone
     """
-    sides, many = [_or_nan(side) for side in counts], None
-    if units is None:
-        many = np.minimum(*sides) >= FEW_EXAMPLES
+    sides = [_or_nan(side) for side in counts]
+    units, is_alone = units or sides, units is None
+    fewest = np.minimum(*units)
+    variance = _variance(drawn, fewest) * (_student(fewest) / Z) ** 2
+    with np.errstate(invalid="ignore", divide="ignore"):
+        more = variance / area_variance(values, *sides)
+    known = _is_known(values, variance, fewest)
+    if is_alone:
+        known &= fewest >= MANY
     else:
-        fewest = np.minimum(*units)
-        variance = _variance(drawn, fewest) * (_student(fewest) / Z) ** 2
-        with np.errstate(invalid="ignore", divide="ignore"):
-            more = np.maximum(1, variance / area_variance(values, *sides))
-        known = _is_known(values, variance, fewest)
-        sides = [
-            np.where(known, side / more, _or_nan(unit))
-            for side, unit in zip(sides, units, strict=True)
-        ]
+        more = np.maximum(1, more)
+    sides = [
+        np.where(known, side / more, _or_nan(unit)) for side, unit in zip(sides, units, strict=True)
+    ]
     pairs = sides[0] * sides[1]
     centres = (values * pairs + 1) / (pairs + 2)  # so that no area is certain
     errors = np.sqrt(area_variance(centres, *sides))
-    return Uncertainty(NEWCOMBE, *area_interval(values, *sides), centres, errors, many=many)
+    return Uncertainty(NEWCOMBE, *area_interval(values, *sides), centres, errors)
 
 
 def of_f1(values: np.ndarray, labelled: np.ndarray, selected: np.ndarray) -> Uncertainty:
@@ -167,6 +164,21 @@ def of_means(parts: Sequence[Uncertainty], values: np.ndarray, drawn: np.ndarray
     )
     limits = np.maximum(mean - root(values - low), 0), np.minimum(mean + root(high - values), 1)
     return Uncertainty(parts[0].method, *limits, centre, root(errors), parts[0].reason)
+
+
+def of_recalls(parts: Sequence[Uncertainty], values: np.ndarray, counts: np.ndarray) -> Uncertainty:
+    """Means of the recalls of K classes: the wider of the parts' limits put together and Wilson's for one
+    recall of all classes, of as many examples as would vary as much: each alone is narrow near 1.
+
+    values: (K, G) of the parts, NaN where a class is not there; counts: (K, G) examples of each
+    """
+    there = ~np.isnan(values)
+    present = np.maximum(there.sum(axis=0), 1)
+    drawn = np.zeros((len(values), 1, values.shape[1]))  # classes are of different examples
+    mean = of_means(parts, values, drawn)
+    alike = present**2 / np.where(there, 1 / np.maximum(counts, 1), 0).sum(axis=0)
+    low, high = wilson_interval(np.where(there, values, 0).sum(axis=0) / present, alike)
+    return replace(mean, low=np.minimum(mean.low, low), high=np.maximum(mean.high, high))
 
 
 def of_numbers(values: np.ndarray, drawn: np.ndarray, units: np.ndarray) -> Uncertainty:
