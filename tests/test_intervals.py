@@ -9,6 +9,7 @@ from fairlora_cls.statistics.intervals import (
     bootstrap_bias,
     holm,
     interval,
+    is_small,
     p_value,
     swap_p_value,
     tail_p_value,
@@ -21,6 +22,13 @@ from fairlora_cls.statistics.intervals import (
 def test_wilson_is_scipys(hits, count):
     expected = binomtest(hits, count).proportion_ci(method="wilson")
     assert wilson_interval(hits / count, count) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_rate_is_small_by_its_count_or_its_rarer_outcome():
+    assert is_small(0.5, 99)
+    assert not is_small(0.5, 100)
+    assert is_small(0.991, 1000)
+    assert not is_small(0.99, 1000)
 
 
 def test_bias_corrected_percentiles():

@@ -259,7 +259,7 @@ def _uncertainty(measured: Measured, key: Key, metric: Measure) -> Uncertainty:
     if metric.rests_on == "rarer" and several and not metric.is_mean_recall:
         return measured.mean_over((name, code) for code in range(sample.classes))
     if metric.is_area:
-        apart = None if is_alone else sides(measured.independent)
+        apart = None if is_alone else area_counts(measured, key)
         return of_areas(values, sides(measured.counts), apart, drawn)
     if metric.is_f1 and is_alone:
         labelled, selected = (
@@ -274,6 +274,17 @@ def _uncertainty(measured: Measured, key: Key, metric: Measure) -> Uncertainty:
     if metric.rests_on == "examples":
         few = measured.counts[key] * np.minimum(values, 1 - values) < LEAST_ERRORS
     return of_fractions(values, drawn, units, few)
+
+
+def area_counts(measured: Measured, key: Key) -> tuple[np.ndarray, np.ndarray] | None:
+    """(G,) positives and negatives, in units where known, behind an area under one ROC curve; None
+    for other metrics and for a mean over several classes."""
+    name, *of_class = (key,) if isinstance(key, str) else key
+    metric = measured.sample.metrics.get(name)
+    if metric is None or not metric.is_area or (not of_class and (name, 0) in measured.values):
+        return None
+    keys = ((side, *of_class) if of_class else side for side in SIDES)
+    return tuple(measured.independent[each] for each in keys)
 
 
 def gap_results(measured: Measured, pooled: Measured | None = None) -> dict[str, GapResult]:

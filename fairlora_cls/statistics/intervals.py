@@ -9,16 +9,17 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 Asked = TypeVar("Asked", bound=Hashable)
 
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # a corrected p-value up to it is evidence
 ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
+FEW_EXAMPLES = 100  # below these, resampling misleads of a share
+FEW_OF_A_KIND = 10
 BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
-Z = float(norm.ppf((1 + CONFIDENCE) / 2))
+Z = float(ndtri((1 + CONFIDENCE) / 2))
 LEAST_DRAWS = 40  # whose 2.5 % is one draw: of fewer no percentile is told
 FEW_DRAWS = 10  # as many draws beyond the observed gap measure its p-value well enough
 TAIL_DRAWS = 50  # draws from which a tail is continued
@@ -55,7 +56,7 @@ def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, flo
     below = (defined < value - rounding).mean() + (np.abs(defined - value) <= rounding).mean() / 2
     if not (1 - CONFIDENCE) / 2 < below < (1 + CONFIDENCE) / 2:
         return None
-    low, high = np.percentile(defined, 100 * norm.cdf(2 * norm.ppf(below) + np.array([-Z, Z])))
+    low, high = np.percentile(defined, 100 * ndtr(2 * ndtri(below) + np.array([-Z, Z])))
     return float(low), float(high)
 
 
@@ -81,6 +82,12 @@ def wilson_interval(value, count):
     )  # exactly, whatever the rounding
     high = np.where(value >= 1, 1.0, np.minimum(1.0, centre + half))
     return low[()], high[()]
+
+
+def is_small(value: float, count: float) -> bool:
+    """Whether a rate rests on so few examples, or so few of a kind, that resampling misleads."""
+    fewer = count * min(value, 1 - value)
+    return count < FEW_EXAMPLES or fewer < FEW_OF_A_KIND - 1e-9
 
 
 def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
@@ -121,6 +128,8 @@ def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
     It says how far training anew would move the number on this test set, not how far another test
     set would.
     """
+    from scipy import stats
+
     if len(values) < 2:
         return None
     error = float(stats.sem(values))

@@ -11,7 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.stats import studentized_range
+from scipy.special import ndtr
 
 from fairlora_cls.statistics.intervals import CONFIDENCE, Z
 
@@ -37,7 +37,14 @@ def largest_difference(centres: np.ndarray, errors: np.ndarray) -> tuple[float, 
 @lru_cache(maxsize=256)
 def _critical_value(groups: int, metrics: int) -> float:
     level = CONFIDENCE ** (1 / metrics)
-    return float(studentized_range.ppf(level, groups, np.inf) / np.sqrt(2))
+    lowest = np.linspace(-9, 9, 361)  # of the smallest of G standard normal values
+    density = np.exp(-(lowest**2) / 2) / np.sqrt(2 * np.pi) * (lowest[1] - lowest[0])
+    below, above = 0.0, 20.0
+    for _ in range(STEPS):
+        span = (below + above) / 2
+        share = groups * (density * (ndtr(lowest + span) - ndtr(lowest)) ** (groups - 1)).sum()
+        below, above = (below, span) if share > level else (span, above)
+    return above / np.sqrt(2)
 
 
 def share_centre_and_error(value: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
