@@ -176,7 +176,7 @@ def of_recalls(parts: Sequence[Uncertainty], values: np.ndarray, counts: np.ndar
     present = np.maximum(there.sum(axis=0), 1)
     drawn = np.zeros((len(values), 1, values.shape[1]))  # classes are of different examples
     mean = of_means(parts, values, drawn)
-    alike = present**2 / np.where(there, 1 / np.maximum(counts, 1), 0).sum(axis=0)
+    alike = present**2 / _or_nan(np.where(there, 1 / np.maximum(counts, 1), 0).sum(axis=0))
     low, high = wilson_interval(np.where(there, values, 0).sum(axis=0) / present, alike)
     return replace(mean, low=np.minimum(mean.low, low), high=np.maximum(mean.high, high))
 
