@@ -74,10 +74,12 @@ def _axis_figure(
     drawn = dict(list(lines.items())[:MOST_DRAWN])
     for axes, quantity in ((upper, report.metric), (lower, gap)):
         style_axes(axes, ("bottom", "left"))
-        _draw_lines(axes, drawn, quantity)
+        reached = _draw_lines(axes, drawn, quantity)
         axes.set_ylabel(_axis_label(quantity))
-    _draw_band(lower, next(iter(drawn.values())), gap)
-    lower.set_ylim(bottom=0)
+        if axes is lower:
+            _draw_band(lower, next(iter(drawn.values())), gap)
+            lower.set_ylim(bottom=0)
+        axes.set_ylim(_possible(axes.get_ylim(), reached))
     values = sorted({x for points in drawn.values() for x, _ in points})
     if values[0] > 0 and values[-1] / values[0] > WIDE:
         lower.set_xscale("log")
@@ -98,7 +100,9 @@ def _axis_figure(
     return finished(figure, gap.attribute, title, spoken, file)
 
 
-def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
+def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> list[float]:
+    """Draws a line for each combination of other values; returns the heights that it reaches."""
+    reached: list[float] = []
     for number, (label, points) in enumerate(lines.items()):
         style = line_of(number, 1.8, 5)
         known = [(x, setting.numbers[quantity]) for x, setting in points]
@@ -106,9 +110,10 @@ def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
         heights = [100 * values.mean for _, values in known]
         axes.plot([x for x, _ in known], heights, label=label, **style)
         for x, values in known:
-            if values.interval is not None:
-                ends = _ends(quantity, values)
-                axes.plot([x, x], ends, color=style["color"], linewidth=1.2, alpha=0.8)
+            ends = _ends(values)
+            axes.plot([x, x], ends, color=style["color"], linewidth=1.2, alpha=0.8)
+            reached += ends
+    return reached
 
 
 def _draw_band(
@@ -146,22 +151,25 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
     far = far_below({name: metric for name, (metric, _) in points.items()})
     seen: list[float] = []
+    wide: list[float] = []
     for name in (n for n in settings if n not in far):
         (y, x), colour = at[name], colours[name]
-        heights, widths = (_ends(q, settings[name].numbers[q]) for q in (report.metric, gap))
+        heights, widths = (_ends(settings[name].numbers[q]) for q in (report.metric, gap))
         axes.plot([x, x], heights, color=colour, linewidth=1, alpha=0.35)
         axes.plot(widths, [y, y], color=colour, linewidth=1, alpha=0.35)
         axes.plot(x, y, "o" if name in front else "s", color=colour, markersize=6)
         seen += heights
+        wide += widths
     room = 0.08 * ((max(seen) - min(seen)) or 1.0)
-    floor = min(seen) - room
-    axes.set_ylim(floor, max(seen) + room)
+    floor, top = _possible((min(seen) - room, max(seen) + room), seen)
+    axes.set_ylim(floor, top)
     for name in far:
         axes.plot(at[name][1], floor, "v", color=colours[name], markersize=7, clip_on=False)
     axes.set_xlabel(_axis_label(gap))
     axes.set_ylabel(_axis_label(report.metric))
     axes.margins(x=0.12)
     axes.set_xlim(left=0)
+    axes.set_xlim(_possible(axes.get_xlim(), wide))
     labels = [
         (f"{name}, {report.metric.show(points[name][0])}", (x, floor))
         if name in far
@@ -225,13 +233,16 @@ def _label_aside(axes: Axes, labels: Sequence[tuple[str, tuple[float, float]]]) 
         )
 
 
-def _ends(quantity: FollowedQuantity, values: OverSeeds) -> list[float]:
-    """An interval times 100, the mean twice without one.
+def _ends(values: OverSeeds) -> list[float]:
+    """An interval times 100; without one, the smallest and the largest value."""
+    return [100 * limit for limit in values.interval or (min(values.values), max(values.values))]
 
-    A gap's begins at 0, below which the t-interval of a mean may reach.
-    """
-    least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in values.interval or (values.mean, values.mean)]
+
+def _possible(ends: tuple[float, float], drawn: Sequence[float]) -> tuple[float, float]:
+    """The ends of an axis: from 0 to 100 at most, where all that is drawn lies between."""
+    if not drawn or min(drawn) < 0 or max(drawn) > 100:
+        return ends
+    return max(ends[0], 0.0), min(ends[1], 100.0)
 
 
 def _axis_label(quantity: FollowedQuantity) -> str:

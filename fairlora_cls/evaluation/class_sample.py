@@ -15,7 +15,15 @@ from fairlearn.metrics import MetricFrame
 from scipy.sparse import csr_array
 from scipy.stats import rankdata
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.metrics import (
+    CALIBRATION_BINS,
+    EQUITY_SCALED,
+    GAPS,
+    METRICS,
+    ONE_VS_REST,
+    calibration_terms,
+    confidences,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
@@ -29,10 +37,13 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_by_class,
     ranking_by_group,
 )
+from fairlora_cls.statistics.draws import HELD, affordable_draws
+from fairlora_cls.statistics.resampling import chunks
 from fairlora_cls.statistics.sample import Cells, Key, Measures, stacked, units_by_group
 
 SHIFT = "shift"  # of a class: predicted minus reference share
 WITHIN_LABELS = "within labels"  # of accuracy: names dealt among examples of the same label
+CALIBRATED_DRAWS = 400
 CONTROLLED_GAPS = (  # means over strata of what counts decide
     "max_acc_gap",
     "sensitivity_gap",
@@ -131,7 +142,8 @@ class ClassSample:
     def independent(self, codes: np.ndarray, groups: int) -> Measures:
         if self.units is None:
             return self.counts(codes, groups)
-        confusion = confusion_by_group(self, codes, groups)
+        of_labels = confusion_by_group(self, codes, groups).sum(axis=2)
+        rarer = self.labels != of_labels.argmax(axis=1)[codes]
 
         def units_of(code: int) -> Measures:
             labelled, selected = self.labels == code, self.predictions == code
@@ -141,11 +153,12 @@ class ClassSample:
                 "negatives": ~labelled,
                 "selected": selected,
                 "rejected": ~selected,
+                "rarer": rarer,
             }
             return {
                 kind: units_by_group(self.units, codes, groups, mask)
                 for kind, mask in counted.items()
-            } | {"rarer": denominators(confusion, code)["rarer"]}
+            }
 
         return self._by_metric(units_of)
 
@@ -164,6 +177,26 @@ class ClassSample:
             "fpr": (alarms, counts["negatives"]),
             "selection_rate": (counts["selected"], counts["examples"]),
         }
+
+    def calibrated(
+        self, codes: np.ndarray, groups: int, generator: np.random.Generator
+    ) -> Measures:
+        """Labels are drawn from the probabilities: what is left of the calibration error is noise."""
+        if not self.scored:
+            return {}
+        confidence = confidences(self.probabilities, self.positive).astype(np.float32)
+        bins, _ = calibration_terms(self.labels, self.probabilities, self.positive)
+        ones = np.ones(len(self), dtype=np.float32)
+        cells = csr_array(
+            (ones, (codes * CALIBRATION_BINS + bins, np.arange(len(self)))),
+            (groups * CALIBRATION_BINS, len(self)),
+        )
+        drawn = []
+        for size in chunks(affordable_draws(CALIBRATED_DRAWS, len(self)), len(self), HELD):
+            outcomes = generator.random((len(self), size), dtype=np.float32) < confidence[:, None]
+            apart = np.abs(cells @ (outcomes - confidence[:, None]))
+            drawn.append(apart.reshape(groups, CALIBRATION_BINS, size).sum(axis=1).T)
+        return {"ece": np.concatenate(drawn) / self.sizes(codes, groups)}
 
     def kinds(self, scheme: str) -> np.ndarray:
         kinds = {"label": self.labels, "prediction": self.predictions}
