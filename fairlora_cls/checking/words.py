@@ -17,12 +17,11 @@ from fairlora_cls.checking.findings import CheckReport, Finding, counted, list_s
 from fairlora_cls.checking.shortcuts import NOTABLE, RESAMPLES, Baseline, Cohort
 from fairlora_cls.data.demographic_words import DemographicWords
 from fairlora_cls.data.prompts import ANSWERS_ALONE
-from fairlora_cls.evaluation.probes import FOLDS, cross_fit, judge_probe
+from fairlora_cls.evaluation.probes import FOLDS, cross_fit, judge_probe, word_regression
 from fairlora_cls.presentation.document import Table, text_table
 from fairlora_cls.presentation.numbers import SCORE, UNDEFINED
 
-LEAST_NOTES = 5  # that have a word before it is read or named: a rarer one may name a patient
-MOST_TERMS = 5_000
+LEAST_NOTES = 5  # that have a word before a finding names it: a rarer one may name a patient
 NAMED = 5  # words of each value that a finding names
 LABEL = "the label"
 
@@ -79,7 +78,7 @@ def tell_by_words(
     few = len(names) < 2 or np.bincount(codes).min() < FOLDS
     if few or len(np.unique(units[known])) < FOLDS or not _has_words(texts[known]):
         return undefined
-    model = _regression()
+    model = word_regression()
     chances = cross_fit(model, texts[known], codes, units[known], seed)
     judged = np.flatnonzero(~np.isnan(chances[:, 0]))
     if not len(judged):
@@ -87,24 +86,8 @@ def tell_by_words(
     generator = np.random.default_rng([seed, 6])
     result = judge_probe(chances[judged], codes[judged], units[known][judged], RESAMPLES, generator)
     model.fit(texts[known], codes)
-    words = _telling_words(model, [str(name) for name in names])
+    words = _telling_words(model, [str(name) for name in names], texts[known])
     return ToldByWords(Baseline(name, result.auroc, result.interval, result.n, True), words)
-
-
-def _regression() -> Any:
-    """On which words and pairs of words a text has."""
-    from sklearn.feature_extraction.text import CountVectorizer
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-
-    vectorizer = CountVectorizer(
-        binary=True,
-        ngram_range=(1, 2),
-        token_pattern=r"(?u)\b\w+\b",
-        max_features=MOST_TERMS,
-        min_df=LEAST_NOTES,
-    )
-    return make_pipeline(vectorizer, LogisticRegression(max_iter=1000))
 
 
 def _has_words(texts: Sequence[str]) -> bool:
@@ -112,11 +95,14 @@ def _has_words(texts: Sequence[str]) -> bool:
     return sum(any(character.isalnum() for character in text) for text in texts) > len(texts) // 2
 
 
-def _telling_words(model: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Value → the terms with the largest weights for it."""
+def _telling_words(
+    model: Any, names: Sequence[str], texts: np.ndarray
+) -> dict[str, tuple[str, ...]]:
+    """Value → the terms with the largest weights for it, among those that several texts have."""
     vectorizer, regression = model
     terms = vectorizer.get_feature_names_out()
-    weights = regression.coef_
+    used = np.asarray((vectorizer.transform(texts) > 0).sum(axis=0)).ravel() >= LEAST_NOTES
+    weights = np.where(used, regression.coef_, 0)
     if len(weights) == 1:  # of two values
         weights = np.vstack([-weights, weights])
     return {
