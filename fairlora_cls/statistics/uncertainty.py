@@ -115,6 +115,7 @@ def of_areas(
     with np.errstate(invalid="ignore", divide="ignore"):
         more = variance / area_variance(values, *sides)
     known = _is_known(values, variance, fewest)
+    more = np.where(known, more, 1.0)
     if is_alone:
         known &= fewest >= MANY
     else:
