@@ -9,8 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy import stats
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 Asked = TypeVar("Asked", bound=Hashable)
 
@@ -48,10 +47,8 @@ def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, flo
     below = (defined < value - rounding).mean() + (np.abs(defined - value) <= rounding).mean() / 2
     if not (1 - CONFIDENCE) / 2 < below < (1 + CONFIDENCE) / 2:
         return None
-    tail = norm.ppf((1 + CONFIDENCE) / 2)
-    low, high = np.percentile(
-        defined, 100 * norm.cdf(2 * norm.ppf(below) + np.array([-tail, tail]))
-    )
+    tail = ndtri((1 + CONFIDENCE) / 2)
+    low, high = np.percentile(defined, 100 * ndtr(2 * ndtri(below) + np.array([-tail, tail])))
     return float(low), float(high)
 
 
@@ -67,7 +64,7 @@ def bootstrap_bias(value: float, draws: np.ndarray) -> tuple[float, bool] | None
 
 def wilson_interval(value: float, count: float) -> tuple[float, float]:
     """Wilson's score interval of a rate among `count` examples (Wilson 1927)."""
-    z = norm.ppf((1 + CONFIDENCE) / 2)
+    z = ndtri((1 + CONFIDENCE) / 2)
     centre = (value + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * np.sqrt(value * (1 - value) / count + (z / count) ** 2 / 4)
     low = 0.0 if value <= 0 else max(0.0, centre - half)  # exactly, whatever the rounding
@@ -119,6 +116,8 @@ def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
     It says how far training anew would move the number on this test set, not how far another test
     set would.
     """
+    from scipy import stats
+
     if len(values) < 2:
         return None
     error = float(stats.sem(values))

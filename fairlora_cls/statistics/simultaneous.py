@@ -9,8 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from fairlora_cls.statistics.intervals import CONFIDENCE
 
@@ -61,7 +60,9 @@ def area_interval(area: float, positives: float, negatives: float) -> tuple[floa
 
     Solves |A - θ| = 1.96 sqrt(V(θ)) for θ on both sides of A; its width is never 0.
     """
-    z = norm.ppf((1 + CONFIDENCE) / 2)
+    from scipy.optimize import brentq
+
+    z = ndtri((1 + CONFIDENCE) / 2)
 
     def beyond(true: float) -> float:
         return abs(area - true) - z * np.sqrt(area_variance(true, positives, negatives))
