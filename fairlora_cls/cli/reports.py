@@ -81,6 +81,7 @@ def report(
     excerpts: Annotated[
         int, typer.Option(min=0, help="Texts shown: so many of the best, median and worst.")
     ] = 2,
+    png: options.Png = False,
     output: Annotated[Path | None, options.output("Folder", "runs/<file name>")] = None,
     debug: options.Debug = False,
 ) -> None:
@@ -136,7 +137,7 @@ def report(
                 predictions, attribute, positive, unit, threshold, validation, pairs, measured
             )
         found = add_sections(found, sections)
-        write_report(found, folder)
+        write_report(found, folder, png)
         show_report(predictions.stem, found, folder)
 
 
@@ -242,6 +243,7 @@ def compare(
     seed: options.Seed = 42,
     threshold: options.Threshold = None,
     text_metric: options.TextMetrics = None,
+    png: options.Png = False,
     output: Annotated[Path | None, options.output("Folder", "runs/comparison")] = None,
     debug: options.Debug = False,
 ) -> None:
@@ -277,7 +279,7 @@ def compare(
             seed=seed,
             notes=given.notes,
         )
-        write_comparison(found, folder)
+        write_comparison(found, folder, png)
         for text in describe_comparison(found):
             terminal.print(text)
         terminal.print(f"Comparison: {folder / 'comparison.html'}")

@@ -307,14 +307,14 @@ def text_report(
     )
 
 
-def write_report(report: Report, folder: str | Path) -> None:
+def write_report(report: Report, folder: str | Path, png: bool = False) -> None:
     """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`."""
     from fairlora_cls.evaluation.document import report_document
     from fairlora_cls.evaluation.figures import draw_figures
     from fairlora_cls.presentation.writing import write_document
 
     document = report_document(report, draw_figures(report))
-    write_document(document, report.to_dict(), folder, "report")
+    write_document(document, report.to_dict(), folder, "report", png)
 
 
 def headline_metric(sample: TextSample, asked: str | None) -> str:
