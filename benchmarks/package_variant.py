@@ -14,9 +14,9 @@ import torch
 from measuring import Run, memory_peak, synchronise
 from workload import Workload
 
-from fairlora_cls.data.batching import Batch, PromptEncoder, collate
+from fairlora_cls.data.batching import Batch, pad
+from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.data.images import content_digest
-from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.vision_cache import CachedFeatures, fill_cache, open_cache
 from fairlora_cls.models.backbones import Backbone
 from fairlora_cls.objectives.objectives import build_objective
@@ -40,12 +40,14 @@ def batch_maker(
     backbone: Backbone, workload: Workload, features: CachedFeatures
 ) -> Callable[[np.ndarray], Batch]:
     """Indices of examples → their Batch on the CPU."""
-    encoder = PromptEncoder(
-        render_prompt(backbone.processor, workload.question),
-        backbone.encode_text,
-        backbone.positions,
-    )
-    return lambda indices: collate(indices, features(indices), encoder)
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+
+    def make(indices: np.ndarray) -> Batch:
+        images = features(indices)
+        prompts = [encoder.question(workload.question, grid) for _, grid in images]
+        return pad(indices, images, prompts)
+
+    return make
 
 
 def train(
@@ -83,7 +85,8 @@ def train(
         ),
         accelerator,
         folder,
-        partial(dict, score=0.0),  # no validation; the loop still saves once an epoch
+        partial(dict, score=0.0),  # no validation
+        lambda validations: [0],  # the first epoch's weights are kept
         SilentDisplay(),
     )
     with (folder / "log.jsonl").open(encoding="utf-8") as file:

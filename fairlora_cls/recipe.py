@@ -105,7 +105,10 @@ class DataSection(RecipeSection):
     predict_confidence: Annotated[float, Field(gt=0.5, le=1)] = 0.9
     merge_groups_below: Whole = 0  # training examples; rarer become Other
     limit: Positive | None = None  # examples per split, for trying things out
-    prompt: str = Field("Does the patient have glaucoma?", min_length=1)  # the question
+    # The question, with what is known of the patient as {field}; null: the source's own.
+    prompt: str | None = Field(None, min_length=1)
+    missing_words: Literal["error", "blank", "drop"] = "error"  # of a field of the prompt
+    max_words_tokens: Positive | None = 512  # a field's words are cut there; null: not at all
     questions: str = "report"  # a row of QUESTIONS: what a generative run asks of an image
 
     @property
@@ -115,10 +118,14 @@ class DataSection(RecipeSection):
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
-        if "<|" in self.prompt:
-            raise ValueError(
-                f"the prompt '{self.prompt}' holds a special token (<|…|>); write plain words"
-            )
+        from fairlora_cls.data.prompts import find_fields
+
+        if self.prompt is not None:
+            if "<|" in self.prompt:
+                raise ValueError(
+                    f"the prompt '{self.prompt}' holds a special token (<|…|>); write plain words"
+                )
+            find_fields(self.prompt)
         return self
 
 
@@ -229,8 +236,12 @@ class TrainingSection(RecipeSection):
     precision: Literal["bf16", "fp16", "fp32"] = "bf16"
     gradient_checkpointing: bool = False  # less memory for 20–33 % more time
     sampler: Literal["shuffle", "stratified", "balanced"] | None = None  # null: the method's own
+    # Prompts of like length share a micro-batch; which examples share a step stays.
+    group_by_length: bool = False
     select_by: Selection | None = None  # on validation; null: auroc, of a generative run loss
     gap_bound: Annotated[float, Field(ge=0, le=1)] = 0.05  # largest MaxAccGap of bounded_…
+    # What it may cost a group: the most of the accuracy that it has in the most accurate epoch.
+    gap_cost: Annotated[float, Field(ge=0, le=1)] = 0.05
     checkpoint_every: Positive = 100  # optimizer steps
     trackers: list[Literal["tensorboard"]] = []  # accelerate's
 
@@ -579,13 +590,42 @@ def override_values(overrides: Iterable[str]) -> dict[str, Any]:
         try:
             if not separator or not key.strip():
                 raise InputError(f"--set '{text}' is not key=value, such as training.epochs=1.")
-            parsed = parse_yaml(value, f"--set '{text[:80]}'") if value.strip() else ""
+            parsed = _override_value(key.strip(), value, f"--set '{text[:80]}'")
             nested = merge(nested, nest(key.strip(), parsed))
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems, "The command line")
     return nested
+
+
+def _override_value(key: str, value: str, name: str) -> Any:
+    """The value as YAML reads it; of a key that holds text, what YAML would not read as a text or a
+    single value stays the text that it is (`{note} Is there glaucoma?`)."""
+    if not value.strip():
+        return ""
+    try:
+        parsed = parse_yaml(value, name)
+    except InputError:
+        if not _holds_text(key):
+            raise
+        return value
+    return value if isinstance(parsed, dict | list) and _holds_text(key) else parsed
+
+
+def _holds_text(key: str) -> bool:
+    """Whether a recipe's key is one of text and nothing else, but for null."""
+    section: Any = Recipe
+    *above, last = key.split(".")
+    for name in above:
+        field = section.model_fields.get(name)
+        section = field.annotation if field is not None else None
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            return False
+    field = section.model_fields.get(last)
+    if field is None:
+        return False
+    return field.annotation is str or set(get_args(field.annotation)) == {str, type(None)}
 
 
 def nest(key: str, value: Any) -> dict[str, Any]:

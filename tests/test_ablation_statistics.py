@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from fairlora_cls.ablations.against_reference import compare_with_reference
 from fairlora_cls.ablations.figures import far_below, numeric_axes
-from fairlora_cls.ablations.paired_images import draw_exchanged_images
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
@@ -86,18 +86,17 @@ def test_one_seed_keeps_the_run_s_own_interval(plan):
 
 def test_a_difference_needs_both_seeds_and_images_and_is_corrected(plan):
     settings = summarise_settings(plan, results_of(plan), [ACCURACY, GAP])
-    rare = np.linspace(-0.06, 0.06, 99)  # draws: |difference| ≥ 0.07 never
-    draws = {("gap_weight=1", GAP): rare, ("gap_weight=2", GAP): rare}
+    p_images = {("gap_weight=1", GAP): 0.01, ("gap_weight=2", GAP): 0.01}
     found = {
         (c.setting, c.quantity): c
-        for c in contrast_settings(settings, plan.reference, [ACCURACY, GAP], draws)
+        for c in contrast_settings(settings, plan.reference, [ACCURACY, GAP], p_images)
     }
     gap = found["gap_weight=1", GAP]
     differences = [-0.08, -0.07, -0.06]
     t = np.mean(differences) / (0.01 / math.sqrt(3))
     assert gap.mean == pytest.approx(-0.07)
     assert gap.p_seeds == pytest.approx(2 * stats.t.cdf(t, 2))
-    assert gap.p_images == pytest.approx(1 / 100)
+    assert gap.p_images == 0.01
     assert gap.p_value == max(gap.p_seeds, gap.p_images)
     assert gap.p_holm == pytest.approx(2 * gap.p_value)  # two settings were asked
     assert gap.is_evidence
@@ -110,9 +109,7 @@ def test_a_difference_needs_both_seeds_and_images_and_is_corrected(plan):
 def test_equal_seeds_leave_the_question_to_the_images(plan):
     results = [r for r in results_of(plan) if r.job.seed == 1]
     settings = summarise_settings(plan, results, [GAP])
-    found = contrast_settings(
-        settings, plan.reference, [GAP], {("gap_weight=1", GAP): np.zeros(19)}
-    )
+    found = contrast_settings(settings, plan.reference, [GAP], {("gap_weight=1", GAP): 1 / 20})
     assert (found[0].p_seeds, found[0].p_images) == (None, 1 / 20)
     assert found[1].p_value is None
     assert found[1].p_holm is None
@@ -142,7 +139,7 @@ def test_the_rules_of_selection():
     }
 
     def chosen(rule, bound=0.05):
-        return _choose(rule, means, bound)
+        return _choose(rule, means, bound, 0.05)
 
     assert chosen("accuracy").setting == "a"
     assert chosen("auroc").setting == "b"
@@ -152,7 +149,21 @@ def test_the_rules_of_selection():
     none = chosen("bounded_auroc", 0.01)
     assert (none.setting, none.bound_met) == ("c", False)
     assert chosen("accuracy").bound_met is None
-    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1, 1.0)}, 0.05) is None
+    assert _choose("auroc", {"a": Validation(0.9, float("nan"), 0.5, 0.1, 1.0)}, 0.05, 0.05) is None
+
+
+def test_a_setting_that_harms_a_group_does_not_meet_the_bound():
+    means = {
+        "plain": Validation(0.80, 0.9, 0.70, 0.20, 1.0, {"sex/F": 0.90, "sex/M": 0.70}),
+        "harm": Validation(0.70, 0.9, 0.70, 0.00, 1.0, {"sex/F": 0.70, "sex/M": 0.70}),
+        "gain": Validation(0.87, 0.9, 0.86, 0.02, 1.0, {"sex/F": 0.88, "sex/M": 0.86}),
+    }
+    found = _choose("bounded_accuracy", means, 0.05, 0.05)
+    assert (found.setting, found.bound_met) == ("gain", True)
+    del means["gain"]
+    found = _choose("bounded_accuracy", means, 0.05, 0.05)
+    assert (found.setting, found.bound_met) == ("plain", False)
+    assert _choose("bounded_accuracy", means, 0.05, 1.0).setting == "harm"
 
 
 @pytest.mark.parametrize(("variety", "warned"), [(0.19, True), (0.2, False), (1.1, False)])
@@ -160,6 +171,7 @@ def test_a_constant_answer_that_a_rule_chose_is_warned_of(variety, warned):
     setting = SettingResult("a", {}, (1,), {ACCURACY: OverSeeds(0.5, None, (0.5,), None, None)})
     selections = Selections(
         "auroc",
+        0.05,
         0.05,
         (),
         {"a": Validation(0.5, 0.5, 0.5, 0.0, variety)},
@@ -253,12 +265,12 @@ def test_texts_are_exchanged_image_by_image(tmp_path):
     better = plain | (np.arange(120) >= 60)  # and all of the men's
     results = write_texts(plan, {"plain": plain, "same": plain, "better": better})
     quantities = headline_quantities(results)
-    draws, notes = draw_exchanged_images(results, "plain", quantities, 199)
-    assert "chexbert f1" in notes[0]
+    beside = compare_with_reference(results, "plain", quantities, 199)
+    assert "chexbert f1" in beside.notes[0]
     settings = summarise_settings(plan, results, quantities)
     found = {
         (contrast.setting, contrast.quantity.name): contrast
-        for contrast in contrast_settings(settings, "plain", quantities, draws)
+        for contrast in contrast_settings(settings, "plain", quantities, beside.p_images)
     }
     # of 30 texts that differ, all are better: 2 ** -30
     assert found["better", "exact_match"].p_images == 1 / 200
@@ -267,12 +279,15 @@ def test_texts_are_exchanged_image_by_image(tmp_path):
     assert found["same", "exact_match"].p_images == 1
     assert found["same", "exact_match_gap"].p_images == 1
     assert found["better", "chexbert_f1"].p_images is None
+    changes = beside.comparison.pairs[1].attributes["sex"].changes  # of "better"
+    assert changes["M"]["exact_match"].difference == pytest.approx(0.5)
+    assert changes["F"]["exact_match"].difference == 0
     # without one of the texts there is nothing to pair
     cut = plan.jobs[2].folder / "predictions" / "test.jsonl"
     write_text(cut, "".join(cut.read_text().splitlines(keepends=True)[1:]))
-    draws, notes = draw_exchanged_images(results, "plain", quantities, 19)
-    assert {setting for setting, _ in draws} == {"same"}
-    assert "better and plain are not compared image by image" in notes[-1]
+    beside = compare_with_reference(results, "plain", quantities, 19)
+    assert {setting for setting, _ in beside.p_images} == {"same"}
+    assert "better and plain are not compared image by image" in beside.notes[-1]
 
 
 def finish(job, seed_note, auroc):

@@ -13,8 +13,8 @@ from transformers import DynamicCache
 
 from fairlora_cls.checking.estimate import Plan, estimate_run
 from fairlora_cls.checking.model import build_skeleton
-from fairlora_cls.data.batching import PromptEncoder, collate, pad
-from fairlora_cls.data.conversations import ConversationEncoder
+from fairlora_cls.data.batching import pad
+from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.errors import InputError
@@ -70,19 +70,12 @@ def make_batch(backbone, padding_side="right"):
     """Two images of different shape with questions of different length; also the fitted images."""
     images = [backbone.fit_image(i) for i in (noise(112, 112), noise(200, 140, seed=1))]
     features = backbone.encode_images(images)
-    encoders = iter(
-        [
-            PromptEncoder(
-                render_prompt(backbone.processor, question),
-                backbone.encode_text,
-                backbone.positions,
-            )
-            for question in QUESTIONS
-        ]
-    )
-    batch = collate(
-        range(2), features, lambda grid: next(encoders)(grid), padding_side=padding_side
-    )
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    prompts = [
+        encoder.question(question, grid)
+        for question, (_, grid) in zip(QUESTIONS, features, strict=True)
+    ]
+    batch = pad(range(2), features, prompts, padding_side=padding_side)
     assert len(set(batch.lengths.tolist())) == 2
     return images, features, batch
 
@@ -489,7 +482,7 @@ def test_a_generator_learns_as_the_stock_model_says_and_comes_back_the_same(fold
     ]
     images = [backbone.fit_image(i) for i in (noise(112, 112), noise(200, 140, seed=1))]
     features = backbone.encode_images(images)
-    encoder = ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
     encoded = [encoder.conversation(t, g) for t, (_, g) in zip(turns, features, strict=True)]
     batch = pad(range(2), features, encoded)
     whole = getattr(transformers, backbone.architecture.whole_class).from_pretrained(

@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from fairlora_cls.data.batching import PromptEncoder, collate
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.batching import Batch, pad
+from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.errors import InputError
 from fairlora_cls.models import miniature
 from fairlora_cls.models.backbones import load_backbone
@@ -23,9 +23,11 @@ def noise(width, height, seed=0):
     return Image.fromarray(pixels.numpy())
 
 
-def encoder(backbone):
-    prompt = render_prompt(backbone.processor, QUESTION)
-    return PromptEncoder(prompt, backbone.encode_text, backbone.positions)
+def ask(backbone, features, question=QUESTION, padding_side="right") -> Batch:
+    """One question about each image whose features these are."""
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    prompts = [encoder.question(question, grid) for _, grid in features]
+    return pad(range(len(features)), features, prompts, padding_side=padding_side)
 
 
 def copy_of_miniature(folder):
@@ -87,7 +89,7 @@ def test_hidden_states_equal_the_stock_forward_with_pixels(backbone, size):
     stock = backbone.processor(text=[text], images=[image], return_tensors="pt", do_resize=False)
     with torch.no_grad():
         expected = backbone.model(**stock, use_cache=False).last_hidden_state
-    batch = collate([0], backbone.encode_images([image]), encoder(backbone))
+    batch = ask(backbone, backbone.encode_images([image]))
     assert batch.input_ids.tolist() == stock["input_ids"].tolist()
     with torch.no_grad():
         ours = backbone.hidden_states(batch.input_ids, batch.image_features, batch.position_ids)
@@ -108,9 +110,7 @@ def test_language_head_agrees_with_the_whole_model():
 
 def features_and_batch(backbone, images, padding_side="right"):
     features = backbone.encode_images(images)
-    return features, collate(
-        range(len(images)), features, encoder(backbone), padding_side=padding_side
-    )
+    return features, ask(backbone, features, padding_side=padding_side)
 
 
 def test_a_trained_projector_sees_the_tower_s_own_features(backbone):
@@ -165,7 +165,8 @@ def test_decoding_with_a_cache_equals_the_whole_sequence(backbone):
             hidden = backbone.hidden_states(added[:, step : step + 1], None, places, mask, cache)
             found.append(hidden[:, -1])
         for row, (rows, grid) in enumerate(features):
-            ids = torch.cat([encoder(backbone)(grid).input_ids, added[row]])
+            asked = ask(backbone, [(rows, grid)]).input_ids[0]
+            ids = torch.cat([asked, added[row]])
             places = backbone.positions(ids, grid)[:, None]
             whole = backbone.hidden_states(ids[None], rows, places)[0, -4:]
             ours = torch.stack([step[row] for step in found])

@@ -7,9 +7,9 @@ import torch
 from fairlora_cls.data.batching import (
     SAMPLERS,
     EncodedPrompt,
-    collate,
     micro_batches,
     ordered_batches,
+    pad,
 )
 
 CODES = np.array([0] * 12 + [1] * 5 + [2] * 2)
@@ -81,7 +81,8 @@ def test_padding(side):
         (torch.ones(1, 2), torch.tensor([1, 1, 3])),
         (torch.zeros(2, 2), torch.tensor([1, 1, 5])),
     ]
-    batch = collate([4, 9], features, lambda grid: prompt(int(grid[2])), padding_side=side)
+    prompts = [prompt(int(grid[2])) for _, grid in features]
+    batch = pad([4, 9], features, prompts, padding_side=side)
     assert batch.indices.tolist() == [4, 9]
     assert batch.lengths.tolist() == [3, 5]
     assert batch.image_features.shape == (3, 2)

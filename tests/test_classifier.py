@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from fairlora_cls.data.batching import collate
+from fairlora_cls.data.prompts import render_prompt
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.classifier import (
@@ -19,7 +19,7 @@ from fairlora_cls.models.classifier import (
     save_classifier,
 )
 from fairlora_cls.models.zero_shot import load_label_word_classifier
-from tests.test_backbones import QUESTION, encoder, noise
+from tests.test_backbones import QUESTION, ask, noise
 
 SIZES = [(112, 112), (56, 84), (196, 140)]  # 16, 6 and 35 visual tokens
 
@@ -37,9 +37,7 @@ def classifier(backbone):
 
 def logits(classifier, images, padding_side="right"):
     features = classifier.backbone.encode_images(images)
-    batch = collate(
-        range(len(images)), features, encoder(classifier.backbone), padding_side=padding_side
-    )
+    batch = ask(classifier.backbone, features, padding_side=padding_side)
     with torch.no_grad():
         return classifier(batch).logits
 
@@ -55,10 +53,10 @@ def test_left_right_batched_and_single_agree(classifier, pooling):
 
 def test_only_left_padding_needs_a_mask(classifier):
     features = classifier.backbone.encode_images([noise(112, 112), noise(56, 84)])
-    encode = encoder(classifier.backbone)
-    assert collate([0, 1], features, encode).attention_mask is None
-    assert collate([0, 1], features, encode, padding_side="left").attention_mask is not None
-    assert collate([0], features[:1], encode, padding_side="left").attention_mask is None
+    backbone = classifier.backbone
+    assert ask(backbone, features).attention_mask is None
+    assert ask(backbone, features, padding_side="left").attention_mask is not None
+    assert ask(backbone, features[:1], padding_side="left").attention_mask is None
 
 
 def test_last_token_sees_the_image_and_first_token_does_not(classifier):
@@ -124,7 +122,7 @@ def test_the_saved_adapter_loads_with_plain_peft(classifier, tmp_path):
     plain = PeftModel.from_pretrained(stock, folder).eval()
     image = noise(112, 112)
     inputs = classifier.backbone.processor(
-        text=[encoder(classifier.backbone).prompt],
+        text=[render_prompt(classifier.backbone.processor, QUESTION)],
         images=[image],
         return_tensors="pt",
         do_resize=False,
@@ -155,7 +153,7 @@ def test_label_words_are_scored_by_their_likelihood():
     assert ours.shape == (2, 3)
     tokenizer = found.backbone.processor.tokenizer
     for row, (features, grid) in enumerate(found.backbone.encode_images(images)):
-        prompt = encoder(found.backbone).prompt
+        prompt = render_prompt(found.backbone.processor, QUESTION)
         text = prompt.replace("<|image_pad|>", "<|image_pad|>" * len(features))
         start = len(tokenizer(text)["input_ids"])
         for column, word in enumerate(words):
@@ -189,7 +187,7 @@ def test_an_empty_label_word_is_refused():
 def test_gradient_checkpointing_gives_the_same_gradients(classifier):
     """The option saves memory and changes nothing else."""
     features = classifier.backbone.encode_images([noise(112, 112)])
-    batch = collate([0], features, encoder(classifier.backbone))
+    batch = ask(classifier.backbone, features)
     gradients = []
     for checkpointing in (False, True):
         if checkpointing:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from fairlora_cls.data.conversations import (
-    ConversationEncoder,
+    PromptEncoder,
     end_tokens,
     render_conversation,
 )
@@ -31,7 +31,7 @@ def test_pieces_follow_the_template_and_mark_the_answers(backbone):
 def test_tokens_are_those_of_the_whole_text(backbone):
     import torch
 
-    encoder = ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
     encoded = encoder.conversation(TURNS, torch.tensor([1, 8, 8]))
     text = "".join(piece.text for piece in render_conversation(backbone.processor, TURNS))
     whole = backbone.encode_text(text, torch.tensor([1, 8, 8]))
@@ -40,9 +40,9 @@ def test_tokens_are_those_of_the_whole_text(backbone):
     tokenizer = backbone.processor.tokenizer
     answers = tokenizer.decode(encoded.input_ids[encoded.answers])
     assert answers == "A large left pleural effusion.<|im_end|>left<|im_end|>"
-    question = encoder.question(TURNS[0], torch.tensor([1, 8, 8]))
+    question = encoder.question(TURNS[0].question, torch.tensor([1, 8, 8]))
     assert question.input_ids.tolist() == whole[: len(question.input_ids)].tolist()
-    assert not question.answers.any()
+    assert question.answers is None
     assert encoder.decode(encoded.input_ids[encoded.answers].tolist()).startswith("A large")
 
 

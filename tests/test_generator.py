@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from fairlora_cls.data.batching import pad
-from fairlora_cls.data.conversations import ConversationEncoder, end_tokens
+from fairlora_cls.data.conversations import PromptEncoder, end_tokens
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.models.adapters import LoraSettings, attach_lora, trainable_state
 from fairlora_cls.models.backbones import load_backbone
@@ -49,7 +49,7 @@ def stock():
 
 
 def encoder_of(backbone):
-    return ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+    return PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
 
 
 def taught(backbone, images, talks=TALKS):
@@ -63,7 +63,9 @@ def asked(backbone, images, questions):
     features = backbone.encode_images(images)
     encoder = encoder_of(backbone)
     turns = [Turn("q", question, "") for question in questions]
-    texts = [encoder.question(t, grid) for t, (_, grid) in zip(turns, features, strict=True)]
+    texts = [
+        encoder.question(t.question, grid) for t, (_, grid) in zip(turns, features, strict=True)
+    ]
     return pad(range(len(images)), features, texts, padding_side="left")
 
 

@@ -554,7 +554,14 @@ def test_a_new_report_replaces_the_old_one_only(tmp_path):
     assert any(path.name.startswith("2-b") for path in (folder / "figures").iterdir())
     write_report(fairness_report(predictions, ["a"], bootstrap=20), folder)
     names = sorted(path.name for path in folder.iterdir())
-    assert names == ["figures", "mine.txt", "report.html", "report.json", "report.md"]
+    assert names == [
+        "checklist.md",
+        "figures",
+        "mine.txt",
+        "report.html",
+        "report.json",
+        "report.md",
+    ]
     assert all(path.name.startswith("1-a") for path in (folder / "figures").iterdir())
 
 

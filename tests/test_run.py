@@ -44,6 +44,7 @@ def test_the_run_folder_holds_what_the_design_says(small_run):
         "adapter/tokenizer.json",
         "predictions/validation.csv",
         "predictions/test.csv",
+        "predictions/baselines.csv",
         "report/report.json",
         "report/report.md",
         "report/report.html",
@@ -63,9 +64,8 @@ def test_run_json(small_run):
     assert set(state["protected"]) == {"sex", "ethnicity"}
     assert sum(state["protected"]["sex"].values()) == 48
     assert {"torch", "transformers", "peft", "fairlora-cls"} <= state["versions"].keys()
-    assert {"data", "model", "vision_features", "training", "prediction", "report"} == state[
-        "timings"
-    ]["seconds"].keys()
+    stages = {"data", "model", "vision_features", "training", "prediction", "baselines", "report"}
+    assert stages == state["timings"]["seconds"].keys()
     assert state["training"]["images_per_second"] > 0
     assert state["selection_rule"] == "highest validation auroc, earlier epoch on a tie"
 
@@ -102,7 +102,7 @@ def test_the_model_card_tells_the_essentials(small_run):
     for words in (
         "method `hybrid`",
         "Trainable parameters",
-        "Does the patient have glaucoma?",
+        "no or yes?",
         "not a medical device",
         "| sex |",
     ):
@@ -115,7 +115,9 @@ def test_evaluate_repeats_the_test_predictions(small_run, tmp_path, display):
     assert (tmp_path / "e" / "predictions.csv").read_bytes() == (
         folder / "predictions" / "test.csv"
     ).read_bytes()
-    assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
+    ours, theirs = (each.report.to_dict() for each in (again, outcome))
+    assert ours["overall"] == theirs["overall"]
+    assert ours["baselines"] == theirs["baselines"]
 
 
 def own_copy(small_run, tmp_path):
@@ -286,9 +288,12 @@ def test_every_failure_stands_in_run_json_and_resume_clears_it(
 
 def test_evaluate_another_split_and_without_cache(small_run, tmp_path, display):
     folder, _ = small_run
-    saved_run.evaluate(
+    outcome = saved_run.evaluate(
         folder, display, split="validation", output=tmp_path / "e", use_vision_cache=False
     )
+    told = outcome.report.to_dict()
+    assert told["baselines"]["n"] == 24
+    assert told["baseline_table"]["train"]["everyone"]["n"] == 48
     cached = np.loadtxt(
         folder / "predictions" / "validation.csv", delimiter=",", skiprows=1, usecols=4
     )
@@ -345,7 +350,9 @@ def test_zero_shot(cohort, tmp_path, display, kind):
     assert outcome.state["status"] == "complete"
     assert not (tmp_path / "r" / "log.jsonl").exists()
     again = saved_run.evaluate(tmp_path / "r", display, output=tmp_path / "e")
-    assert again.report.to_dict()["overall"] == outcome.report.to_dict()["overall"]
+    ours, theirs = (each.report.to_dict() for each in (again, outcome))
+    assert ours["overall"] == theirs["overall"]
+    assert ours["baselines"] == theirs["baselines"]
     with pytest.raises(InputError, match="3 entries for 2 classes"):
         run.train(
             recipe(cohort, "objective.method=zero-shot", "objective.label_words=[a, b, c]"),

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fairlora_cls.data.batching import collate
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.classifier import Classifier
@@ -16,7 +15,7 @@ from fairlora_cls.models.taps import (
     pool_tokens_random,
     tap_layers,
 )
-from tests.test_backbones import encoder, noise
+from tests.test_backbones import ask, noise
 
 SIZES = [(112, 112), (56, 84), (196, 140)]  # 16, 6 and 35 visual tokens
 
@@ -51,7 +50,7 @@ def tapped(backbone, taps):
 
 def batch_of(backbone, sizes=SIZES, draws=None):
     images = [noise(*size, seed=i) for i, size in enumerate(sizes)]
-    batch = collate(range(len(images)), backbone.encode_images(images), encoder(backbone))
+    batch = ask(backbone, backbone.encode_images(images))
     return replace(batch, draws=draws)
 
 
@@ -135,7 +134,7 @@ def test_batched_and_single_agree(backbone, pooling):
     whole = classifier(batch).hidden
     images = [noise(*size, seed=i) for i, size in enumerate(SIZES)]
     for row, image in enumerate(images):
-        one = collate([row], backbone.encode_images([image]), encoder(backbone))
+        one = ask(backbone, backbone.encode_images([image]))
         one = replace(one, draws=draws[row : row + 1])
         torch.testing.assert_close(classifier(one).hidden[0], whole[row], rtol=1e-4, atol=1e-4)
 

@@ -8,15 +8,21 @@ from pathlib import Path
 from fairlora_cls.ablations.figures import draw_ablation_figures
 from fairlora_cls.ablations.results import AblationReport
 from fairlora_cls.ablations.wording import (
+    change_tables,
     contrast_table,
+    describe_changes,
     describe_evidence,
     describe_figures,
     describe_method,
     describe_selection,
+    describe_settings,
     describe_undecided,
+    describe_verdicts,
     selection_table,
     settings_table,
+    verdict_tables,
 )
+from fairlora_cls.evaluation.document import EXPLORATORY
 from fairlora_cls.presentation.document import (
     Document,
     Fact,
@@ -31,7 +37,7 @@ from fairlora_cls.presentation.writing import write_document
 def write_ablation(report: AblationReport, folder: Path, png: bool = False) -> None:
     """Writes report.json, .md, .html and figures/ into the ablation's folder, as `write_document`."""
     document = ablation_document(report, draw_ablation_figures(report))
-    write_document(document, report.to_dict(folder), folder, "report", png)
+    write_document(document, report.to_dict(folder), folder, "report", png=png)
 
 
 def ablation_document(report: AblationReport, figures: Sequence[ReportFigure]) -> Document:
@@ -49,7 +55,10 @@ def _parts(report: AblationReport, figures: Sequence[ReportFigure]) -> list[Part
     evidence = describe_evidence(report) or [
         f"Nothing: no setting can be told from {report.reference} by these runs."
     ]
-    parts = [Part("What the data decide", points=tuple(evidence))]
+    parts = [
+        Part("What the data decide", points=tuple(evidence)),
+        Part("Setting by setting", points=tuple(describe_settings(report))),
+    ]
     if report.notes:
         parts.append(list_notes(tuple(report.notes)))
     parts += [
@@ -65,11 +74,21 @@ def _parts(report: AblationReport, figures: Sequence[ReportFigure]) -> list[Part
                 tables=(selection_table(report),),
             )
         )
+    if verdicts := tuple(verdict_tables(report)):
+        title = "What each run's own report says of its groups"
+        parts.append(Part(title, tuple(describe_verdicts(report)), tables=verdicts, is_folded=True))
+    if changes := tuple(describe_changes(report)):
+        title = f"Who gains, who loses beside {report.reference} ({EXPLORATORY})"
+        parts.append(
+            Part(title, points=changes, tables=tuple(change_tables(report)), is_folded=True)
+        )
     if report.contrasts:
-        if undecided := describe_undecided(report):
-            parts.append(Part("What the data cannot decide", points=tuple(undecided)))
+        if undecided := tuple(describe_undecided(report)):
+            title = f"What the data cannot decide: {len(undecided)} of {len(report.contrasts)}"
+            parts.append(Part(f"{title} comparisons", points=undecided, is_folded=True))
         tables = tuple(contrast_table(report, quantity) for quantity in report.quantities)
-        parts.append(Part(f"Compared with {report.reference}: all numbers", tables=tables))
+        title = f"Compared with {report.reference}: all numbers"
+        parts.append(Part(title, tables=tables, is_folded=True))
     return [*parts, explain_method(tuple(describe_method(report)))]
 
 

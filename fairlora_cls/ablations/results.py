@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.ablations.paired_images import draw_exchanged_images
+from fairlora_cls.ablations.against_reference import compare_with_reference
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, RunResult, headline_quantities
 from fairlora_cls.ablations.selection import Selections, select_settings
@@ -19,7 +19,10 @@ from fairlora_cls.ablations.statistics import (
     pareto_front,
     summarise_settings,
 )
+from fairlora_cls.ablations.verdicts import EndpointOverSeeds, gather_verdicts
 from fairlora_cls.errors import RunError
+from fairlora_cls.evaluation.comparison_results import Comparison, Pair
+from fairlora_cls.evaluation.comparison_wording import is_levelling_down, verdict_on
 
 SCHEMA = 1
 
@@ -38,6 +41,10 @@ class AblationReport:
     runs: tuple[RunResult, ...]
     draws: int
     notes: tuple[str, ...]
+    # Setting → what its runs' reports say of each declared endpoint.
+    verdicts: Mapping[str, Sequence[EndpointOverSeeds]] = field(default_factory=dict)
+    # Who gains, who loses: a pair per setting, means over the seeds; None: nothing in common.
+    comparison: Comparison | None = None
 
     @property
     def metric(self) -> FollowedQuantity:
@@ -70,6 +77,11 @@ class AblationReport:
         gaps = [gap for gap in self.gaps() if gap.attribute in protected] or self.gaps()
         return [q for q in self.quantities if not q.attribute][:2] + gaps
 
+    def pair(self, setting: str) -> Pair | None:
+        """A setting beside the reference on the same test images."""
+        pairs = () if self.comparison is None else self.comparison.pairs
+        return next((pair for pair in pairs if pair.other == setting), None)
+
     def to_dict(self, folder: Path) -> dict[str, Any]:
         """The contents of report.json: schema 1, null where a value is undefined."""
         return {
@@ -83,6 +95,16 @@ class AblationReport:
                     "values": dict(setting.values),
                     "seeds": list(setting.seeds),
                     **_by_attribute(setting.numbers),
+                    "verdicts": [
+                        {
+                            "attribute": each.attribute,
+                            "endpoint": each.endpoint,
+                            "verdicts": list(each.verdicts),
+                            "worse": list(each.worse),
+                        }
+                        for each in self.verdicts.get(setting.name, ())
+                    ],
+                    "changes": self._changes(setting.name),
                 }
                 for setting in self.settings
             ],
@@ -117,6 +139,23 @@ class AblationReport:
             "notes": list(self.notes),
         }
 
+    def _changes(self, setting: str) -> dict[str, Any]:
+        """Attribute → every group's change against the reference, and what they say together."""
+        pair = self.pair(setting)
+        return {
+            attribute: {
+                "verdict": verdict_on(self.comparison, result)[0],
+                "in_words": verdict_on(self.comparison, result)[1],
+                "levelling_down": is_levelling_down(self.comparison, result),
+                "groups": {
+                    group: {"n": result.groups[group]}
+                    | {name: asdict(change) for name, change in changes.items()}
+                    for group, changes in result.changes.items()
+                },
+            }
+            for attribute, result in (pair.attributes.items() if pair else ())
+        }
+
 
 def build_report(plan: Plan, results: Sequence[RunResult]) -> AblationReport:
     """All numbers of the report. Raises RunError where no run has finished."""
@@ -126,7 +165,7 @@ def build_report(plan: Plan, results: Sequence[RunResult]) -> AblationReport:
         raise RunError(f"No run of the ablation '{plan.name}' has finished. The first: {failed}")
     settings = summarise_settings(plan, results, quantities)
     draws = plan.settings[0].recipe.report.bootstrap
-    exchanged, notes = draw_exchanged_images(results, plan.reference, quantities, draws)
+    beside = compare_with_reference(results, plan.reference, quantities, draws)
     counts = {result.n for result in results if result.n is not None}
     return AblationReport(
         name=plan.name,
@@ -134,11 +173,18 @@ def build_report(plan: Plan, results: Sequence[RunResult]) -> AblationReport:
         n=counts.pop() if len(counts) == 1 else None,
         quantities=tuple(quantities),
         settings=tuple(settings),
-        contrasts=tuple(contrast_settings(settings, plan.reference, quantities, exchanged)),
+        contrasts=tuple(contrast_settings(settings, plan.reference, quantities, beside.p_images)),
         selections=select_settings(plan, results),
         runs=tuple(results),
         draws=draws,
-        notes=(*_notes(plan, results), *notes),
+        notes=(*_notes(plan, results), *beside.notes),
+        verdicts={
+            setting.name: gather_verdicts(
+                [r for r in results if r.job.setting == setting.name and r.numbers]
+            )
+            for setting in settings
+        },
+        comparison=beside.comparison,
     )
 
 

@@ -15,7 +15,9 @@ from typing import Any
 from fairlora_cls.ablations.finished_runs import is_finished
 from fairlora_cls.ablations.plan import Job, Plan, show_value
 from fairlora_cls.evaluation.metrics import QUANTITIES
+from fairlora_cls.evaluation.summary import HARMS, capitalised
 from fairlora_cls.evaluation.text_sample import TextMetric, text_gaps
+from fairlora_cls.evaluation.verdicts import BINARY
 from fairlora_cls.files import read_json
 from fairlora_cls.presentation.numbers import PlainQuantity, Quantity
 
@@ -26,6 +28,7 @@ SHORT_TITLES = {"max_acc_gap": "MaxAccGap", "equalized_odds_difference": "Equali
 PROBE = "probe_auroc"  # of an attribute: read by a fresh probe from what the head reads
 PROBE_BEFORE = "probe_auroc_before"  # from the model before training
 MOST_METRICS = 5  # of reports that have none of the headline metrics, as those of texts
+SIZES = ("n", "positives", "examples")  # what a report says of the size of a group
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,16 @@ class Number:
     interval: tuple[float, float] | None = None
     null_mean: float | None = None  # of a gap: what chance alone would show
     null_interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class RunVerdict:
+    """What a run's own report says of one declared endpoint between the groups of an attribute."""
+
+    attribute: str
+    endpoint: str
+    verdict: str  # evidence | equal | undecided | undefined
+    worse: str | None  # the group served worst
 
 
 @dataclass(frozen=True)
@@ -52,6 +65,18 @@ class RunResult:
     headline: str | None = None  # the metric that a report on texts leads with
     quantities: Mapping[str, Quantity] = field(default_factory=lambda: QUANTITIES)  # of its task
     notes: tuple[str, ...] = ()  # what the run itself had to say
+    # attribute → group → its size and the declared endpoints, None where undefined
+    groups: Mapping[str, Mapping[str, Mapping[str, float | None]]] = field(default_factory=dict)
+    verdicts: tuple[RunVerdict, ...] = ()
+    margin: float | None = None  # the largest difference that counts as equal
+    has_two_classes: bool = False
+
+    def endpoint_title(self, endpoint: str) -> str:
+        """'Cases missed', 'AUROC', as the run's own report calls it."""
+        if endpoint in HARMS and self.has_two_classes:
+            return HARMS[endpoint].title
+        quantity = self.quantities.get(endpoint)
+        return capitalised(quantity.title if quantity else endpoint)
 
 
 @dataclass(frozen=True)
@@ -80,6 +105,16 @@ class FollowedQuantity(Quantity):
 def column_of(attribute: str, name: str) -> str:
     """What a quantity is called in ablation.csv."""
     return f"{attribute}:{name}" if attribute else name
+
+
+def group_column(attribute: str, group: str, name: str) -> str:
+    """What a group's size or endpoint is called in ablation.csv: 'ethnicity:Hispanic:sensitivity'.
+
+    A colon within a name is written %3A, so that no two columns have one name.
+    """
+    return ":".join(
+        part.replace("%", "%25").replace(":", "%3A") for part in (attribute, group, name)
+    )
 
 
 def read_runs(plan: Plan, failures: Mapping[Path, str]) -> list[RunResult]:
@@ -124,7 +159,7 @@ def headline_quantities(results: Sequence[RunResult]) -> list[FollowedQuantity]:
 
 def runs_table(plan: Plan, results: Sequence[RunResult]) -> str:
     """ablation.csv: a row per run: its setting, what it varies, seed, status, every metric, every
-    gap with the mean of its null, folder, seconds."""
+    gap with the mean of its null, every group's size and declared endpoints, seconds, folder."""
     keys = list(dict.fromkeys(key for setting in plan.settings for key in setting.values))
     values = {setting.name: setting.values for setting in plan.settings}
     rows = [
@@ -134,6 +169,7 @@ def runs_table(plan: Plan, results: Sequence[RunResult]) -> str:
             "seed": result.job.seed,
             "status": result.status,
             **_cells(result),
+            **_group_cells(result),
             "seconds": "" if result.seconds is None else f"{result.seconds:.1f}",
             "folder": result.job.folder.relative_to(plan.folder),
             "error": result.error,
@@ -141,7 +177,8 @@ def runs_table(plan: Plan, results: Sequence[RunResult]) -> str:
         for result in results
     ]
     columns = ["setting", *keys, "seed", "status"]
-    columns += dict.fromkeys(column for result in results for column in _cells(result))
+    for cells_of in (_cells, _group_cells):
+        columns += dict.fromkeys(column for result in results for column in cells_of(result))
     buffer = io.StringIO()
     writer = csv.DictWriter(buffer, [*columns, "seconds", "folder", "error"], lineterminator="\n")
     writer.writeheader()
@@ -173,7 +210,36 @@ def _read_run(job: Job, error: str | None) -> RunResult:
         headline=report.get("headline"),
         quantities=_text_quantities(report["metrics"]) if "metrics" in report else QUANTITIES,
         notes=tuple(state.get("notes", ())),
+        groups={a: _groups(report, result) for a, result in report["attributes"].items()},
+        verdicts=tuple(
+            RunVerdict(v["attribute"], v["endpoint"], v["verdict"], v["worse"])
+            for v in report.get("verdicts", ())
+        ),
+        margin=report.get("endpoints", {}).get("margin"),
+        has_two_classes=len(report.get("classes", ())) == 2,
     )
+
+
+def _groups(
+    report: Mapping[str, Any], result: Mapping[str, Any]
+) -> dict[str, dict[str, float | None]]:
+    """Group → its size and what was declared of it, of one attribute."""
+    endpoints = report.get("endpoints", {}).get("names", BINARY)
+    return {
+        group: {size: values[size] for size in SIZES if size in values}
+        | {name: _endpoint(result, group, name) for name in endpoints}
+        for group, values in result.get("groups", {}).items()
+    }
+
+
+def _endpoint(result: Mapping[str, Any], group: str, endpoint: str) -> float | None:
+    """A metric of a group, or 'sensitivity of melanoma', of one class against the rest."""
+    metrics, name = result["groups"][group], endpoint
+    if endpoint not in metrics:
+        name, _, label = endpoint.partition(" of ")
+        classes = result.get("one_vs_rest", {}).get("groups", {}).get(group, {}).get("classes", {})
+        metrics = classes.get(label, {})
+    return metrics[name]["value"] if name in metrics else None
 
 
 def _text_quantities(described: Mapping[str, Mapping[str, Any]]) -> dict[str, Quantity]:
@@ -200,3 +266,17 @@ def _cells(result: RunResult) -> dict[str, str]:
             if number.null_mean is not None:
                 cells[f"{column}_null_mean"] = f"{number.null_mean:.6g}"
     return cells
+
+
+def _group_cells(result: RunResult) -> dict[str, str]:
+    """Column of ablation.csv → a group's size or endpoint."""
+    return {
+        group_column(attribute, group, name): "" if value is None else _plain(value)
+        for attribute, groups in result.groups.items()
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.6g}"

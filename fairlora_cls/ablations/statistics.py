@@ -15,10 +15,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from fairlora_cls.ablations.paired_images import ImageDraws
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
-from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm_by, swap_p_value
+from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm_by
 from fairlora_cls.statistics.seeds import SeedValues, over_seeds
 
 
@@ -78,14 +77,17 @@ def contrast_settings(
     settings: Sequence[SettingResult],
     reference: str,
     quantities: Sequence[FollowedQuantity],
-    draws: ImageDraws,
+    p_images: Mapping[tuple[str, FollowedQuantity], float],
 ) -> list[Contrast]:
-    """Each setting against the reference, in every quantity; empty without the reference."""
+    """Each setting against the reference, in every quantity; empty without the reference.
+
+    p_images: of other test images alone, by setting
+    """
     by_name = {setting.name: setting for setting in settings}
     if reference not in by_name:
         return []
     plain = [
-        _contrast(by_name[reference], setting, quantity, draws)
+        _contrast(by_name[reference], setting, quantity, p_images.get((setting.name, quantity)))
         for setting in settings
         if setting.name != reference
         for quantity in quantities
@@ -126,7 +128,10 @@ def _over_seeds(numbers: Sequence[Number]) -> OverSeeds:
 
 
 def _contrast(
-    reference: SettingResult, setting: SettingResult, quantity: FollowedQuantity, draws: ImageDraws
+    reference: SettingResult,
+    setting: SettingResult,
+    quantity: FollowedQuantity,
+    p_images: float | None,
 ) -> Contrast:
     seeds = tuple(seed for seed in setting.seeds if seed in reference.seeds)
     first, other = (
@@ -140,14 +145,12 @@ def _contrast(
     plain = Contrast(**vars(difference), setting=setting.name, quantity=quantity, seeds=seeds)
     if plain.mean is None:
         return plain
-    p_seeds = _t_test(np.array(plain.values))
-    chance = draws.get((setting.name, quantity))
-    p_images = None if chance is None else swap_p_value(plain.mean, chance)
+    p_seeds = t_test(np.array(plain.values))
     p_value = max((p for p in (p_seeds, p_images) if p is not None), default=None)
     return replace(plain, p_seeds=p_seeds, p_images=p_images, p_value=p_value)
 
 
-def _t_test(differences: np.ndarray) -> float | None:
+def t_test(differences: np.ndarray) -> float | None:
     """Two-sided paired t-test; None of one seed, and of seeds that change nothing."""
     if len(differences) < 2 or (differences == differences[0]).all():
         return None

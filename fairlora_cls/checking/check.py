@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,7 @@ from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, single_attributes
 from fairlora_cls.data.images import read_image
+from fairlora_cls.data.prompts import keep_words, question_of
 from fairlora_cls.errors import InputError
 from fairlora_cls.presentation.document import Document, Table, text_table
 from fairlora_cls.presentation.writing import write_document
@@ -161,6 +163,8 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
     # An error was already found; the rest is looked at with unknown values as a group.
     policy = "keep" if data.missing_groups == "error" else data.missing_groups
     splits, _ = apply_missing_policy(splits, present, policy)
+    splits, asked = _fill_prompts(recipe, splits)
+    findings += asked
     tables = [_split_table(splits)]
     if any(True for _ in splits.everything()):
         for name in (*groupable(splits, present), *crossed):
@@ -176,6 +180,22 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
         tables += steps.tables
         facts |= steps.facts
     return splits, CheckReport(findings, tables, facts)
+
+
+def _fill_prompts(recipe: Recipe, splits: Splits) -> tuple[Splits, list[Finding]]:
+    """Every example with the words of the prompt, and what is asked; words that are missing are left
+    blank once they are named."""
+    data = recipe.data
+    question = question_of(data.prompt, splits)
+    findings = [Finding("note", "question", f"Every image is asked: “{question}”.")]
+    try:
+        splits, notes = keep_words(splits, question, data.missing_words)
+        findings += [Finding("note", "missing-words", note) for note in notes]
+    except InputError as error:
+        findings += list_errors("prompt", error)
+        with suppress(InputError):  # a field that is not there
+            splits, _ = keep_words(splits, question, "blank")
+    return splits, findings
 
 
 def _facts(splits: Splits, sensitive: Sequence[str]) -> dict[str, Any]:

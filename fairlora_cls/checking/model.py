@@ -5,7 +5,7 @@ T tokens, V visual tokens.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,7 +34,14 @@ from fairlora_cls.checking.texts import (
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.images import Rescaling
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.prompts import (
+    cut_words,
+    fill_prompt,
+    find_fields,
+    question_of,
+    render_prompt,
+    tokenise,
+)
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora
 from fairlora_cls.models.backbones import (
@@ -80,6 +87,10 @@ def check_model(
     if skeleton is None or splits is None or facts is None or not facts.readable.any():
         return None, CheckReport(findings)
     backbone = skeleton.backbone
+    if backbone.processor is not None:
+        limit = recipe.data.max_words_tokens
+        splits, cuts = cut_words(splits, limit, backbone.processor.tokenizer)
+        findings += [Finding("warning", "words-cut", note) for note in cuts]
     examples = [e for e, ok in zip(splits.everything(), facts.readable, strict=True) if ok]
     facts = facts.take(facts.readable)
     tokens, shrunk = visual_tokens(facts, backbone)
@@ -87,10 +98,23 @@ def check_model(
     if not tokens.any():
         return None, CheckReport(findings)
     first, words, texts, tables = None, None, None, []
-    if backbone.processor is not None and bool(asked) == generates:
+    question = question_of(recipe.data.prompt, splits)
+    fields = set(find_fields(question))
+    is_filled = all(fields <= set(e.words) for e in examples)  # else an error was already found
+    if backbone.processor is not None and bool(asked) == generates and is_filled:
         try:
-            text = render_prompt(backbone.processor, recipe.data.prompt)
-            words = _prompt_tokens(text, backbone)
+            example = examples[int(np.argmax(tokens > 0))]
+            filled = fill_prompt(question, example.words)
+            text = render_prompt(backbone.processor, filled)
+            counts = count_words((fill_prompt(question, e.words) for e in examples), backbone)
+            words = _prompt_tokens(text, backbone) + max(counts.values()) - counts[filled]
+            if fields:
+                lengths = [counts[fill_prompt(question, e.words)] for e in examples]
+                tables.append(
+                    tabulate_spread(
+                        "Tokens of a question", (("question with words", np.array(lengths), 0),)
+                    )
+                )
             if generates:
                 texts = count_tokens(asked, backbone)
                 words = int(texts.words.max())
@@ -98,7 +122,6 @@ def check_model(
                 tables += tabulate_texts(texts, asked)
                 turns = next(iter(asked["train"] or asked["validation"] or asked["test"]))
                 text = "".join(p.text for p in render_conversation(backbone.processor, turns))
-            example = examples[int(np.argmax(tokens > 0))]
             first = show_first_example(example, text, backbone)
         except InputError as error:  # of a template, or words that it takes for an image
             return None, CheckReport([*findings, *list_errors("model", error)], tables)
@@ -227,6 +250,12 @@ def _prompt_tokens(text: str, backbone: Backbone) -> int:
     """Tokens of the chat template's text besides the visual ones."""
     grid = backbone.grid_of_size((1, 1))
     return len(backbone.encode_text(text, grid)) - backbone.visual_tokens(grid)
+
+
+def count_words(texts: Iterable[str], backbone: Backbone) -> dict[str, int]:
+    """The tokens of each distinct text by itself."""
+    tokenizer = backbone.processor.tokenizer
+    return {text: len(tokenise(tokenizer, text)) for text in dict.fromkeys(texts)}
 
 
 def _find_token_problems(

@@ -88,17 +88,23 @@ def fit_baselines(cohort: Cohort, facts: ImageFacts, people: Sequence[str]) -> t
 
     With more than two classes the AUROC is the mean of one class against the rest.
     """
+    return tuple(
+        _fit_baseline(name, columns, cohort, facts.readable)
+        for name, columns in shortcut_features(cohort, facts, people).items()
+    )
+
+
+def shortcut_features(
+    cohort: Cohort, facts: ImageFacts, people: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """What each baseline reads of the examples, (N, F) by its name; F is at least 1."""
     features = {
         "file size": np.log(np.maximum(facts.bytes, 1.0))[:, None],
         "width and height": np.stack([facts.width, facts.height], axis=1).astype(float),
         "mean brightness": facts.brightness[:, None],
         f"demographics ({', '.join(people)})": cohort.encode(people),
     }
-    return tuple(
-        _fit_baseline(name, columns, cohort, facts.readable)
-        for name, columns in features.items()
-        if columns.shape[1]
-    )
+    return {name: columns for name, columns in features.items() if columns.shape[1]}
 
 
 def find_telling_blanks(

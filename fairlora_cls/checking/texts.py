@@ -13,6 +13,7 @@ import numpy as np
 from fairlora_cls.checking.findings import Finding, counted, list_errors, tabulate_spread
 from fairlora_cls.data.conversations import render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits
+from fairlora_cls.data.prompts import question_of, tokenise
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.backbones import Backbone
@@ -36,14 +37,14 @@ def ask_everyone(
     recipe: Recipe, splits: Splits
 ) -> tuple[dict[str, list[tuple[Turn, ...]]], list[Finding]]:
     """Questions and answers by split, or the finding that says who has none."""
-    data = recipe.data
+    questions, asked = recipe.data.questions, question_of(recipe.data.prompt, splits)
     try:
-        ask_all(tuple(splits.everything()), data.questions, splits.classes, data.prompt)
+        ask_all(tuple(splits.everything()), questions, splits.classes, asked)
     except InputError as error:
         return {}, list_errors("questions", error)
     seeds = {name: recipe.seed if name == "train" else None for name in SPLIT_NAMES}
     return {
-        name: ask_all(splits.split(name), data.questions, splits.classes, data.prompt, seed)
+        name: ask_all(splits.split(name), questions, splits.classes, asked, seed)
         for name, seed in seeds.items()
     }, []
 
@@ -56,7 +57,7 @@ def count_tokens(asked: dict[str, list[tuple[Turn, ...]]], backbone: Backbone) -
     rows = []
     for turns in everyone[::step]:
         pieces = render_conversation(backbone.processor, turns)
-        counts = [len(tokenizer(p.text, add_special_tokens=False)["input_ids"]) for p in pieces]
+        counts = [len(tokenise(tokenizer, piece.text)) for piece in pieces]
         answers = [n for n, piece in zip(counts, pieces, strict=True) if piece.is_answer]
         rows.append((sum(counts), sum(answers), max(answers)))
     words, answers, longest = np.array(rows).T
@@ -89,7 +90,7 @@ def tabulate_texts(facts: TextFacts, asked: dict[str, list[tuple[Turn, ...]]]) -
     questions = text_table(
         "Questions, as evaluation asks them",
         ("name", "question", "an answer"),
-        tuple((turn.name, turn.question, turn.answer) for turn in first),
+        tuple((turn.name, turn.shown, turn.answer) for turn in first),
     )
     return [tokens, questions]
 

@@ -24,6 +24,7 @@ def ablate(
     ],
     data: options.Data = None,
     model: options.Model = None,
+    prompt: options.Prompt = None,
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -74,7 +75,11 @@ def ablate(
         from fairlora_cls.files import require_writable
 
         plan = make_plan(
-            ablation, output, options.shortcut_values(data, model), settings or (), quick=quick
+            ablation,
+            output,
+            options.shortcut_values(data, model, prompt=prompt),
+            settings or (),
+            quick=quick,
         )
         require_writable(plan.folder)
         copied = []

@@ -31,6 +31,7 @@ from fairlora_cls.errors import InputError
 if TYPE_CHECKING:
     from fairlora_cls.recipe import Recipe
     from fairlora_cls.runs.context import Outcome
+    from fairlora_cls.runs.saved import Patient
     from fairlora_cls.training.loop import Display
 
 app = typer.Typer(
@@ -54,6 +55,7 @@ def train(
     mutual_information: options.MutualInformation = None,
     data: options.Data = None,
     model: options.Model = None,
+    prompt: options.Prompt = None,
     settings: options.Settings = None,
     output: Annotated[Path | None, options.output("Folder", "runs/<name>")] = None,
     resume: Annotated[
@@ -72,7 +74,7 @@ def train(
     with exit_codes(debug):
         from fairlora_cls.recipe import build_recipe, merge
 
-        shortcuts = options.shortcut_values(data, model, method, mutual_information)
+        shortcuts = options.shortcut_values(data, model, method, mutual_information, prompt)
         values = _recipe_values(recipe, shortcuts)
         if quick:
             from fairlora_cls.runs.quick import quick_values
@@ -113,6 +115,7 @@ def check(
     mutual_information: options.MutualInformation = None,
     data: options.Data = None,
     model: options.Model = None,
+    prompt: options.Prompt = None,
     settings: options.Settings = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON instead of findings and tables.")
@@ -127,7 +130,7 @@ def check(
         from fairlora_cls.files import require_writable
 
         require_writable(output or Path("runs"))
-        shortcuts = options.shortcut_values(data, model, method, mutual_information)
+        shortcuts = options.shortcut_values(data, model, method, mutual_information, prompt)
         values = _recipe_values(recipe, shortcuts)
         with open_display() as display:
             checked = run_check(values, settings or (), display, allow_urls=allow_urls)
@@ -190,6 +193,14 @@ def predict(
         Path | None, typer.Option(help="A CSV whose column 'image' names files, relative to it.")
     ] = None,
     column: Annotated[str, typer.Option(help="That column, if it is named otherwise.")] = "image",
+    field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=TEXT",
+            help="What is known of the patient, for a field of the run's prompt. Repeatable; with "
+            "--table a column of that name says it, unless it is given here for all.",
+        ),
+    ] = None,
     question: Annotated[
         str | None, typer.Option(help="What a generative run is asked (default: its own prompt).")
     ] = None,
@@ -207,13 +218,16 @@ def predict(
 
         if output:
             require_writable_file(output)
-        named = (
-            saved_run.images_of_table(table, column, allow_urls=allow_urls)
-            if table
-            else [(str(path), path) for path in images]
-        )
+        fields = saved_run.fields_of(run_folder, question)
+        given = _given_words(field or (), fields)
+        if table:
+            patients = saved_run.patients_of_table(
+                table, column, fields, given, allow_urls=allow_urls
+            )
+        else:
+            patients = [saved_run.Patient(str(path), path, given) for path in images]
         with open_display() as display:
-            rows = _answer_rows(run_folder, named, question, model, display)
+            rows = _answer_rows(run_folder, patients, question, model, display)
         text = _csv_text(rows)
         if output:
             write_text(output, text)
@@ -221,9 +235,25 @@ def predict(
             write_data(text)
 
 
+def _given_words(texts: Sequence[str], fields: Sequence[str]) -> dict[str, str]:
+    """Field → words of `NAME=TEXT`. Raises InputError for a name that the prompt does not have."""
+    from fairlora_cls.errors import nearest
+
+    words = dict(text.partition("=")[::2] for text in texts)
+    problems = [f"--field '{t}' is not NAME=TEXT, such as note=…." for t in texts if "=" not in t]
+    problems += [
+        f"The run's prompt has no field '{name}'{nearest(name, fields)}"
+        for name in words
+        if name not in fields and not problems
+    ]
+    if problems:
+        raise InputError(problems)
+    return words
+
+
 def _answer_rows(
     run_folder: Path,
-    named: Sequence[tuple[str, Path]],
+    patients: Sequence[Patient],
     question: str | None,
     model: str | None,
     display: Display,
@@ -232,15 +262,18 @@ def _answer_rows(
     from fairlora_cls.runs import saved as saved_run
     from fairlora_cls.runs.folder import recipe_of
 
-    names, images = [name for name, _ in named], [path for _, path in named]
+    names, images = [one.name for one in patients], [one.image for one in patients]
+    words = [one.words for one in patients]
     if recipe_of(run_folder).task == "generate":
-        texts = saved_run.answer(run_folder, images, question, display, model=model)
+        texts = saved_run.answer(run_folder, images, question, display, words=words, model=model)
         return [["id", "text"], *([name, text] for name, text in zip(names, texts, strict=True))]
     if question is not None:
         raise InputError(
             f"--question is for generative runs; '{run_folder}' classifies by the question it was trained on."
         )
-    classes, probabilities = saved_run.predict(run_folder, images, display, model=model)
+    classes, probabilities = saved_run.predict(
+        run_folder, images, display, words=words, model=model
+    )
     rows = [
         [name, classes[row.argmax()], *(f"{value:.6f}" for value in row)]
         for name, row in zip(names, probabilities, strict=True)

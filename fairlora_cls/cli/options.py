@@ -38,6 +38,14 @@ Data = Annotated[
 Model = Annotated[
     str | None, typer.Option(metavar="NAME-OR-FOLDER", help="Backbone; short for model.backbone.")
 ]
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="The question, taken as it is; {note} stands for what the data's field 'note' says of a "
+        "patient. Short for data.prompt.",
+    ),
+]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any recipe key, e.g. training.epochs=1."),
@@ -119,6 +127,7 @@ def shortcut_values(
     model: str | None = None,
     method: str | None = None,
     mutual_information: str | None = None,
+    prompt: str | None = None,
 ) -> dict[str, Any]:
     """What the short options stand for, as nested recipe values. Raises InputError."""
     values: dict[str, Any] = {}
@@ -127,6 +136,8 @@ def shortcut_values(
         if not source:
             raise InputError(f"--data '{data}' names no source; write SOURCE or SOURCE:PATH.")
         values["data"] = {"source": source, **({"path": path} if path else {})}
+    if prompt is not None:
+        values.setdefault("data", {})["prompt"] = prompt
     if model is not None:
         values["model"] = {"backbone": model}
     if method is not None:

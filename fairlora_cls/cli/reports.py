@@ -12,7 +12,7 @@ import typer
 
 from fairlora_cls.cli import options
 from fairlora_cls.cli.display import open_display
-from fairlora_cls.cli.terminal import exit_codes, show_report, terminal
+from fairlora_cls.cli.terminal import exit_codes, show_numbers, show_report, terminal
 from fairlora_cls.errors import InputError
 
 if TYPE_CHECKING:
@@ -170,6 +170,8 @@ def _report_classes(
     measured: dict[str, Any],
 ) -> tuple[FairnessReport, list[Section]]:
     from fairlora_cls.data.groups import single_attributes
+    from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_beside
+    from fairlora_cls.evaluation.baselines import add_baselines
     from fairlora_cls.evaluation.matching import counterfactual_gaps
     from fairlora_cls.evaluation.prediction_table import read_predictions
     from fairlora_cls.evaluation.report import fairness_report
@@ -189,7 +191,8 @@ def _report_classes(
         seed=measured["seed"],
     )
     sections += pairs.section(table.ids, matched)
-    return fairness_report(table, attribute, **measured), sections
+    found = add_baselines(fairness_report(table, attribute, **measured), table, file.parent)
+    return add_baseline_table(found, people_beside(file, table, unit)), sections
 
 
 def _report_texts(
@@ -201,6 +204,7 @@ def _report_texts(
     pairs: Pairs,
     measured: dict[str, Any],
 ) -> tuple[TextReport, list[Section]]:
+    from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_beside
     from fairlora_cls.evaluation.matching import counterfactual_text_gaps
     from fairlora_cls.evaluation.report import text_report
     from fairlora_cls.texts.generations import image_ids, read_generations
@@ -214,6 +218,7 @@ def _report_texts(
     headline = metrics[0] if metrics else None
     found = text_report(texts, scored, attribute, headline=headline, excerpts=excerpts, **measured)
     matched = partial(counterfactual_text_gaps, texts, scored, found, attributes=found.attributes)
+    found = add_baseline_table(found, people_beside(file, texts, None))
     return found, pairs.section(tuple(dict.fromkeys(image_ids(texts))), matched)
 
 
@@ -292,46 +297,85 @@ def postprocess(
     attribute: Annotated[
         str, typer.Option(help="The sensitive column, or several joined: sex×race.")
     ],
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="temperature, intercept, isotonic, youden or minimum-sensitivity, each also as "
+            "NAME-by-group, or constraint. Repeatable (default: all)."
+        ),
+    ] = None,
+    minimum_sensitivity: Annotated[
+        float, typer.Option(help="That every group reaches on validation, by the methods named so.")
+    ] = 0.9,
     constraint: Annotated[
         str, typer.Option(help="Of fairlearn's ThresholdOptimizer, e.g. demographic_parity.")
     ] = "equalized_odds",
     objective: Annotated[
         str, typer.Option(help="accuracy_score or balanced_accuracy_score.")
     ] = "accuracy_score",
+    threshold: options.Threshold = None,
     validation: options.Validation = None,
     positive: options.Positive = None,
+    unit: options.Unit = None,
+    bootstrap: options.Bootstrap = 1000,
     seed: options.Seed = 42,
     output: Annotated[
-        Path | None, options.output("CSV file", "beside the table, named by constraint")
+        Path | None,
+        options.output(
+            "Folder, or .csv file of one method (the constraint's, where none is named),",
+            "tables and a folder of the page beside the table",
+        ),
     ] = None,
     debug: options.Debug = False,
 ) -> None:
-    """Group-specific thresholds, fitted on validation, as a prediction table for report and compare."""
+    """Recalibration and thresholds, fitted on validation: tables to compare, and what each costs whom."""
     with exit_codes(debug):
-        from fairlora_cls.evaluation.postprocessing import postprocess_predictions
-        from fairlora_cls.evaluation.prediction_table import read_predictions, write_predictions
-        from fairlora_cls.evaluation.thresholds import load_validation
-        from fairlora_cls.files import file_stem, require_writable_file
-        from fairlora_cls.runs.compared import predictions_of
+        from fairlora_cls.evaluation.postprocessing import postprocess as answer
+        from fairlora_cls.evaluation.postprocessing_costs import costs_of
+        from fairlora_cls.evaluation.postprocessing_page import (
+            Postprocessing,
+            describe_notes,
+            printed_table,
+            write_postprocessing,
+        )
+        from fairlora_cls.evaluation.prediction_table import UNLABELLED, write_predictions
+        from fairlora_cls.runs.compared import run_names
+        from fairlora_cls.runs.postprocessed import claim_places, load_task
 
-        table = predictions_of(run)
-        named = f"{table.stem}-{constraint}-{file_stem(attribute)}.csv"
-        target = output or table.with_name(named)
-        require_writable_file(target)
-        test = read_predictions(table, positive=positive)
-        known = load_validation(table, validation, positive)
-        if known is None:
-            raise InputError("Name the table of validation predictions with --validation.")
-        chosen = postprocess_predictions(
-            test,
-            known,
+        task, own, own_rule = load_task(
+            run,
             attribute,
-            constraint,
+            threshold=threshold,
+            validation=validation,
+            positive=positive,
+            unit=unit,
+            constraint=constraint,
             objective=objective,
+            minimum_sensitivity=minimum_sensitivity,
             seed=seed,
         )
-        write_predictions(chosen, target)
-        terminal.print(f"Wrote {target}")
+        places, methods = claim_places(run, attribute, method, output)
+        rows = answer(task, methods)
+        # Without every label nothing can be counted, and the tables are all there is to have.
+        labelled = (own.labels != UNLABELLED).all()
+        costs = costs_of(task, own, rows, bootstrap=bootstrap, seed=seed) if labelled else []
+        tables = {row.name: places.table(row.name) for row in rows if row.answers}
+        found = Postprocessing(
+            run_names([run])[0], task, own, own_rule, rows, costs, bootstrap, places.links(tables)
+        )
+        for row in rows:
+            if row.answers:
+                write_predictions(row.answers.test, tables[row.name])
+        if places.page:
+            write_postprocessing(found, places.page)
+        if costs:
+            show_numbers(printed_table(found), no_wrap=True)
+        for note in describe_notes(found):
+            terminal.print(f"! {note}", soft_wrap=True)
+        for table in tables.values():
+            terminal.print(f"Wrote {table}", soft_wrap=True)
+        if places.page:
+            terminal.print(f"Page: {places.page / 'postprocess.html'}")
 
 
 def _require_absent(why: str, **options: object) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from fairlora_cls.ablations.statistics import OverSeeds
     from fairlora_cls.checking.findings import CheckReport
     from fairlora_cls.evaluation.results import Report
+    from fairlora_cls.presentation.document import Table as Numbers
 
 IS_MAIN = os.environ.get("RANK", "0") == "0"
 
@@ -133,11 +134,16 @@ def show_check(report: CheckReport, folder: Path) -> None:
         terminal.print(f"{finding.severity:>7}", style=colours[finding.severity], end="  ")
         terminal.print(f"{finding.message} ({finding.code})", soft_wrap=True)
     for numbers in report.tables:
-        table = _table(numbers.header, title=numbers.caption)
-        for row in numbers.texts():
-            table.add_row(*row)
-        terminal.print(table)
+        show_numbers(numbers)
     terminal.print(f"Page: {folder / 'check.html'}")
+
+
+def show_numbers(numbers: Numbers, *, no_wrap: bool = False) -> None:
+    """A table of a page without its small print. no_wrap: the first column stays in one piece."""
+    table = _table(numbers.header, title=numbers.caption, no_wrap=no_wrap)
+    for row in numbers.texts():
+        table.add_row(*row)
+    terminal.print(table)
 
 
 def show_ablation(report: AblationReport, place: str) -> None:
@@ -145,6 +151,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
     from fairlora_cls.ablations.wording import (
         describe_evidence,
         describe_selection,
+        describe_settings,
         describe_undecided,
     )
 
@@ -155,7 +162,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
-    for text in describe_evidence(report):
+    for text in [*describe_evidence(report), *describe_settings(report)]:
         terminal.print(text)
     undecided = len(describe_undecided(report))
     if undecided:

@@ -51,46 +51,6 @@ class EncodedPrompt:
     answers: torch.Tensor | None = None  # (T,) bool, the tokens that a generator is taught
 
 
-class PromptEncoder:
-    """Tokenises the prompt once per image grid: within a run, only the image's size changes it."""
-
-    def __init__(
-        self,
-        prompt: str,
-        encode_text: Callable[[str, torch.Tensor], torch.Tensor],
-        positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    ):
-        self.prompt = prompt
-        self.encode_text = encode_text
-        self.positions = positions
-        self.known: dict[tuple[int, ...], EncodedPrompt] = {}
-
-    def __call__(self, grid: torch.Tensor) -> EncodedPrompt:
-        key = tuple(grid.tolist())
-        if key not in self.known:
-            ids = self.encode_text(self.prompt, grid)
-            self.known[key] = EncodedPrompt(ids, self.positions(ids, grid))
-        return self.known[key]
-
-
-def collate(
-    indices: Sequence[int],
-    features: Sequence[tuple[torch.Tensor, torch.Tensor]],
-    encode_prompt: Callable[[torch.Tensor], EncodedPrompt],
-    *,
-    padding_side: str = "right",
-) -> Batch:
-    """Pad the prompts of some examples into one Batch.
-
-    Right padding needs no attention mask: causal attention never looks to the right, and padding
-    is never pooled. Left padding (as generation wants it) gets one. Padding ids are 0, an ordinary
-    token that nothing reads; their positions go on counting, because transformers takes positions
-    that start anew for another sequence in the same row and builds a mask against it.
-    """
-    prompts = [encode_prompt(grid) for _, grid in features]
-    return pad(indices, features, prompts, padding_side=padding_side)
-
-
 def pad(
     indices: Sequence[int],
     features: Sequence[tuple[torch.Tensor, torch.Tensor]],
@@ -98,7 +58,13 @@ def pad(
     *,
     padding_side: str = "right",
 ) -> Batch:
-    """Encoded examples and their visual features as one Batch; see `collate`."""
+    """Encoded examples and their visual features as one Batch.
+
+    Right padding needs no attention mask: causal attention never looks to the right, and padding
+    is never pooled. Left padding (as generation wants it) gets one. Padding ids are 0, an ordinary
+    token that nothing reads; their positions go on counting, because transformers takes positions
+    that start anew for another sequence in the same row and builds a mask against it.
+    """
     lengths = [len(p.input_ids) for p in prompts]
     longest = max(lengths)
     input_ids = torch.zeros(len(prompts), longest, dtype=torch.int64)
@@ -170,6 +136,12 @@ def balanced_steps(codes: np.ndarray, batch_size: int, seed: int, epoch: int) ->
         repeated = np.concatenate([random.permutation(members) for _ in range(rounds)])
         chosen.append(repeated[:share])
     return cut_steps(random.permutation(np.concatenate(chosen)), batch_size)
+
+
+def order_by_length(steps: Sequence[np.ndarray], lengths: np.ndarray) -> list[np.ndarray]:
+    """The same effective batches, in each the examples of like length (N,) side by side, so that its
+    micro-batches need less padding."""
+    return [step[np.argsort(lengths[step], kind="stable")] for step in steps]
 
 
 def micro_batches(step: np.ndarray, size: int) -> list[np.ndarray]:

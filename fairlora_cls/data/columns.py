@@ -74,6 +74,11 @@ def read_ages(table: Table, column: str, unknown: Sequence[str] = ("unknown",)) 
     return [math.nan if years is None else years for years in table.read(column, age)]
 
 
+def age_in_words(age: float | None) -> str | None:
+    """Years as a table shows them; None where they are not known."""
+    return None if age is None or math.isnan(age) else f"{age:g}"
+
+
 def age_bands(ages: Sequence[float], cuts: Sequence[float] = AGE_CUTS) -> list[str | None]:
     """The band of each age, None where it is NaN. Raises InputError for cuts that do not rise."""
     check_age_cuts(cuts)

@@ -1,4 +1,4 @@
-"""Questions and answers about one image → token ids, and which of them are answers.
+"""A question about one image, or questions and answers → token ids, and which of them are answers.
 
 T tokens, P kinds of position (3 for rotary positions in time, row and column; 1 for plain ones).
 """
@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
 
 from fairlora_cls.data.batching import EncodedPrompt
+from fairlora_cls.data.prompts import as_plain_text, render_prompt, tokenise
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.errors import InputError
+
+MOST_REMEMBERED = 1_000  # encoded questions
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Piece:
 def render_conversation(processor: Any, turns: Sequence[Turn]) -> list[Piece]:
     """The backbone's own chat template around image, questions and answers, in reading order.
 
-    The image comes with the first question. An answer's piece ends with the special token by which
+    The image comes with the first question. Special tokens in questions and answers are plain text
+    (`as_plain_text`). An answer's piece ends with the special token by which
     the template ends it (the tokenizer's end-of-sequence token where it has none). Raises
     InputError for an empty answer, and for a template that fails, or writes an answer other than it
     is.
@@ -36,11 +41,12 @@ def render_conversation(processor: Any, turns: Sequence[Turn]) -> list[Piece]:
     pieces: list[Piece] = []
     written = ""
     for number, turn in enumerate(turns):
-        question = [{"type": "text", "text": turn.question}]
+        words = as_plain_text(turn.question, processor.tokenizer)
+        question = [{"type": "text", "text": words}]
         image = [{"type": "image"}] if number == 0 else []
         messages.append({"role": "user", "content": [*image, *question]})
         asked = _render(processor, messages, generate=True)
-        answer = turn.answer.strip()
+        answer = as_plain_text(turn.answer.strip(), processor.tokenizer)
         if not answer:
             raise InputError(
                 f"The answer to '{turn.question}' is empty; leave that question out, or give it a text."
@@ -65,12 +71,12 @@ def end_tokens(processor: Any) -> frozenset[int]:
     """The ids that end an answer: the template's own, and the tokenizer's end of sequence."""
     tokenizer = processor.tokenizer
     answer = render_conversation(processor, [Turn("", "Yes?", "Yes")])[1].text
-    ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    ids = tokenise(tokenizer, answer)
     return frozenset({ids[-1], tokenizer.eos_token_id} - {None})
 
 
-class ConversationEncoder:
-    """Turns conversations, and questions that wait for an answer, into token ids and positions."""
+class PromptEncoder:
+    """Turns questions about an image, and whole conversations, into token ids and positions."""
 
     def __init__(
         self,
@@ -79,18 +85,31 @@ class ConversationEncoder:
         positions: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     ):
         self.processor = processor
-        self.end_tokens = end_tokens(processor)
         self.encode_text = encode_text
         self.positions = positions
+        self.known: dict[tuple[str, tuple[int, ...]], EncodedPrompt] = {}
+
+    @cached_property
+    def end_tokens(self) -> frozenset[int]:
+        """The ids that end an answer."""
+        return end_tokens(self.processor)
+
+    def question(self, question: str, grid: torch.Tensor) -> EncodedPrompt:
+        """One question alone, up to where its answer begins; the image has the grid (3,) in patches.
+
+        Remembered: within a run, all images of one grid are mostly asked the same.
+        """
+        key = question, tuple(grid.tolist())
+        if key not in self.known:
+            if len(self.known) >= MOST_REMEMBERED:
+                self.known.clear()
+            ids = self.encode_text(render_prompt(self.processor, question), grid)
+            self.known[key] = EncodedPrompt(ids, self.positions(ids, grid))
+        return self.known[key]
 
     def conversation(self, turns: Sequence[Turn], grid: torch.Tensor) -> EncodedPrompt:
         """All turns as one text, its answers marked; the image has the grid (3,) in patches."""
         return self._encode(render_conversation(self.processor, turns), grid)
-
-    def question(self, turn: Turn, grid: torch.Tensor) -> EncodedPrompt:
-        """One question alone, up to where its answer begins."""
-        asked = render_conversation(self.processor, [Turn(turn.name, turn.question, "-")])[:1]
-        return self._encode(asked, grid)
 
     def _encode(self, pieces: Sequence[Piece], grid: torch.Tensor) -> EncodedPrompt:
         tokenizer = self.processor.tokenizer
@@ -100,7 +119,7 @@ class ConversationEncoder:
             if number == 0:  # with the image
                 tokens = self.encode_text(piece.text, grid).tolist()
             else:
-                tokens = tokenizer(piece.text, add_special_tokens=False)["input_ids"]
+                tokens = tokenise(tokenizer, piece.text)
             ids += tokens
             taught += [piece.is_answer] * len(tokens)
         input_ids = torch.tensor(ids, dtype=torch.int64)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from fairlora_cls.errors import InputError
@@ -29,6 +29,13 @@ class Example:
     unit: str  # patient, lesion …: examples of one unit stay in one split
     text: str | None = None  # report or findings, where the data set has them
     conversation: tuple[tuple[str, str], ...] = ()  # questions and answers that the data set brings
+    # What a prompt may say of the patient besides the attributes, or, once it is known, what the
+    # prompt's fields say: these are in no file that a run writes.
+    words: Mapping[str, str | None] = field(default_factory=dict)
+
+    def known_words(self, name: str) -> str | None:
+        """What a prompt's field of this name says; None where nothing is recorded."""
+        return self.words[name] if name in self.words else self.attributes.get(name)
 
     def with_groups(self, groups: Mapping[str, str]) -> Example:
         """The same example, with these groups for these attributes."""
@@ -46,6 +53,8 @@ class Splits:
     validation: tuple[Example, ...]
     test: tuple[Example, ...]
     notes: tuple[str, ...] = ()  # what the loader took for granted, a sentence each
+    words: tuple[str, ...] = ()  # fields of a prompt besides the attributes
+    question: str = ""  # asked where the recipe names no prompt
 
     def split(self, name: str) -> tuple[Example, ...]:
         """The examples of `train`, `validation` or `test`."""
@@ -202,7 +211,8 @@ def fingerprint(splits: Splits) -> str:
             attributes = "\x1f".join(f"{k}={v}" for k, v in sorted(e.attributes.items()))
             text = "" if e.text is None else f"\x1e{e.text}"
             turns = "".join(f"\x1d{question}\x1f{answer}" for question, answer in e.conversation)
+            words = "".join(f"\x1c{k}={v}" for k, v in sorted(e.words.items()))
             digest.update(
-                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}{turns}\n".encode()
+                f"{name}\x1e{e.id}\x1e{e.label}\x1e{attributes}\x1e{e.unit}{text}{turns}{words}\n".encode()
             )
     return digest.hexdigest()

@@ -7,11 +7,12 @@ question asks for sex, age or race, and no answer names them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fairlora_cls.data.examples import Example
+from fairlora_cls.data.prompts import fill_prompt
 from fairlora_cls.data.sources.ham10000 import BINARY, DIAGNOSES, MALIGNANT
 from fairlora_cls.errors import InputError, nearest
 
@@ -23,6 +24,12 @@ class Turn:
     name: str  # which question it is, unique within an example
     question: str
     answer: str
+    template: str | None = None  # the question without the patient's words, where it has some
+
+    @property
+    def shown(self) -> str:
+        """What a file may hold of the question."""
+        return self.question if self.template is None else self.template
 
 
 # (example, class names, data.prompt, seed) → what is asked, () where the example has no answer.
@@ -84,13 +91,14 @@ def ask_all(
 ) -> list[tuple[Turn, ...]]:
     """The turns of each example by the row `questions` of QUESTIONS, N tuples of one or more.
 
+    The prompt's fields are filled with each example's words.
     `seed`: a number for training (phrasings vary), None for evaluation (they do not). Raises
     InputError for an unknown row and, with their count, for examples that have no answer.
     """
     if questions not in QUESTIONS:
         raise InputError(f"data.questions is '{questions}'{nearest(questions, QUESTIONS)}")
     make = QUESTIONS[questions]
-    asked = [make(example, classes, prompt, seed) for example in examples]
+    asked = [_ask(make, example, classes, prompt, seed) for example in examples]
     silent = [
         example.id
         for example, turns in zip(examples, asked, strict=True)
@@ -102,6 +110,16 @@ def ask_all(
             f"examples (first: '{silent[0]}'); {WAYS_OUT[questions]}."
         )
     return asked
+
+
+def _ask(
+    make: Questions, example: Example, classes: Sequence[str], prompt: str, seed: int | None
+) -> tuple[Turn, ...]:
+    filled = fill_prompt(prompt, example.words)
+    return tuple(
+        replace(turn, template=prompt) if turn.question == filled != prompt else turn
+        for turn in make(example, classes, filled, seed)
+    )
 
 
 def ask_report(

@@ -126,8 +126,11 @@ def gather_splits(
     homes: Sequence[str],
     problems: Sequence[str] = (),
     notes: tuple[str, ...] = (),
+    *,
+    words: tuple[str, ...] = (),
+    question: str = "",
 ) -> Splits:
-    """Sort examples into Splits by their split's name.
+    """Sort examples into Splits by their split's name; `words` and `question` are those of Splits.
 
     Raises BadRowsError where there are problems with other rows, the splits being the rest.
     """
@@ -135,7 +138,9 @@ def gather_splits(
     for example, home in zip(examples, homes, strict=True):
         chosen[home].append(example)
     parts = {name: tuple(own) for name, own in chosen.items()}
-    splits = Splits(source, classes, attributes, **parts, notes=notes)
+    splits = Splits(
+        source, classes, attributes, **parts, notes=notes, words=words, question=question
+    )
     if problems:
         raise BadRowsError(problems, splits)
     return splits

@@ -22,6 +22,7 @@ from fairlora_cls.data.examples import UNLABELLED, Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.labels import code_labels, name_classes, note_combined, sort_classes
 from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.data.prompts import default_question
 from fairlora_cls.data.splitting import gather_splits, read_split_names, split_examples
 from fairlora_cls.data.tables import Table, find_missing_columns, refuse_repeated_ids
 from fairlora_cls.data.units import USUAL, choose_unit_column, find_candidates
@@ -136,10 +137,11 @@ def build_splits(
         ids.append(names)
     refuse_repeated_ids(tables, ids)
     classes, labels, said = _read_classes(tables, options, known_classes)
+    words = _word_columns(tables, options)
     examples: list[Example] = []
     homes: list[str] = []
     for table, *columns in zip(tables, ids, images, labels, strict=True):
-        own, own_homes = _read_rows(table, options, *columns)
+        own, own_homes = _read_rows(table, options, words, *columns)
         examples += own
         homes += own_homes
     problems = [problem for table in tables for problem in table.problems]
@@ -155,7 +157,31 @@ def build_splits(
     homes = homes or split_examples(examples, classes, options.stratify, options.seed)
     shown = (*options.attributes, AGE_GROUP) if options.age_column else options.attributes
     return gather_splits(
-        str(tables[0].file), classes, shown, examples, homes, problems, (*notes, *said)
+        str(tables[0].file),
+        classes,
+        shown,
+        examples,
+        homes,
+        problems,
+        (*notes, *said),
+        words=words,
+        question=default_question(classes, options.label_column),
+    )
+
+
+def _word_columns(tables: Sequence[Table], options: TableOptions) -> tuple[str, ...]:
+    """The columns that a prompt may name besides the attributes: all but the image and the answers."""
+    unnamed = {
+        options.image_column,
+        options.label_column,
+        options.question_column,
+        options.answer_column,
+        *options.attributes,
+    }
+    return tuple(
+        column
+        for column in tables[0].frame
+        if column not in unnamed and all(column in table.frame for table in tables)
     )
 
 
@@ -179,19 +205,21 @@ def _read_classes(
 def _read_rows(
     table: Table,
     options: TableOptions,
+    word_columns: Sequence[str],
     ids: Sequence[str | None],
     images: Sequence[Path | None],
     labels: Sequence[int | None],
 ) -> tuple[list[Example], list[str]]:
     """Examples of the rows that can be used, and their splits; none of these where no one says them."""
-    words = tuple(plain(word) for word in options.missing_values)
-    groups = {name: read_groups(table, name, words) for name in options.attributes}
+    missing = tuple(plain(word) for word in options.missing_values)
+    groups = {name: read_groups(table, name, missing) for name in options.attributes}
     if options.age_column:
-        ages = read_ages(table, options.age_column, ("unknown", *words))
+        ages = read_ages(table, options.age_column, ("unknown", *missing))
         groups[AGE_GROUP] = age_bands(ages, options.age_cuts)
-    units = _read_units(table, options.unit_column, ids, words)
+    units = _read_units(table, options.unit_column, ids, missing)
     texts = read_texts(table, options.text_column)
     pairs = _read_pairs(table, options)
+    words = {name: read_texts(table, name) for name in word_columns}
     homes: list[str | None] = []
     if table.home:
         homes = [table.home] * len(table.frame)
@@ -206,6 +234,7 @@ def _read_rows(
             units[row],
             texts[row],
             pairs[row],
+            {name: values[row] for name, values in words.items()},
         )
         for row in table.good
     ]

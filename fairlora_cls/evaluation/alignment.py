@@ -84,20 +84,31 @@ def _aligned(first: str, reference: Table, name: str, table: Table) -> Table:
     return table
 
 
-def _reordered(table: Predictions, rows: np.ndarray, reference: Predictions) -> Predictions:
-    """The examples at `rows` with their attributes, and the classes in the reference's order."""
+def in_class_order(table: Predictions, reference: Predictions) -> Predictions:
+    """The same predictions with the classes in the order of a table that has the same ones."""
     # A class's code here -> its code in the reference; -1 (no label) stays.
     codes = np.array([*(reference.classes.index(c) for c in table.classes), UNLABELLED])
     columns = [table.classes.index(c) for c in reference.classes]
     return replace(
         table,
-        ids=reference.ids,
-        labels=codes[table.labels[rows]],
-        predictions=codes[table.predictions[rows]],
-        probabilities=table.probabilities[np.ix_(rows, columns)],
+        labels=codes[table.labels],
+        predictions=codes[table.predictions],
+        probabilities=table.probabilities[:, columns],
         classes=reference.classes,
-        attributes={name: np.asarray(values)[rows] for name, values in table.attributes.items()},
         positive=reference.positive,
+    )
+
+
+def _reordered(table: Predictions, rows: np.ndarray, reference: Predictions) -> Predictions:
+    """The examples at `rows` with their attributes, and the classes in the reference's order."""
+    table = in_class_order(table, reference)
+    return replace(
+        table,
+        ids=reference.ids,
+        labels=table.labels[rows],
+        predictions=table.predictions[rows],
+        probabilities=table.probabilities[rows],
+        attributes={name: np.asarray(values)[rows] for name, values in table.attributes.items()},
         units=reference.units,
     )
 

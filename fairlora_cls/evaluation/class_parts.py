@@ -25,6 +25,7 @@ from fairlora_cls.evaluation.metrics import (
     calibration_terms,
     roc_curve,
 )
+from fairlora_cls.evaluation.net_benefit import decision_curve
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import (
     CalibrationBin,
@@ -194,6 +195,7 @@ def curves(predictions: Predictions, rows: np.ndarray) -> Curves:
         roc=_roc_points(truth, score),
         reliability=_reliability(labels, probabilities, positive),
         score_histogram=histogram,
+        decision=decision_curve(truth, score),
     )
 
 

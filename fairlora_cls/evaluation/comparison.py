@@ -137,7 +137,7 @@ def _compare(
 
     def draw(place: int) -> ViewDraws:
         attribute, grouping = list(views.items())[place]
-        return _draw_view(samples, everyone, attribute, grouping, pairs, draws, (seed, place))
+        return draw_view(samples, everyone, attribute, grouping, pairs, draws, (seed, place))
 
     drawn = dict(zip(views, side_by_side(draw, range(len(views))), strict=True))
     values = {
@@ -169,7 +169,7 @@ def _observed(sample: Sample, grouping: Grouping) -> Measures:
     return sample.observed(grouping.codes, len(grouping.names))
 
 
-def _draw_view(
+def draw_view(
     samples: Mapping[str, Sample],
     everyone: Mapping[str, Measures],
     attribute: str,
@@ -240,9 +240,9 @@ def _pairs(
     drawn: Mapping[str, ViewDraws],
     pairs: list[tuple[str, str]],
 ) -> tuple[Pair, ...]:
-    differences = _corrected(
+    differences = correct_differences(
         {
-            (pair, attribute): _differences(draws, pair)
+            (pair, attribute): paired_differences(draws, pair)
             for pair in pairs
             for attribute, draws in drawn.items()
         }
@@ -263,7 +263,7 @@ def _pairs(
     )
 
 
-def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[Key, Difference]:
+def paired_differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[Key, Difference]:
     reference, other = (draws.observed[run] for run in pair)
     found = {}
     for name in reference:
@@ -283,7 +283,7 @@ def _differences(draws: ViewDraws, pair: tuple[str, str]) -> dict[Key, Differenc
     return found
 
 
-def _corrected(
+def correct_differences(
     views: Mapping[tuple, dict[Key, Difference]],
 ) -> dict[tuple, dict[Key, Difference]]:
     """Fills in p_holm: for each quantity, over all pairs and all attributes (and groups)."""

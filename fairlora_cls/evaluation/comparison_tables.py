@@ -31,7 +31,7 @@ def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:
     for attribute, result in pair.attributes.items():
         caption = f"{title}: gaps of {attribute}"
         tables.append(_differences_table(caption, "Gap", comparison, pair, result.gaps))
-        tables.append(_changes_table(f"{title}: groups of {attribute}", comparison, pair, result))
+        tables.append(changes_table(f"{title}: groups of {attribute}", comparison, pair, result))
         caption = f"{title}: equity-scaled scores for {attribute}"
         tables.append(_differences_table(caption, "Score", comparison, pair, result.equity_scaled))
     return tables
@@ -57,7 +57,7 @@ def _differences_table(
     return Table(caption, (*header, "Images that decide") if decidable else header, rows)
 
 
-def _changes_table(
+def changes_table(
     caption: str, comparison: Comparison, pair: Pair, result: AttributeDifferences
 ) -> Table:
     """Every group's change in every metric."""

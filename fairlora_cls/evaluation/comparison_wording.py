@@ -60,7 +60,7 @@ def verdict_on(comparison: Comparison, result: AttributeDifferences) -> tuple[st
     """How a page marks an attribute, and the words for it: whether some group is served worse, or
     better, beyond chance, in any metric; a gap alone decides nothing."""
     changes = [change for of_group in result.changes.values() for change in of_group.values()]
-    proven = [change for change in _proven_changes(comparison, result) if change.gain]
+    proven = [change for change in proven_changes(comparison, result) if change.gain]
     if moved := _moved_threshold(proven):
         return "evidence", moved
     if any(change.gain < 0 for change in proven):
@@ -96,7 +96,8 @@ def _moved_threshold(proven: Sequence[Proven]) -> str:
     return ""
 
 
-def _proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
+def proven_changes(comparison: Comparison, result: AttributeDifferences) -> list[Proven]:
+    """Of every group, in every metric."""
     sign = {"higher": 1, "lower": -1, "neither": 0}
     return [
         Proven(name, group, change, sign[comparison.quantities[name].better] * change.difference)
@@ -156,36 +157,61 @@ def describe_gap_difference(
     return f"{text} {describe_who_gains(comparison, pair, result)}"
 
 
+def is_levelling_down(comparison: Comparison, result: AttributeDifferences) -> bool:
+    """Whether the judged gap shrinks though no group is served better."""
+    gap = result.gaps[Judged.of(comparison).gap].difference
+    gains, losses = _gains_and_losses(comparison, result)
+    return gap is not None and gap < 0 and losses and not gains
+
+
+def describe_gains_in_short(
+    comparison: Comparison, pair: Pair, result: AttributeDifferences
+) -> str:
+    """What all groups' changes say together; a sentence without its full stop."""
+    gains, losses = _gains_and_losses(comparison, result)
+    moved = _moved_threshold(proven_changes(comparison, result))
+    if moved:
+        return f"The threshold moved, in effect: {moved} by {pair.other}"
+    if is_levelling_down(comparison, result):
+        return f"This is levelling down: no group is served better by {pair.other}"
+    if gains and losses:
+        return f"Some groups gain by {pair.other} and others lose"
+    if gains or losses:
+        return f"No group is served {'worse' if gains else 'better'} by {pair.other}"
+    metric = comparison.quantities[Judged.of(comparison).metrics[0]]
+    return f"No group's {metric.title} changes"
+
+
+def _gains_and_losses(comparison: Comparison, result: AttributeDifferences) -> tuple[bool, bool]:
+    """Whether a group gains, and whether one loses: in the judged metric at all, in others beyond
+    chance."""
+    judged = Judged.of(comparison)
+    name, sign = judged.metrics[0], 1 if judged.is_higher_better else -1
+    changes = [
+        sign * of_group[name].difference
+        for of_group in result.changes.values()
+        if of_group[name].difference is not None
+    ]
+    changes = [change for change in changes if abs(change) > ROUNDING]
+    changes += [p.gain for p in proven_changes(comparison, result) if p.metric != name]
+    return any(change > 0 for change in changes), any(change < 0 for change in changes)
+
+
 def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDifferences) -> str:
     """Who is served better by the other model, who worse, and how many people that is; and in words
     where a gap shrinks because the best-served fall."""
     judged = Judged.of(comparison)
     name = judged.metrics[0]
-    metric, sign = comparison.quantities[name], 1 if judged.is_higher_better else -1
+    metric = comparison.quantities[name]
     changes = {
         group: of_group[name]
         for group, of_group in result.changes.items()
         if of_group[name].difference is not None
     }
-    others = [each for each in _proven_changes(comparison, result) if each.metric != name]
-    gains = any(sign * c.difference > ROUNDING for c in changes.values())
-    gains = gains or any(each.gain > 0 for each in others)
-    losses = any(sign * c.difference < -ROUNDING for c in changes.values())
-    losses = losses or any(each.gain < 0 for each in others)
-    gap = result.gaps[judged.gap].difference
-    if not gains and not losses:
-        return f"No group's {metric.title} changes."
-    moved = _moved_threshold(_proven_changes(comparison, result))
-    if moved:
-        start = f"The threshold moved, in effect: {moved} by {pair.other}"
-    elif gap is not None and gap < 0 and not gains:
-        start = f"This is levelling down: no group is served better by {pair.other}"
-    elif not losses:
-        start = f"No group is served worse by {pair.other}"
-    elif not gains:
-        start = f"No group is served better by {pair.other}"
-    else:
-        start = f"Some groups gain by {pair.other} and others lose"
+    start = describe_gains_in_short(comparison, pair, result)
+    if not any(_gains_and_losses(comparison, result)):
+        return f"{start}."
+    others = [each for each in proven_changes(comparison, result) if each.metric != name]
     told = [
         _told_change(metric, group, change, result.groups[group], judged.images)
         for group, change in sorted(changes.items(), key=lambda item: item[1].difference)

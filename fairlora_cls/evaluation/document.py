@@ -20,6 +20,7 @@ from fairlora_cls.presentation.document import (
     explain_method,
     list_notes,
 )
+from fairlora_cls.presentation.writing import CHECKLIST
 
 VERDICTS = "Attribute by attribute"
 EXPLORATORY = "exploratory"  # all that was not declared in advance
@@ -50,13 +51,13 @@ def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document
                 if group
             ),
             Part(
-                f"All {nouns_of(report).counted}: all numbers",
+                everyone_title(report),
                 tables=tuple(overall_tables(report)),
                 is_folded=True,
             ),
             *(
                 Part(
-                    f"{name}: all numbers ({EXPLORATORY})",
+                    numbers_title(name),
                     tables=tuple(attribute_tables(report, name)),
                     is_folded=True,
                 )
@@ -64,7 +65,18 @@ def report_document(report: Report, figures: Sequence[ReportFigure]) -> Document
             ),
             explain_method(tuple(describe_method(report))),
         ),
+        links=((CHECKLIST, "Checklist: what TRIPOD+AI, STARD-AI and CHAI ask"),),
     )
+
+
+def everyone_title(report: Report) -> str:
+    """Above all numbers of everyone."""
+    return f"All {nouns_of(report).counted}: all numbers"
+
+
+def numbers_title(attribute: str) -> str:
+    """Above all numbers of an attribute."""
+    return f"{attribute}: all numbers ({EXPLORATORY})"
 
 
 def _verdict(report: Report, attribute: str) -> Verdict:

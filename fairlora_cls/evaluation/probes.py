@@ -109,6 +109,13 @@ def judge_probe(
     )
 
 
+def log_loss(chances: np.ndarray, labels: np.ndarray) -> float:
+    """Mean −ln of the chance (N, K) of each example's own label (N,), nats; a chance of 0 counts as
+    the smallest number."""
+    own = chances[np.arange(len(labels)), labels]
+    return -float(np.log(np.maximum(own, np.finfo(own.dtype).tiny)).mean())
+
+
 def probe_attribute(
     states: np.ndarray,
     codes: np.ndarray,

@@ -1,7 +1,7 @@
 """Is the model equally good for every group, and how sure can this test set make us?
 
 `fairness_report` and `text_report` compute, `write_report` writes: report.json, report.md,
-report.html and figures, with every number taken from the report.
+report.html, checklist.md and figures, with every number taken from the report.
 N examples, G groups, R resamples.
 """
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from fairlora_cls.evaluation.measuring import Measured
     from fairlora_cls.evaluation.text_sample import TextSample
     from fairlora_cls.evaluation.verdicts import Endpoint
+    from fairlora_cls.presentation.document import Section
     from fairlora_cls.statistics.sample import Sample
     from fairlora_cls.statistics.suppression import Hidden
     from fairlora_cls.texts.generations import Generations
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 HEADLINES = ("diagnosis", "findings_f1_micro", "rouge_l", "bleu_4", "bleu_1", "exact_match")
 LEAST_SHARE = 0.1  # of the texts that the headline metric must be defined for
 MOST_QUESTIONS = 12  # reported one by one
+NET_BENEFIT_STREAM = 41  # of random numbers, that nothing else draws
 
 
 @dataclass(frozen=True)
@@ -163,9 +165,10 @@ def fairness_report(
         }
 
     asked = class_endpoints(predictions.classes, listed_names(endpoints or ()))
-    pooled, results, tested, verdicts = _measure_views(
+    views, results, tested, verdicts = _measure_views(
         sample, names, groupings, hidden, settings, HEADLINE_GAP, 3, group, asked, more
     )
+    pooled = views[0]
     decision, everyone = describe_decision(predictions), group(pooled, 0, hidden[0])
     report = FairnessReport(
         n=everyone.n,
@@ -188,7 +191,11 @@ def fairness_report(
     if classes := class_results(pooled, predictions.classes):
         report = replace(report, overall_classes=classes["everyone"])
     warnings = describe_warnings(report, predictions, seen or {})
-    return replace(report, warnings=(*warnings, *map(str, listed_names(notes))))
+    return replace(
+        report,
+        warnings=(*warnings, *map(str, listed_names(notes))),
+        sections=_clinical_sections(report, predictions, views, settings),
+    )
 
 
 def text_report(
@@ -252,7 +259,7 @@ def text_report(
         below=suppress_below,
     )
     asked = text_endpoints(sample.metrics, chosen, listed_names(endpoints or ()))
-    pooled, results, tested, verdicts = _measure_views(
+    (pooled, *_), results, tested, verdicts = _measure_views(
         sample, names, groupings, hidden, settings, f"{chosen}_gap", 2, _text_group, asked
     )
     shifts = {}
@@ -308,13 +315,16 @@ def text_report(
 
 
 def write_report(report: Report, folder: str | Path, png: bool = False) -> None:
-    """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`."""
+    """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`, and
+    checklist.md."""
+    from fairlora_cls.evaluation.checklist import render_checklist
     from fairlora_cls.evaluation.document import report_document
     from fairlora_cls.evaluation.figures import draw_figures
-    from fairlora_cls.presentation.writing import write_document
+    from fairlora_cls.presentation.writing import CHECKLIST, write_document
 
     document = report_document(report, draw_figures(report))
-    write_document(document, report.to_dict(), folder, "report", png)
+    beside = {CHECKLIST: render_checklist(report)}
+    write_document(document, report.to_dict(), folder, "report", beside=beside, png=png)
 
 
 def headline_metric(sample: TextSample, asked: str | None) -> str:
@@ -346,9 +356,9 @@ def _measure_views(
     group: Callable[[Measured, int, Hidden], GroupResult],
     endpoints: Sequence[Endpoint],
     more: Callable[[int, Measured], dict[str, Any]] | None = None,
-) -> tuple[Measured, dict[str, AttributeResult], int, tuple[EndpointVerdict, ...]]:
-    """Everyone; every attribute with its gaps corrected for one another, and how many those are; and
-    the verdicts on the declared endpoints.
+) -> tuple[list[Measured], dict[str, AttributeResult], int, tuple[EndpointVerdict, ...]]:
+    """All that is known of each grouping; every attribute with its gaps corrected for one another, and
+    how many those are; and the verdicts on the declared endpoints.
 
     groupings: everyone, then the attributes `names`; group: the result of one group; more: what else
         is said of the attribute at a place, by field of AttributeResult
@@ -407,7 +417,7 @@ def _measure_views(
         for verdict in judge_endpoints(name, own, endpoints, minimum)
     ]
     verdicts = plan_studies(correct_verdicts(judged, settings.margin), results)
-    return pooled, results, tested, verdicts
+    return [pooled, *measured], results, tested, verdicts
 
 
 def _attribute(
@@ -426,6 +436,33 @@ def _attribute(
         gaps=gap_results(measured, planned),
         equity_scaled=equity_results(measured, everyone.values),
         suppressed_groups=tuple(np.array(names)[measured.hidden].tolist()),
+    )
+
+
+def _clinical_sections(
+    report: FairnessReport, predictions: Predictions, views: Sequence[Measured], settings: Settings
+) -> tuple[Section, ...]:
+    """The report's parts on calibration and on net benefit. views: everyone, then the attributes."""
+    from fairlora_cls.evaluation import calibration_section, net_benefit_section
+    from fairlora_cls.evaluation.sections import withheld
+
+    if not settings.publishes_everything:
+        return tuple(withheld(m.KEY, m.TITLE) for m in (calibration_section, net_benefit_section))
+    everyone, *others = views
+    attributes = dict(zip(report.attributes, others, strict=True))
+    groupings = {name: measured.grouping for name, measured in attributes.items()}
+    generators = [settings.generator(place, NET_BENEFIT_STREAM) for place in range(len(views))]
+    return (
+        calibration_section.calibration_section(predictions, groupings),
+        net_benefit_section.net_benefit_section(
+            predictions,
+            report.decision,
+            everyone,
+            attributes,
+            settings.bootstrap,
+            settings.minimum_group_size,
+            generators,
+        ),
     )
 
 

@@ -170,6 +170,8 @@ class Curves:
     roc: tuple[tuple[float, float], ...]  # false and true positive rates; empty if undefined
     reliability: tuple[CalibrationBin, ...]
     score_histogram: tuple[tuple[int, ...], tuple[int, ...]]  # of negatives, of positives
+    # By threshold: net benefit of acting on the model, and of treating all.
+    decision: tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def choose_operating_point(
             "validation.csv beside the table, name one with --validation, or use argmax or a number"
         )
     truth, score = scores_to_choose_on(validation, classes, positive)
-    threshold = _best_threshold(rule, truth, score)
+    threshold = best_threshold(rule, truth, score)
     selected = score >= threshold
     return OperatingPoint(
         rule=str(text),
@@ -138,7 +138,7 @@ def judge_by_rule(
     """The predictions at the operating point of a rule, and the part of the report that states it."""
     positive = predictions.classes[predictions.positive]
     point = choose_operating_point(text, predictions.classes, positive, validation)
-    if point.chosen_on and _same_table(predictions, validation):
+    if point.chosen_on and is_same_table(predictions, validation):
         point = replace(point, chosen_on=SAME)
     return apply_operating_point(predictions, point), operating_point_section(point)
 
@@ -208,14 +208,18 @@ def scores_to_choose_on(
     return truth, validation.probabilities[:, code]
 
 
-def _same_table(predictions: Predictions, validation: Predictions) -> bool:
+def is_same_table(predictions: Predictions, validation: Predictions) -> bool:
+    """Whether both hold the same answers to the same examples."""
     return predictions.ids == validation.ids and np.allclose(
         predictions.probabilities, validation.probabilities
     )
 
 
-def _best_threshold(rule: ThresholdRule, truth: np.ndarray, score: np.ndarray) -> float:
-    """The highest of the thresholds that fulfil a rule."""
+def best_threshold(rule: ThresholdRule, truth: np.ndarray, score: np.ndarray) -> float:
+    """The highest of the thresholds that fulfil a rule, youden or a sensitivity.
+
+    truth: (N,) whether an example is positive, some are and some are not; score: (N,)
+    """
     from sklearn.metrics import roc_curve
 
     # Highest first; the very first selects nobody.

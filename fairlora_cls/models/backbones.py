@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 
 from fairlora_cls.data.images import LARGEST_RATIO, READING, Rescaling
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.prompts import render_prompt, tokenise
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.architecture import Architecture, Budget
 from fairlora_cls.models.gemma3 import GEMMA3
@@ -153,7 +153,7 @@ class Backbone:
         # Some chat templates write the token that begins a text, others leave it to the tokenizer.
         begun = tokenizer.bos_token is not None and text.startswith(tokenizer.bos_token)
         expanded = text.replace(self.image_placeholder, image, 1)
-        ids = tokenizer(expanded, add_special_tokens=not begun)["input_ids"]
+        ids = tokenise(tokenizer, expanded, begins=not begun)
         if ids.count(self.image_token) != self.visual_tokens(grid):
             raise InputError(
                 f"The text must hold one image and no other image token of '{self.name}': {text!r}."

@@ -8,6 +8,9 @@ from typing import Any
 
 from fairlora_cls.presentation.drawing import Sheet
 
+NOTES = "Before you trust these numbers"
+METHOD = "How these numbers are made"
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -149,6 +152,7 @@ class Document:
     parts: tuple[Part, ...]
     verdicts_title: str = ""
     overview: Overview | None = None
+    links: tuple[tuple[str, str], ...] = ()  # files beside this one, and what they are
 
     @property
     def figures(self) -> tuple[ReportFigure, ...]:
@@ -162,9 +166,9 @@ def text_table(caption: str, header: Iterable[str], rows: Iterable[Iterable[str]
 
 def list_notes(notes: tuple[str, ...]) -> Part:
     """What a reader must know first; it has a fixed title, so that it is found on every page."""
-    return Part("Before you trust these numbers", points=notes)
+    return Part(NOTES, points=notes)
 
 
 def explain_method(paragraphs: tuple[str, ...]) -> Part:
     """The last part of every page."""
-    return Part("How these numbers are made", paragraphs, is_method=True, is_folded=True)
+    return Part(METHOD, paragraphs, is_method=True, is_folded=True)

@@ -11,6 +11,7 @@ from fairlora_cls.files import write_atomically, write_text
 from fairlora_cls.presentation.document import Document
 from fairlora_cls.presentation.rendering import render_markdown, render_page
 
+CHECKLIST = "checklist.md"  # beside a report
 FIGURES = "figures"  # the folder of the figures' files
 
 
@@ -24,11 +25,13 @@ def write_document(
     values: Mapping[str, Any],
     folder: str | Path,
     stem: str,
+    *,
+    beside: Mapping[str, str] | None = None,
     png: bool = False,
 ) -> None:
     """Write `stem`.html, .md and .json (`values`) and figures/ into `folder`, which is made.
 
-    png: each figure as PNG too, beside its SVG
+    beside: further files by name, with what they say; png: each figure as PNG too, beside its SVG
 
     All contents are made before the first file is written, so that a failure writes nothing; each
     file is whole or absent, and the JSON comes last. Figures of an earlier document are removed,
@@ -36,6 +39,7 @@ def write_document(
     """
     folder = Path(folder)
     contents = {
+        **(beside or {}),
         f"{stem}.html": render_page(document),
         f"{stem}.md": render_markdown(document),
         f"{stem}.json": json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n",

@@ -25,6 +25,7 @@ from fairlora_cls.data.groups import (
     merge_rare_groups,
     single_attributes,
 )
+from fairlora_cls.data.prompts import keep_words, question_of
 from fairlora_cls.errors import InputError
 from fairlora_cls.models.adapters import LoraSettings, attach_lora, require_targets
 from fairlora_cls.models.backbones import (
@@ -63,7 +64,8 @@ def load_data(recipe: Recipe, shared: SharedParts, allow_urls: bool = False) -> 
 def treat_splits(
     recipe: Recipe, loaded: Splits, only: str | None = None
 ) -> tuple[Splits, tuple[str, ...]]:
-    """Loaded splits, limited, with rare and missing groups treated, and what a reader must know.
+    """Loaded splits, limited, with rare and missing groups and the prompt's words treated, and what a
+    reader must know.
 
     only: the one split whose examples are kept; rare are still those that are rare in training
     """
@@ -75,13 +77,16 @@ def treat_splits(
         merged = ()
         splits = replace(splits, **{name: () for name in SPLIT_NAMES if name != only})
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
+    data = recipe.data
+    splits, silent = keep_words(splits, question_of(data.prompt, splits), data.missing_words)
+    notes = (*merged, *silent)
     if not touched:
-        return splits, merged
-    treated = "left out" if recipe.data.missing_groups == "drop" else "kept as the group Unknown"
+        return splits, notes
+    treated = "left out" if data.missing_groups == "drop" else "kept as the group Unknown"
     note = (
         f"{touched} examples lack a sensitive attribute and were {treated} (data.missing_groups)."
     )
-    return splits, (note, *merged)
+    return splits, (note, *notes)
 
 
 def require_same_data(run: Path, recipe: Recipe, loaded: Splits) -> None:
@@ -169,7 +174,7 @@ def build_classifier(
     settings = ClassifierSettings(
         backbone=model.backbone,
         labels=splits.classes,
-        prompt=recipe.data.prompt,
+        prompt=question_of(recipe.data.prompt, splits),
         pooling=model.pooling,
         maximum_pixels=model.max_pixels,
         precision=recipe.training.precision,
@@ -196,7 +201,7 @@ def build_generator(
     backbone, network, taps = _build_network(recipe, shared, language_head=True)
     settings = GeneratorSettings(
         backbone=model.backbone,
-        prompt=recipe.data.prompt,
+        prompt=question_of(recipe.data.prompt, splits),
         maximum_pixels=model.max_pixels,
         precision=recipe.training.precision,
         train_projector=model.train_projector,

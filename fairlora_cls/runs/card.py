@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from fairlora_cls.data.prompts import find_fields
 from fairlora_cls.evaluation.results import Report
 from fairlora_cls.evaluation.summary import describe_in_short
 from fairlora_cls.objectives.objectives import OBJECTIVES
@@ -29,7 +30,7 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: Report) -> str:
         f"- Data: `{recipe.data.source}`, "
         + ", ".join(f"{n} {name}" for name, n in state["examples"].items())
         + f" examples; fingerprint `{state['data_fingerprint']}`",
-        f"- Question: “{recipe.data.prompt}”, pooling `{recipe.model.pooling}`, at most {recipe.model.max_pixels} px² an image",
+        f"- Question: “{state.get('question') or recipe.data.prompt}”, pooling `{recipe.model.pooling}`, at most {recipe.model.max_pixels} px² an image",
         f"- Trainable parameters: {state['trainable_parameters']:,} of {state['parameters']:,}",
         f"- Seed {recipe.seed}, device {state['device']}, {state['processes']} process(es)",
     ]
@@ -63,7 +64,12 @@ def model_card(recipe: Recipe, state: Mapping[str, Any], report: Report) -> str:
         "",
         "## Use",
         "```",
-        "fairlora-cls predict <this folder> image.jpg",
+        " ".join(
+            [
+                "fairlora-cls predict <this folder> image.jpg",
+                *(f'--field {name}="…"' for name in find_fields(recipe.data.prompt or "")),
+            ]
+        ),
         "fairlora-cls train <this folder>/recipe.yaml --output another   # repeats the run",
         "```",
         "",

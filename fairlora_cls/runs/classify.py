@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fairlora_cls.data.batching import Batch, ImageFeatures, PromptEncoder, collate
+from fairlora_cls.data.batching import Batch, ImageFeatures, pad
+from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.data.examples import Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
-from fairlora_cls.data.prompts import render_prompt
+from fairlora_cls.data.prompts import fill_prompt, question_of, tokenise
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.baselines import FILE, add_baselines
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.prediction_table import (
     Predictions,
@@ -37,6 +39,7 @@ from fairlora_cls.models.classifier import (
 )
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import build_classifier
+from fairlora_cls.runs.baselines import keep_baselines
 from fairlora_cls.runs.compared import declared_endpoints, report_attributes
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
@@ -50,7 +53,7 @@ FIRST_POOLING = (
 
 
 class Classify(Task[ClassifierSettings, Predictions]):
-    """Every image of a run is asked one question; the head's logits are the answer."""
+    """Every image of a run is asked its question; the head's logits are the answer."""
 
     predicted = ("validation", "test")
     build = staticmethod(build_classifier)
@@ -83,14 +86,23 @@ class Classify(Task[ClassifierSettings, Predictions]):
 
     def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
         backbone = context.engine.model.backbone
-        return ask_all_images(backbone, context.recipe.data.prompt, context.features[split])
+        return ask_about_images(backbone, _ask(context, split), context.features[split])
+
+    def word_counts(self, context: RunContext, split: str) -> np.ndarray:
+        tokenizer = context.engine.model.backbone.processor.tokenizer
+        asked = _ask(context, split)
+        counts = {text: len(tokenise(tokenizer, text)) for text in dict.fromkeys(asked)}
+        return np.array([counts[text] for text in asked], dtype=np.int64)
 
     def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
         examples, training = context.splits.validation, context.recipe.training
         names, class_count = [e.id for e in examples], len(context.splits.classes)
         logits = predict_logits(context.engine, make_batch, names, class_count)
         labels = np.array([e.label for e in examples], dtype=np.int64)
-        groups = context.groups.protected_codes("validation")
+        groups = {
+            attribute: np.array(own.names)[own.codes["validation"]]
+            for attribute, own in context.groups.protected.items()
+        }
         return validation_metrics(logits, labels, groups, training.select_by, training.gap_bound)
 
     def predict(self, context: RunContext, split: str) -> Predictions:
@@ -107,6 +119,9 @@ class Classify(Task[ClassifierSettings, Predictions]):
 
     def write(self, predictions: Predictions, stem: Path) -> None:
         write_predictions(predictions, stem.with_suffix(".csv"))
+
+    def keep_baselines(self, context: RunContext, folder: Path) -> None:
+        keep_baselines(context, folder / FILE)
 
     def read_validation(self, run: Path, recipe: Recipe, splits: Splits) -> Predictions | None:
         """The run's own, where its threshold is chosen on them."""
@@ -137,18 +152,34 @@ class Classify(Task[ClassifierSettings, Predictions]):
         )
         return add_sections(report, [operating_point])
 
+    def beside_baselines(
+        self, report: FairnessReport, predictions: Predictions, folder: Path
+    ) -> FairnessReport:
+        return add_baselines(report, predictions, folder)
+
 
 CLASSIFY = Classify()
 
 
-def ask_all_images(backbone: Backbone, prompt: str, features: ImageFeatures) -> BatchMaker:
-    """Places in a split → the batch of its images, each with the same question."""
-    encoder = PromptEncoder(
-        render_prompt(backbone.processor, prompt), backbone.encode_text, backbone.positions
-    )
+def _ask(context: RunContext, split: str) -> list[str]:
+    """The question about each image of a split, N."""
+    question = question_of(context.recipe.data.prompt, context.splits)
+    return [fill_prompt(question, e.words) for e in context.splits.split(split)]
+
+
+def ask_about_images(
+    backbone: Backbone, questions: Sequence[str], features: ImageFeatures
+) -> BatchMaker:
+    """Places in a split → the batch of its images, each with its own of the N questions."""
+    encoder = PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
 
     def make(indices: Sequence[int]) -> Batch:
-        return collate(indices, features(indices), encoder)
+        images = features(indices)
+        prompts = [
+            encoder.question(questions[i], grid)
+            for i, (_, grid) in zip(indices, images, strict=True)
+        ]
+        return pad(indices, images, prompts)
 
     return make
 
@@ -202,9 +233,10 @@ def validation_metrics(
     select_by: str,
     gap_bound: float = 1.0,
 ) -> dict[str, float]:
-    """Loss (nats), accuracy, AUROC, the worst group's accuracy and each attribute's MaxAccGap of the
-    validation split, and `score`, which decides the best epoch (`selection_score`). Undefined
-    values are left out.
+    """Loss (nats) and `selection_values` of the validation split, and the `selection_score` by which
+    `rank_candidates` finds the best epoch. Undefined values are left out.
+
+    groups: attribute → (N,) names
     """
     probabilities = softmax(logits)
     predictions = logits.argmax(axis=1)

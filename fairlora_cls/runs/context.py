@@ -9,6 +9,7 @@ from typing import Any
 
 from fairlora_cls.data.batching import ImageFeatures
 from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.prompts import cut_words
 from fairlora_cls.evaluation.results import Report
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import RunGroups
@@ -39,6 +40,13 @@ class Outcome:
     method: str
     report: Report | None  # None: of another process than the first
     state: Mapping[str, Any]  # of run.json
+
+
+def cut_long_words(context: RunContext) -> RunContext:
+    """The same with the words of its prompts as long as the recipe allows."""
+    tokenizer = context.engine.model.backbone.processor.tokenizer
+    splits, notes = cut_words(context.splits, context.recipe.data.max_words_tokens, tokenizer)
+    return replace(context, splits=splits, notes=(*context.notes, *notes))
 
 
 def read_images(

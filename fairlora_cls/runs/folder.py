@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,7 @@ from fairlora_cls.files import (
     write_json,
     write_text,
 )
-from fairlora_cls.presentation.writing import FIGURES, files_of
+from fairlora_cls.presentation.writing import CHECKLIST, FIGURES, files_of
 from fairlora_cls.recipe import Recipe, build_recipe, recipe_to_yaml, recipe_values
 
 PACKAGES = (
@@ -175,11 +175,11 @@ def split_predictions(run: Path, split: str) -> Path:
     return table
 
 
-def claim_report_folder(folder: Path, stem: str = "report") -> None:
+def claim_report_folder(folder: Path, stem: str = "report", beside: Iterable[str] = ()) -> None:
     """Refuse a folder for a report that holds anything else, since it will be replaced, and one that
     cannot be written. What a killed process left there goes.
 
-    stem: name of the report's files, without their ending
+    stem: name of the report's files, without their ending; beside: of other files that belong to it
     """
     if os.path.isfile(folder):
         raise InputError(f"'{folder}' is a file; name a folder for the report with --output.")
@@ -188,7 +188,7 @@ def claim_report_folder(folder: Path, stem: str = "report") -> None:
         return
     for place in (folder, folder / FIGURES):
         remove_leftovers(place)
-    own = files_of(stem)
+    own = files_of(stem) | {CHECKLIST, *beside}
     # A draft that is still there is of a neighbour who is writing.
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in own and not is_draft(p.name))
     if foreign:

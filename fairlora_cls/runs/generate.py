@@ -15,9 +15,10 @@ import numpy as np
 import torch
 
 from fairlora_cls.data.batching import Batch, ordered_batches, pad
-from fairlora_cls.data.conversations import ConversationEncoder, render_conversation
+from fairlora_cls.data.conversations import PromptEncoder, render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_splits
 from fairlora_cls.data.groups import single_attributes
+from fairlora_cls.data.prompts import question_of, tokenise
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.evaluation.groupings import grouping_of
 from fairlora_cls.evaluation.results import TextReport
@@ -59,9 +60,9 @@ class Generate(Task[GeneratorSettings, Generations]):
 
     def check(self, recipe: Recipe, splits: Splits) -> tuple[str, ...]:
         validate_splits(splits, classifies=False)
-        ask_all(
-            tuple(splits.everything()), recipe.data.questions, splits.classes, recipe.data.prompt
-        )
+        asked = question_of(recipe.data.prompt, splits)
+        everyone = tuple(splits.everything())
+        ask_all(everyone, recipe.data.questions, splits.classes, asked)
         return ()
 
     def require_reportable(self, recipe: Recipe, splits: Splits, split: str) -> None:
@@ -87,7 +88,7 @@ class Generate(Task[GeneratorSettings, Generations]):
 
     def batch_maker(self, context: RunContext, split: str) -> BatchMaker:
         features, turns = context.features[split], _teach(context.recipe, context.splits, split)
-        encoder = conversation_encoder(context.engine.model.backbone)
+        encoder = prompt_encoder(context.engine.model.backbone)
 
         def make(indices: Sequence[int]) -> Batch:
             images = features(indices)
@@ -98,6 +99,14 @@ class Generate(Task[GeneratorSettings, Generations]):
             return pad(indices, images, texts)
 
         return make
+
+    def word_counts(self, context: RunContext, split: str) -> np.ndarray:
+        tokenizer = context.engine.model.backbone.processor.tokenizer
+        texts = [
+            "\n".join(f"{turn.question}\n{turn.answer}" for turn in turns)
+            for turns in _teach(context.recipe, context.splits, split)
+        ]
+        return np.array([len(tokenise(tokenizer, text)) for text in texts], dtype=np.int64)
 
     def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
         """Mean loss of the answers, nats a token; each attribute's largest difference."""
@@ -123,7 +132,7 @@ class Generate(Task[GeneratorSettings, Generations]):
         accelerator = engine.accelerator
         accelerator.wait_for_everyone()  # nobody writes before all have read
         context.display.stage("Writing texts", len(asked), len(asked) - len(waiting))
-        encoder = conversation_encoder(engine.model.backbone)
+        encoder = prompt_encoder(engine.model.backbone)
         engine.model.eval()
         with keep_unfinished(stem, fingerprint, accelerator.process_index) as keep:
             batches = ordered_batches(range(len(waiting)), section.batch_size)
@@ -190,7 +199,8 @@ class Asked:
 def _ask(recipe: Recipe, splits: Splits, split: str) -> list[Asked]:
     """Every question about every example of a split, phrased as it is outside training."""
     examples = splits.split(split)
-    turns = ask_all(examples, recipe.data.questions, splits.classes, recipe.data.prompt)
+    asked = question_of(recipe.data.prompt, splits)
+    turns = ask_all(examples, recipe.data.questions, splits.classes, asked)
     return [
         Asked(f"{example.id}#{turn.name}", place, example, turn)
         for place, example in enumerate(examples)
@@ -201,24 +211,24 @@ def _ask(recipe: Recipe, splits: Splits, split: str) -> list[Asked]:
 def _teach(recipe: Recipe, splits: Splits, split: str) -> list[tuple[Turn, ...]]:
     """Questions and answers of each example of a split, N; their phrasing varies in training only."""
     seed = recipe.seed if split == "train" else None
-    data = recipe.data
-    return ask_all(splits.split(split), data.questions, splits.classes, data.prompt, seed)
+    asked = question_of(recipe.data.prompt, splits)
+    return ask_all(splits.split(split), recipe.data.questions, splits.classes, asked, seed)
 
 
-def conversation_encoder(backbone: Backbone) -> ConversationEncoder:
-    return ConversationEncoder(backbone.processor, backbone.encode_text, backbone.positions)
+def prompt_encoder(backbone: Backbone) -> PromptEncoder:
+    return PromptEncoder(backbone.processor, backbone.encode_text, backbone.positions)
 
 
 def write_texts(
     engine: Engine,
-    encoder: ConversationEncoder,
+    encoder: PromptEncoder,
     turns: Sequence[Turn],
     images: Sequence[tuple[torch.Tensor, torch.Tensor]],
     max_new_tokens: int,
 ) -> list[tuple[str, bool]]:
     """The answer to one question about each image, and whether it came to its end."""
     questions = [
-        encoder.question(turn, grid) for turn, (_, grid) in zip(turns, images, strict=True)
+        encoder.question(turn.question, grid) for turn, (_, grid) in zip(turns, images, strict=True)
     ]
     batch = pad(range(len(images)), images, questions, padding_side="left")
     with engine.accelerator.autocast():
@@ -239,7 +249,7 @@ def _row(
         "id": asked.id,
         "unit": example.unit,
         "question": asked.turn.name,
-        "prompt": asked.turn.question,
+        "prompt": asked.turn.shown,
         "reference": asked.turn.answer,
         "text": text,
         "label": None if classes == (UNLABELLED,) else classes[example.label],

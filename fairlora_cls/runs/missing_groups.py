@@ -17,6 +17,7 @@ from fairlora_cls.evaluation.probes import (
     FOLDS,
     cross_fit,
     judge_probe,
+    log_loss,
     logistic_regression,
     predict_held_out,
 )
@@ -123,7 +124,7 @@ def _train_probe(
     truth = codes[labelled][guessed]
     held_out = {strength: chances[guessed] for strength, chances in held_out.items()}
     # Log loss, because a threshold on probabilities needs them calibrated, not only ranked.
-    best = min(STRENGTHS, key=lambda strength: _log_loss(held_out[strength], truth))
+    best = min(STRENGTHS, key=lambda strength: log_loss(held_out[strength], truth))
     chances = held_out[best]
     sure = chances.max(axis=1) >= threshold
     right = chances.argmax(axis=1) == truth
@@ -134,11 +135,6 @@ def _train_probe(
         float(right[sure].mean()) if sure.any() else None,
         float(sure.mean()),
     )
-
-
-def _log_loss(chances: np.ndarray, truth: np.ndarray) -> float:
-    own = chances[np.arange(len(truth)), truth]
-    return -float(np.log(np.maximum(own, np.finfo(own.dtype).tiny)).mean())
 
 
 def _sentence(name: str, probe: Probe, filled: int, missing: int, threshold: float) -> str:

@@ -6,26 +6,34 @@ N images, K classes, V visual tokens, D hidden size.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from fairlora_cls.data.batching import ordered_batches
+from fairlora_cls.data.columns import read_texts
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.paths import resolve_images
+from fairlora_cls.data.prompts import cut_text, fill_prompt, find_fields
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.data.tables import open_table
 from fairlora_cls.errors import InputError
+from fairlora_cls.evaluation.baseline_table import (
+    add_baseline_table,
+    people_of_splits,
+    read_development,
+)
 from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES, load_backbone
 from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
-from fairlora_cls.runs.classify import ask_all_images, predict_logits, softmax
-from fairlora_cls.runs.context import Outcome, RunContext, read_images
+from fairlora_cls.runs.classify import ask_about_images, predict_logits, softmax
+from fairlora_cls.runs.context import Outcome, RunContext, cut_long_words, read_images
 from fairlora_cls.runs.engine import (
     Engine,
     build_engine,
@@ -35,7 +43,7 @@ from fairlora_cls.runs.engine import (
     start_accelerator,
 )
 from fairlora_cls.runs.folder import claim_report_folder, recipe_of
-from fairlora_cls.runs.generate import conversation_encoder, write_texts
+from fairlora_cls.runs.generate import prompt_encoder, write_texts
 from fairlora_cls.runs.missing_groups import mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
 from fairlora_cls.runs.task import SavedSettings
@@ -84,7 +92,7 @@ def evaluate(
     if not data:
         notes = (*_reuse_notes(recipe, split), *notes)
     engine = _load_engine(run, recipe, settings)
-    context = RunContext(recipe, splits, engine, folder, display, notes)
+    context = cut_long_words(RunContext(recipe, splits, engine, folder, display, notes))
     context = read_images(context, use_vision_cache, skip_unreadable)
     predictions = task.predict(context, split)
     if not engine.accelerator.is_main_process:
@@ -92,6 +100,15 @@ def evaluate(
     task.write(predictions, folder / "predictions")
     predicted = {"validation": validation, split: predictions}
     report = task.report(recipe, predicted, split, context.notes)
+    if not data:  # ids of other data say nothing of these examples
+        report = task.beside_baselines(report, predictions, run / "predictions")
+    known = splits if data else treat_splits(recipe, loaded)[0]
+    people = people_of_splits(known, report.attributes)
+    development = {}
+    if data:
+        people = {f"other data ({name})": own for name, own in people.items()}
+        development = read_development(run)
+    report = add_baseline_table(report, people, development)
     write_report(report, folder / "report")
     return Outcome(folder, recipe.objective.method, report, {})
 
@@ -101,19 +118,25 @@ def predict(
     images: Sequence[Path],
     display: Display = SilentDisplay(),  # noqa: B008
     *,
+    words: Sequence[Mapping[str, str | None]] | None = None,
     model: str | None = None,
 ) -> tuple[tuple[str, ...], np.ndarray]:
     """Class names and probabilities (N, K) for image files; needs no labels and no attributes.
 
-    `model` is where the run's backbone lies now, if it was moved. Raises UnreadableImageError naming
-    the first of the files that cannot be read, and how many there are.
+    `words`: of each image, what is known of the patient, by field of the run's prompt. `model` is
+    where the run's backbone lies now, if it was moved. Raises InputError for a field without words
+    where the recipe does not say `missing_words: blank`, and UnreadableImageError naming the first of
+    the files that cannot be read, and how many there are.
     """
+    words = words or [{}] * len(images)
+    _require_words(run, None, words)
     settings, engine = _open(run, images, "classify", model)
+    questions = _ask_patients(run, settings.prompt, words, engine)
     display.stage("Predicting", len(images))
     backbone = engine.model.backbone
     logits = predict_logits(
         engine,
-        ask_all_images(backbone, settings.prompt, live_features(backbone, images)),
+        ask_about_images(backbone, questions, live_features(backbone, images)),
         [str(path) for path in images],
         len(settings.labels),
         display.advance,
@@ -127,21 +150,23 @@ def answer(
     question: str | None = None,
     display: Display = SilentDisplay(),  # noqa: B008
     *,
+    words: Sequence[Mapping[str, str | None]] | None = None,
     model: str | None = None,
 ) -> list[str]:
     """What a generative run writes about image files, asked `question` or what it was trained on.
 
-    `model` and what is raised are as in `predict`.
+    `words`, `model` and what is raised are as in `predict`.
     """
-    section = recipe_of(run).generation
+    section, words = recipe_of(run).generation, words or [{}] * len(images)
+    _require_words(run, question, words)
     settings, engine = _open(run, images, "generate", model)
+    questions = _ask_patients(run, question or settings.prompt, words, engine)
     display.stage("Writing texts", len(images))
-    encoder = conversation_encoder(engine.model.backbone)
+    encoder = prompt_encoder(engine.model.backbone)
     features = live_features(engine.model.backbone, images)
-    turn = Turn("question", question or settings.prompt, "")
     texts = []
     for places in ordered_batches(range(len(images)), section.batch_size):
-        turns = [turn] * len(places)
+        turns = [Turn("question", questions[place], "") for place in places]
         written = write_texts(engine, encoder, turns, features(places), section.max_new_tokens)
         texts += [text for text, _ in written]
         display.advance(len(places))
@@ -180,17 +205,82 @@ def visual_features(run: Path, ids: Collection[str], display: Display) -> Featur
     return Features(tuple(e.id for e in examples), means, source)
 
 
-def images_of_table(
-    path: Path, column: str = "image", *, allow_urls: bool = False
-) -> list[tuple[str, Path]]:
-    """Name and file of each image that a table names, relative to it. Raises InputError."""
-    table = open_table(path, needed=[column])
+@dataclass(frozen=True)
+class Patient:
+    """An image to predict, and what is known of whom it shows."""
+
+    name: str
+    image: Path
+    words: Mapping[str, str | None]  # by field of the prompt
+
+
+def fields_of(run: Path, question: str | None = None) -> tuple[str, ...]:
+    """The fields of a run's prompt, or of the question that it is asked instead."""
+    recipe = recipe_of(run)
+    return find_fields(question or TASKS[recipe.task].read_settings(run / "adapter").prompt)
+
+
+def patients_of_table(
+    path: Path,
+    column: str = "image",
+    fields: Sequence[str] = (),
+    given: Mapping[str, str] = MappingProxyType({}),
+    *,
+    allow_urls: bool = False,
+) -> list[Patient]:
+    """Each image that a table names, relative to it, with the words of `fields` in columns of that
+    name, but for those `given` for all images. Raises InputError."""
+    columns = [name for name in fields if name not in given]
+    table = open_table(path, needed=[column, *columns])
     names = table.cells(column)
     files = resolve_images(table, names, allow_outside=True, allow_urls=allow_urls)
     if table.problems:
         raise InputError(table.problems)
-    named = [(name, file) for name, file in zip(names, files, strict=True) if name]
-    return [(name if "://" in name else str(path.parent / name), file) for name, file in named]
+    words = {name: read_texts(table, name) for name in columns}
+    return [
+        Patient(
+            name if "://" in name else str(path.parent / name),
+            file,
+            {**given, **{field: own[row] for field, own in words.items()}},
+        )
+        for row, (name, file) in enumerate(zip(names, files, strict=True))
+        if name
+    ]
+
+
+def _require_words(
+    run: Path, question: str | None, words: Sequence[Mapping[str, str | None]]
+) -> None:
+    """Raises InputError for images without words for a field; a blank cell is words where the recipe
+    leaves missing ones blank."""
+    may_be_blank = recipe_of(run).data.missing_words == "blank"
+    lacking = {
+        name: sum(name not in own if may_be_blank else not own.get(name) for own in words)
+        for name in fields_of(run, question)
+    }
+    problems = [
+        f"The model of '{run}' is asked with the field '{name}', and {count} of {len(words)} images "
+        f'have none; give it with --field {name}="…", or as a column of --table.'
+        for name, count in lacking.items()
+        if count
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def _ask_patients(
+    run: Path, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
+) -> list[str]:
+    """The question about each image, N; words of a field are cut as in training."""
+    data, fields = recipe_of(run).data, find_fields(prompt)
+    tokenizer = engine.model.backbone.processor.tokenizer
+    return [
+        fill_prompt(
+            prompt,
+            {name: cut_text(own[name] or "", data.max_words_tokens, tokenizer) for name in fields},
+        )
+        for own in words
+    ]
 
 
 def _open(

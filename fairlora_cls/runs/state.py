@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.data.examples import SPLIT_NAMES
+from fairlora_cls.data.prompts import question_of
 from fairlora_cls.plain_yaml import parse_yaml
 from fairlora_cls.recipe import TrainingSection, recipe_digest, recipe_to_yaml
 from fairlora_cls.runs.assembly import RunGroups
@@ -49,6 +50,7 @@ def initial_state(context: RunContext, fingerprints: Mapping[str, str]) -> dict[
         **fingerprints,
         "examples": {name: len(splits.split(name)) for name in SPLIT_NAMES},
         "classes": list(splits.classes),
+        "question": question_of(recipe.data.prompt, splits),
         "protected": {
             attribute: dict(zip(groups.names, groups.counts, strict=True))
             for attribute, groups in context.groups.protected.items()
@@ -77,8 +79,9 @@ def _selection_rule(training: TrainingSection) -> str:
     if metric == training.select_by:
         return f"{'lowest' if metric == 'loss' else 'highest'} validation {metric}"
     return (
-        f"highest validation {metric} among the epochs whose largest validation MaxAccGap is at "
-        f"most {training.gap_bound}, or the smallest gap where no epoch is"
+        f"among the epochs that cost no group more than {training.gap_cost} of its validation "
+        f"accuracy by the most accurate epoch: highest validation {metric} of those whose largest "
+        f"validation MaxAccGap is at most {training.gap_bound}, or the smallest gap where no epoch is"
     )
 
 

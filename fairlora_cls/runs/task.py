@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import numpy as np
 import torch
 
 from fairlora_cls.data.examples import Splits
@@ -67,6 +68,11 @@ class Task(ABC, Generic[Settings, Predicted]):
         """How examples of a split become a batch of training."""
 
     @abstractmethod
+    def word_counts(self, context: RunContext, split: str) -> np.ndarray:
+        """Tokens of the words about each image of a split, (N,): the length that batches are made of
+        where `training.group_by_length` asks for it."""
+
+    @abstractmethod
     def validate(self, context: RunContext, make_batch: BatchMaker) -> dict[str, float]:
         """Metrics of the validation split, with `score`, which decides the best epoch."""
 
@@ -91,3 +97,10 @@ class Task(ABC, Generic[Settings, Predicted]):
         notes: Sequence[str],
     ) -> Report:
         """The report on a split, of the predictions of each split that there are."""
+
+    def keep_baselines(self, context: RunContext, folder: Path) -> None:
+        """Write what needs no model into the folder of a run's tables, where the task has such."""
+
+    def beside_baselines(self, report: Report, predictions: Predicted, folder: Path) -> Report:
+        """The report with the model beside what needs none, if the folder of tables holds such."""
+        return report

@@ -16,12 +16,14 @@ import numpy as np
 import torch
 
 from fairlora_cls.checking.check import quick_check
-from fairlora_cls.data.batching import SAMPLERS
+from fairlora_cls.data.batching import SAMPLERS, order_by_length
 from fairlora_cls.data.examples import SPLIT_NAMES, Splits, fingerprint
 from fairlora_cls.errors import InputError, sentence
+from fairlora_cls.evaluation.baseline_table import add_baseline_table, people_of_splits
 from fairlora_cls.evaluation.probe_section import probe_section
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.evaluation.sections import add_sections
+from fairlora_cls.evaluation.selection import rank_candidates
 from fairlora_cls.files import remove_leftovers, write_text
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective
 from fairlora_cls.recipe import Recipe
@@ -34,7 +36,7 @@ from fairlora_cls.runs.assembly import (
 )
 from fairlora_cls.runs.card import model_card
 from fairlora_cls.runs.classify import CLASSIFY
-from fairlora_cls.runs.context import Outcome, RunContext, read_images
+from fairlora_cls.runs.context import Outcome, RunContext, cut_long_words, read_images
 from fairlora_cls.runs.engine import (
     BatchMaker,
     build_engine,
@@ -100,6 +102,7 @@ def train(
         model, settings = TASKS[recipe.task].build(recipe, splits, shared)
         engine = build_engine(model, accelerator)
     context = RunContext(recipe, splits, engine, folder, display, notes, groups)
+    context = cut_long_words(context)
     with watch("vision_features"):
         context = read_images(context, use_vision_cache, skip_unreadable, shared)
     fingerprints["data_fingerprint"] = fingerprint(context.splits)
@@ -225,9 +228,14 @@ def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -
         append_to_log(folder, {"step": progress.step, "probes": probes})
     for split, predictions in predicted.items():
         task.write(predictions, folder / "predictions" / split)
+    with watch("baselines"):
+        task.keep_baselines(context, folder / "predictions")
     with watch("report"):
         context.display.stage("Report", 1)
         report = task.report(recipe, predicted, "test", context.notes)
+        report = task.beside_baselines(report, predicted["test"], folder / "predictions")
+        people = people_of_splits(context.splits, report.attributes)
+        report = add_baseline_table(report, people)
         if probes:
             report = add_sections(report, [probe_section(probes)])
         write_report(report, folder / "report")
@@ -255,6 +263,13 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
     if training.trackers:
         engine.accelerator.init_trackers("tracking")
     sampled = groups.crossed("train", len(train_split))
+    lengths = None
+    if training.group_by_length:
+        lengths = TASKS[recipe.task].word_counts(context, "train")
+
+    def steps_of(epoch: int) -> list[np.ndarray]:
+        steps = SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch)
+        return steps if lengths is None else order_by_length(steps, lengths)
 
     def validate() -> Mapping[str, float]:
         engine.model.eval()
@@ -264,7 +279,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
         engine.model,
         engine.forward,
         objective,
-        lambda epoch: SAMPLERS[training.sampler](sampled, training.batch_size, recipe.seed, epoch),
+        steps_of,
         batch_makers["train"],
         np.array([e.label for e in train_split], dtype=np.int64),
         groups.protected_codes("train"),
@@ -287,6 +302,7 @@ def _fine_tune(context: RunContext, batch_makers: Mapping[str, BatchMaker]) -> P
         engine.accelerator,
         context.folder,
         validate,
+        lambda validations: rank_candidates(validations, training.select_by, training.gap_cost),
         context.display,
     )
 
@@ -326,8 +342,10 @@ def _training_notes(context: RunContext, progress: Progress) -> tuple[str, ...]:
     training, notes = context.recipe.training, ()
     if training.select_by.startswith("bounded_") and progress.best_score < 0:
         notes = (
-            f"No epoch had a validation MaxAccGap within training.gap_bound {training.gap_bound}; "
-            f"epoch {progress.best_epoch} has the smallest, {-progress.best_score:.3f}, and was taken.",
+            f"No epoch had a validation MaxAccGap within training.gap_bound {training.gap_bound} that "
+            f"costs no group more than training.gap_cost {training.gap_cost} of its accuracy; of those "
+            f"that cost no more, epoch {progress.best_epoch} has the smallest, "
+            f"{-progress.best_score:.3f}, and was taken.",
         )
         context.display.say(f"! {notes[0]}")
     if context.engine.accelerator.is_main_process:

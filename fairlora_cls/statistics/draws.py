@@ -72,7 +72,7 @@ def bootstrap(
         values = cells.measure(np.zeros((0, groups, cells.width)))
         counted = Draws({key: value[:, 0] for key, value in values.items()}, values)
     else:
-        tables = _drawn_tables(sample, cells, codes, groups, resamples, generator)
+        tables = drawn_tables(sample, cells, codes, groups, resamples, generator)
         parts = [(cells.measure(each.sum(axis=1)), cells.measure(each)) for each in tables]
         counted = Draws(*(joined(side) for side in zip(*parts, strict=True)))
     if cells.rest is None:
@@ -192,7 +192,7 @@ def _of_scheme(cells: Cells, values: Measures, scheme: str) -> Measures:
     return {key: value for key, value in values.items() if cells.scheme_of(key) == scheme}
 
 
-def _drawn_tables(
+def drawn_tables(
     sample: Sample,
     cells: Cells,
     codes: np.ndarray,

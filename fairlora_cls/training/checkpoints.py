@@ -7,7 +7,7 @@ epoch), dropout masks of (seed, step, micro-batch).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Progress:
     epoch: int = 0  # epochs whose validation is done
     best_epoch: int | None = None  # counted from 1
     best_score: float | None = None  # of the selection rule
+    validations: list[dict[str, float]] = field(default_factory=list)  # of every epoch done
     log_bytes: int = 0  # length of log.jsonl at this point
     images: int = 0  # images trained on, epochs counted
     seconds: float = 0.0  # spent training
@@ -64,7 +65,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def save_best(folder: Path, weights: dict[str, torch.Tensor], epoch: int) -> None:
-    """Keep the weights of the best epoch so far, under the epoch's own name."""
+    """Keep the weights of an epoch that may be the best, under the epoch's own name."""
     path = folder / f"best-{epoch:04d}.safetensors"
     write_atomically(path, lambda temporary: save_file(weights, str(temporary)))
 

@@ -112,6 +112,7 @@ def fine_tune(
     accelerator: Any,
     folder: Path,
     validate: Callable[[], Mapping[str, float]],
+    rank: Callable[[Sequence[Mapping[str, float]]], Sequence[int]],
     display: Display,
 ) -> Progress:
     """Train, resuming from `folder/checkpoints` where there are any; end with the best epoch's weights.
@@ -119,8 +120,10 @@ def fine_tune(
     `forward` is the model under accelerate's autocast. `plan_epoch` gives an epoch's
     effective batches as arrays of indices into `labels` (N,) and the codes (N,) of each attribute
     in `groups` (the protected ones) and `recorded` (−1 where not recorded). `validate` returns
-    metrics with the key `score`: the epoch with the highest score is kept, the earlier one on a tie.
-    Raises RunError on a non-finite loss or gradient, before the weights take the step.
+    metrics with the key `score`; of those of all epochs so far, `rank` names the places of the
+    epochs whose weights are kept, the best one first.
+    Raises RunError on a non-finite loss or gradient, before the weights take the step, and for a
+    checkpoint that does not hold the validation of every epoch.
     """
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     attribute_parameters = dict(objective.named_parameters())
@@ -139,6 +142,11 @@ def fine_tune(
     checkpoints = folder / "checkpoints"
     latest = load_latest(checkpoints)
     progress = latest.progress if latest else Progress()
+    if len(progress.validations) != progress.epoch:
+        raise RunError(
+            f"The checkpoint in '{checkpoints}' is of an earlier version, which did not keep the "
+            "validation of every epoch; --overwrite begins the run anew."
+        )
     if latest:
         restore_trainable_state(model, latest.weights)
         restore_optimizer(optimizer.optimizer, latest.optimizer, names)
@@ -249,16 +257,26 @@ def fine_tune(
         if epoch < progress.epoch:
             continue
         metrics = dict(validate())
-        progress = replace(progress, epoch=epoch + 1)
-        if progress.best_score is None or metrics["score"] > progress.best_score:
-            progress = replace(progress, best_epoch=epoch + 1, best_score=metrics["score"])
-            if accelerator.is_main_process:
-                save_best(checkpoints, trainable_state(model), epoch + 1)
+        validations = [*progress.validations, metrics]
+        kept = rank(validations)
+        progress = replace(
+            progress,
+            epoch=epoch + 1,
+            validations=validations,
+            best_epoch=kept[0] + 1,
+            best_score=validations[kept[0]]["score"],
+        )
+        if epoch in kept and accelerator.is_main_process:
+            save_best(checkpoints, trainable_state(model), epoch + 1)
         log.write(
             json.dumps({"step": progress.step, "epoch": epoch + 1, "validation": metrics}) + "\n"
         )
         accelerator.log({f"validation/{k}": v for k, v in metrics.items()}, progress.step)
-        shown = ", ".join(f"{k} {v:.3f}" for k, v in metrics.items() if k != "score")
+        shown = ", ".join(
+            f"{k} {v:.3f}"
+            for k, v in metrics.items()
+            if k != "score" and not k.startswith("accuracy/")  # a group's
+        )
         display.say(f"Epoch {epoch + 1} of {settings.epochs}: validation {shown}")
         checkpoint()
     log.close()

@@ -17,6 +17,7 @@ from fairlora_cls.data.table_splits import TableOptions
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
 
+WORDS = ("note", "age")  # columns of a cohort that a prompt may name
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
 
 
@@ -71,4 +72,8 @@ def _load(cohort: Cohort, path: Path | None, options: CohortOptions, **columns: 
             require_writable(kept, OTHER_CACHE)
         write_cohort(cohort, folder, **vars(options))
     named = {"attributes": cohort.attributes, "classes": cohort.classes, **columns}
-    return load_table(folder, TableOptions(**named))
+    splits = load_table(folder, TableOptions(**named))
+    # The truth behind each image, which the table also has, is no word for a prompt.
+    words = tuple(name for name in WORDS if name in splits.words)
+    splits = splits.changed(lambda e: replace(e, words={name: e.words[name] for name in words}))
+    return replace(splits, words=words)

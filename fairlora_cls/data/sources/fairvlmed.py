@@ -39,6 +39,7 @@ FOLDERS = {
     "Testing": "test",
 }
 TEXTS = ("none", "note", "gpt4_summary")
+WORDS = ("note", "gpt4_summary", "age")  # that a prompt may name besides the attributes
 CLASSES = ("no", "yes")
 
 # Codes of the npz files and names of data_summary.csv → group names.
@@ -103,6 +104,7 @@ def load_fairvlmed(
         }
     )
     texts = read_texts(table, text)
+    words = {name: read_texts(table, name) for name in WORDS if name in table.frame}
     examples = [
         Example(
             stems[row],
@@ -111,11 +113,14 @@ def load_fairvlmed(
             {name: values[row] for name, values in columns.items()},
             unit=stems[row],
             text=texts[row],
+            words={name: values[row] for name, values in words.items()},
         )
         for row in table.good
     ]
     own = [homes[row] for row in table.good]
-    return gather_splits(str(path), CLASSES, tuple(columns), examples, own, table.problems)
+    return gather_splits(
+        str(path), CLASSES, tuple(columns), examples, own, table.problems, words=tuple(words)
+    )
 
 
 def _list_files(path: Path) -> dict[tuple[str, str], Path]:
@@ -151,7 +156,7 @@ def _read_archives(files: dict[tuple[str, str], Path]) -> Table:
     archives = [(home, file) for (home, _), file in files.items() if file.suffix == ".npz"]
     if not archives:
         raise InputError(f"There is no {SUMMARY}, and {', '.join(FOLDERS)} hold no npz files.")
-    wanted = {"glaucoma", "age", "note", *(k for keys, _ in ATTRIBUTES.values() for k in keys)}
+    wanted = {"glaucoma", *WORDS, *(k for keys, _ in ATTRIBUTES.values() for k in keys)}
     rows, files_read, problems = [], [], []
     read = map_in_threads(attempt(lambda item: read_archive(item[1], wanted), InputError), archives)
     for (home, file), row in zip(archives, read, strict=True):

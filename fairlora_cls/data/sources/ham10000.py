@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fairlora_cls.data.columns import (
     age_bands,
+    age_in_words,
     read_ages,
     read_codes,
     read_groups,
@@ -78,7 +79,7 @@ def load_ham10000(
     columns = {
         "sex": read_codes(table, "sex", SEXES),
         "age_group": age_bands(years, age_cuts),
-        "age": [f"{age:g}" if age == age else None for age in years],
+        "age": [age_in_words(age) for age in years],
     }
     if "localization" in table.frame:
         columns["localization"] = read_groups(table, "localization", ("unknown",))

@@ -12,7 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from fairlora_cls.data.columns import age_bands, read_ages, read_codes, read_required, read_text
+from fairlora_cls.data.columns import (
+    age_bands,
+    age_in_words,
+    read_ages,
+    read_codes,
+    read_required,
+    read_text,
+)
 from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.groups import AGE_CUTS
 from fairlora_cls.data.paths import resolve_images
@@ -37,6 +44,7 @@ ANNOTATIONS = {
     for split in ("train", "dev", "test")
 }
 ATTRIBUTES = ("sex", "race", "age_group")
+WORDS = ("indication", "view", "age")  # that a prompt may name besides the attributes
 FRONTAL = ("PA", "AP")
 ROW = (  # of an annotation, as text
     *("dicom_id", "subject_id", "study_id", "image", "ViewPosition", "finding", "text"),
@@ -82,7 +90,7 @@ def load_mimic_cxr(
     if frame.empty:
         unseen = f"No image of '{path}' has one of the views {list(views)} and a label."
         raise InputError(problems or unseen)
-    columns, own = _attributes(frame, path, mimic_iv, age_cuts)
+    columns, ages, own = _attributes(frame, path, mimic_iv, age_cuts)
     images = Table(path / "files", frame)
     files = resolve_images(images, list(frame["image"]), folder=path)
     problems += [*own, *images.problems]
@@ -93,9 +101,16 @@ def load_mimic_cxr(
         label, unit = int(known[row]["label"]), f"p{known[row]['subject_id']}"
         asked = findings_conversation(known[row]["reason"], text) if text else ()
         attributes = {attribute: values[row] for attribute, values in columns.items()}
-        examples.append(Example(name, files[row], label, attributes, unit, text, asked))
+        words = {
+            "indication": known[row]["reason"],
+            "view": read_text(known[row]["ViewPosition"]),
+            "age": age_in_words(ages[row]),
+        }
+        examples.append(Example(name, files[row], label, attributes, unit, text, asked, words))
     homes = [known[row]["home"] for row in images.good]
-    return gather_splits(str(path), ("no", "yes"), ATTRIBUTES, examples, homes, problems)
+    return gather_splits(
+        str(path), ("no", "yes"), ATTRIBUTES, examples, homes, problems, words=WORDS
+    )
 
 
 @dataclass(frozen=True)
@@ -213,9 +228,9 @@ def _annotation_row(entry: dict[str, Any], finding: str) -> dict[str, str | None
 
 def _attributes(
     frame: pd.DataFrame, path: Path, mimic_iv: str | None, age_cuts: Sequence[float]
-) -> tuple[dict[str, list[str | None]], list[str]]:
-    """Sex, race and age group of each row, as the annotations say or else MIMIC-IV, and what is wrong
-    there."""
+) -> tuple[dict[str, list[str | None]], list[float], list[str]]:
+    """Sex, race and age group of each row, and its age in years, as the annotations say or else
+    MIMIC-IV, and what is wrong there."""
     if "sex" in frame and frame["sex"].notna().any():
         problems: list[str] = []
         known = {name: list(frame[name]) for name in ("sex", "race", "age")}
@@ -223,4 +238,4 @@ def _attributes(
         people, problems = load_mimic_iv(path, mimic_iv)
         known = {name: list(map(own.get, frame["subject_id"])) for name, own in people.items()}
     groups = (known["sex"], known["race"], age_bands(known["age"], age_cuts))
-    return dict(zip(ATTRIBUTES, groups, strict=True)), problems
+    return dict(zip(ATTRIBUTES, groups, strict=True)), known["age"], problems

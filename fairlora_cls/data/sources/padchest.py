@@ -14,6 +14,7 @@ import pandas as pd
 from fairlora_cls.data.columns import (
     OLDEST,
     age_bands,
+    age_in_words,
     plain,
     read_codes,
     read_required,
@@ -32,6 +33,7 @@ from fairlora_cls.files import user_path
 CLASSES = ("no", "yes")
 LABELS = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 SEX = {"f": "Female", "m": "Male", "o": None, "none": None}
+WORDS = ("indication", "view", "age")  # that a prompt may name besides the attributes
 FRONTAL = ("PA", "AP", "AP_horizontal")
 EXCLUDED = "exclude"  # PadChest's own label for images that are not to be used
 COLUMNS = [
@@ -69,10 +71,12 @@ def load_padchest(
     if finding not in known:
         unknown = f"No image of '{file}' is labelled '{finding}' (data.options.finding)"
         raise InputError([*table.problems, f"{unknown}{nearest(finding, sorted(known))}"])
+    ages = _read_ages(table)
     columns = {
         "sex": read_codes(table, "PatientSex_DICOM", SEX),
-        "age_group": age_bands(_read_ages(table), age_cuts),
+        "age_group": age_bands(ages, age_cuts),
     }
+    projections = read_texts(table, "Projection")
     texts = read_texts(table, "Report")
     translated = _read_translations(annotations)
     shown = {view.lower() for view in views}
@@ -102,13 +106,21 @@ def load_padchest(
         indication, words = translated.get(name, (None, texts[row]))
         asked = findings_conversation(indication, words) if annotations else ()
         label = int(finding in labels[row])
-        examples.append(Example(name, images[name], label, attributes, patients[row], words, asked))
+        own = {
+            "indication": indication,
+            "view": projections[row],
+            "age": age_in_words(ages[row]),
+        }
+        patient = patients[row]
+        examples.append(Example(name, images[name], label, attributes, patient, words, asked, own))
     if not examples:
         also = ", and FINDINGS in data.options.annotations" if annotations else ""
         unseen = f"No image of '{file}' has labels and one of the views {list(views)}{also}."
         raise InputError(table.problems or unseen)
     homes = split_examples(examples, CLASSES, stratify, seed)
-    return gather_splits(str(path), CLASSES, tuple(columns), examples, homes, table.problems)
+    return gather_splits(
+        str(path), CLASSES, tuple(columns), examples, homes, table.problems, words=WORDS
+    )
 
 
 def _parse_labels(cell: str) -> frozenset[str] | None:
