@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from html import unescape
 from itertools import pairwise
@@ -447,6 +449,35 @@ def test_a_table_read_back_gives_the_same_report(tmp_path):
     write_predictions(predictions, tmp_path / "test.csv")
     read = read_predictions(tmp_path / "test.csv")
     assert fairness_report(read, bootstrap=20) == fairness_report(predictions, bootstrap=20)
+
+
+def test_a_report_is_written_without_what_is_slow_to_import(tmp_path):
+    write_predictions(simulated(g=cycled(["A", "B"])), tmp_path / "test.csv")
+    slow = "torch", "matplotlib", "sklearn", "fairlearn", "scipy.stats"
+    code = (
+        "import sys\n"
+        "from fairlora_cls.evaluation.prediction_table import read_predictions\n"
+        "from fairlora_cls.evaluation.report import fairness_report, write_report\n"
+        "report = fairness_report(read_predictions('test.csv'), bootstrap=20)\n"
+        "write_report(report, 'report')\n"
+        f"print([name for name in {slow} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert len(list((tmp_path / "report" / "figures").glob("*.svg"))) == 4
+
+
+def test_pngs_are_written_on_demand_and_go_with_their_report(tmp_path):
+    report = fairness_report(simulated(g=cycled(["A", "B"])), bootstrap=20)
+    write_report(report, tmp_path, png=True)
+    drawn = {path.stem for path in (tmp_path / "figures").glob("*.svg")}
+    pictures = list((tmp_path / "figures").glob("*.png"))
+    assert {path.stem for path in pictures} == drawn
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    write_report(report, tmp_path)
+    assert not list((tmp_path / "figures").glob("*.png"))
 
 
 HOSTILE = ["<script>alert(1)</script>", 'a|b "quoted" & $x^$', "Ӝ & <b>", "*bold* [link](x) `code`"]
