@@ -33,6 +33,7 @@ from fairlora_cls.files import read_json, user_path
 from fairlora_cls.plain_yaml import DEEPEST, is_whole, parse_yaml, stands_for_a_number
 
 if TYPE_CHECKING:
+    from fairlora_cls.data.demographic_words import DemographicWords
     from fairlora_cls.objectives.objectives import Preset
 
 LARGEST = 2**31 - 1  # of a number of things
@@ -109,6 +110,9 @@ class DataSection(RecipeSection):
     prompt: str | None = Field(None, min_length=1)
     missing_words: Literal["error", "blank", "drop"] = "error"  # of a field of the prompt
     max_words_tokens: Positive | None = 512  # a field's words are cut there; null: not at all
+    # What is taken out of the words: of sex, race, ethnicity, age, or of what `phrases` names.
+    redact: list[str] = []
+    phrases: str | None = None  # file of words that say who a patient is; null: the English ones
     questions: str = "report"  # a row of QUESTIONS: what a generative run asks of an image
 
     @property
@@ -118,6 +122,7 @@ class DataSection(RecipeSection):
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
+        from fairlora_cls.data.demographic_words import AGE
         from fairlora_cls.data.prompts import find_fields
 
         if self.prompt is not None:
@@ -125,8 +130,26 @@ class DataSection(RecipeSection):
                 raise ValueError(
                     f"the prompt '{self.prompt}' holds a special token (<|…|>); write plain words"
                 )
-            find_fields(self.prompt)
+            fields = find_fields(self.prompt)
+            if AGE in self.redact and AGE in fields:
+                raise ValueError(
+                    "the prompt names {age}, which data.redact takes out; drop one of them"
+                )
+        try:
+            self.taken_out()
+        except InputError as error:
+            raise ValueError(
+                "; ".join(problem.rstrip(".") for problem in error.problems)
+            ) from error
         return self
+
+    def taken_out(self) -> DemographicWords:
+        """The words that `redact` names. Raises InputError for an attribute that has none."""
+        from fairlora_cls.data.demographic_words import demographic_words, read_phrases
+
+        return demographic_words(
+            self.redact, read_phrases(user_path(self.phrases) if self.phrases else None)
+        )
 
 
 class LoraSection(RecipeSection):
@@ -261,6 +284,7 @@ class ReportSection(RecipeSection):
     endpoints: list[str] | None = None  # what is judged between groups; null: the usual ones
     # The largest difference between groups that counts as equal.
     margin: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    site: Annotated[str, Field(min_length=1)] | None = None  # hospital, device: a view of its own
     threshold: str | float = "argmax"  # or 0.3, youden, sensitivity=0.9: chosen on validation
     text_metrics: list[str] = ["bleu_1", "bleu_4", "rouge_l", "exact_match"]  # of a generative run
 
@@ -383,7 +407,9 @@ def _settle(recipe: Recipe) -> Recipe:
         if section is not None:
             dependences[key] = _settle_dependence(section, protect, objective.gap_weight, head_rate)
     probes = recipe.report.probes
+    phrases = recipe.data.phrases
     settled = {
+        "data": {"phrases": phrases and str(user_path(phrases).absolute())},
         "model": {"backbone": backbone, "train_projector": trains_projector},
         "training": {
             "head_learning_rate": head_rate,

@@ -13,8 +13,9 @@ from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.results import build_report
 from fairlora_cls.ablations.runs import RunResult, RunVerdict, group_column, read_runs, runs_table
 from fairlora_cls.ablations.statistics import t_test
-from fairlora_cls.ablations.verdicts import gather_verdicts
+from fairlora_cls.ablations.verdicts import EndpointOverSeeds, gather_verdicts
 from fairlora_cls.ablations.wording import (
+    _own_verdicts,
     describe_changes,
     describe_evidence,
     describe_figures,
@@ -115,7 +116,7 @@ def test_a_smaller_gap_by_harm_is_not_told_as_one_by_gain(report):
     assert all(("levelling down" in text) == text.startswith("harm") for text in gaps)
     settings = {text.split(":")[0]: text for text in describe_settings(report)}
     assert re.search(
-        r"Beside plain: by sex a group loses: worse for F \(200 images\), .* levelling down",
+        r"Beside plain: by sex a group loses: worse for F \(200 images\); .* levelling down",
         settings["harm"],
     )
     assert "none is shown to lose: better for M (200 images)" in settings["gain"]
@@ -133,6 +134,14 @@ def test_settings_say_what_their_own_reports_decide(report):
     plain, harm, *_ = describe_settings(report)
     assert re.search(r"by sex M is served worst \(2 of 2 seeds\) in .*Wrong answers", plain)
     assert "4 of 4 questions undecided" in harm
+
+
+def test_one_group_leaves_nothing_to_decide():
+    undefined = EndpointOverSeeds("sex", "auroc", "AUROC", ("undefined",) * 2, (None,) * 2)
+    mixed = EndpointOverSeeds("race", "auroc", "AUROC", ("equal", "undecided"), ("A", "A"))
+    told = _own_verdicts([undefined, mixed])
+    assert "1 of 2 questions undecided" in told
+    assert "1 undefined" in told
 
 
 def test_seeds_that_disagree_are_counted_not_pooled(finished):
@@ -158,6 +167,7 @@ def test_a_change_needs_both_kinds_of_chance():
     assert found.interval[1] > -0.06
     certain = _with_seeds(images, np.array([-0.101, -0.1, -0.099]), 0.01)
     assert (certain.p_value, certain.interval) == (0.01, (-0.14, -0.06))
+    assert t_test(np.array([0.1, 0.1 + 1e-16, 0.1])) is None
     alone = _with_seeds(images, np.array([-0.1]), 0.01)
     assert (alone.p_value, alone.interval) == (0.01, (-0.14, -0.06))
 

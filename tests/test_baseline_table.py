@@ -72,6 +72,7 @@ def test_every_cell_by_hand():
     train, own = rows["F", "sex"]
     assert (train.text, own.text) == ("0", "3 (50.0%)")
     assert own.detail == "2 'yes' (66.7%); 2 patients or lesions"
+    assert rows["M", "sex"][0].detail == "1 'yes' (33.3%)"  # each example is a patient
     # 1 of 4 and 3 of 6 are yes; M is 3 of 4 and 2 of 6, F 0 and 3 of 6.
     assert "'yes' is 25.0% of train and 50.0% of test" in section.sentences[1]
     assert "F (sex) is 0.0% of train and 50.0% of test" in section.sentences[1]

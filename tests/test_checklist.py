@@ -55,7 +55,7 @@ def whole():
         Section(f"Part {key}", sentences, key=key, values=values_of(key))
         for key, sentences in SECTIONS.items()
     ]
-    return add_sections(report, sections)
+    return replace(report, sections=tuple(sections))
 
 
 def test_every_item_is_answered_or_left_to_the_author(whole):
@@ -107,7 +107,7 @@ def test_where_it_stands_is_a_heading_of_the_page(whole):
 def test_what_a_report_lacks_the_author_must_write():
     """Without units, sections, resamples, attributes: nothing is claimed of them."""
     table = replace(answers(SIZES, (965, 41, 57)), attributes={})
-    found = said(fairness_report(table, bootstrap=0))
+    found = said(replace(fairness_report(table, bootstrap=0), sections=()))
     unknown = {name for name, answer in found.items() if answer is None}
     assert {
         *NEVER,
@@ -126,6 +126,17 @@ def test_what_a_report_lacks_the_author_must_write():
     } <= unknown
     assert "0.5" in found["TRIPOD+AI 15; STARD 12a; CHAI CR79"].text
     assert "Calibration error" in found["CHAI CR88"].text
+
+
+def test_a_part_that_says_less_is_not_taken_for_more():
+    """Of one split no difference is told, and where all is equal nothing could hide."""
+    report = fairness_report(answers({"A": 400, "B": 400}, (320, 320)), bootstrap=20, margin=0.5)
+    assert all(verdict.verdict == "equal" for verdict in report.verdicts)
+    one = Section("Counts", ("940 of 2,000 have it.",), key="baseline_table")
+    found = said(add_sections(report, [one]))
+    assert found["TRIPOD+AI 20b, 21; STARD 20"].text == "940 of 2,000 have it."
+    assert found["TRIPOD+AI 16, 20c; STARD-AI (external set)"] is None
+    assert found["TRIPOD+AI 10; STARD 18"] is None
 
 
 def test_default_endpoints_are_not_called_chosen():

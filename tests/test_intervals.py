@@ -61,7 +61,7 @@ def test_holm_by_hand():
     assert holm({}) == {}
 
 
-def test_beyond_the_draws_the_tail_goes_on_and_overstates():
+def test_beyond_the_draws_the_tail_goes_on_and_overstates_light_tails():
     generator = np.random.default_rng(0)
     null = np.abs(generator.normal(0, 1, 1000))
     assert tail_p_value(1.0, null) == p_value(1.0, null)

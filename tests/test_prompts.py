@@ -74,6 +74,18 @@ def test_missing_words_are_refused_left_blank_or_dropped():
     assert "left out" in notes[0]
 
 
+def test_words_that_say_who_a_patient_is_are_taken_out():
+    splits = splits_of(example("a", note="A woman, 61 years old, well"), example("b", note="well"))
+    recipe = build_recipe({"data": {"prompt": "{note}?", "redact": ["sex", "age"]}})
+    kept, notes = keep_words(splits, "{note}?", taken_out=recipe.data.taken_out())
+    assert [e.words["note"] for e in kept.train] == ["A ___, ___, well", "well"]
+    assert "2 words" in notes[0]
+    assert "1 of 2" in notes[0]
+    for wrong, word in (({"redact": ["rase"]}, "race"), ({"redact": ["age"]}, "age")):
+        with pytest.raises(InputError, match=word):
+            build_recipe({"data": {"prompt": "{age}?", **wrong}})
+
+
 def test_the_fingerprint_sees_the_words_that_are_asked_with_and_no_others():
     one, other = (splits_of(example("a", note=note, view="PA")) for note in ("well", "ill"))
 

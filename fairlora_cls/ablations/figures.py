@@ -75,10 +75,12 @@ def _axis_figure(
     band = _band(next(iter(drawn.values())), gap)
     for top, quantity in ((6, report.metric), (138, gap)):
         known = [values for points in drawn.values() for _, values in _known(points, quantity)]
-        ends = [end for values in known for end in _ends(quantity, values)] or [0.0]
-        if quantity is gap:
-            ends += [100 * high for _, values in band for high in values.null_interval]
-        heights = spanning(ends, least=0 if quantity is gap else None)
+        reached = [end for values in known for end in _ends(values)]
+        chance = [100 * end for _, values in band for end in values.null_interval]
+        ends = (
+            spanning([*reached, *chance] or [0], 0) if quantity is gap else spanning(reached or [0])
+        )
+        heights = _possible(ends, reached)
         axes = Axes(sheet, 46, top, WIDTH - 60, 116, along, heights, is_wide)
         axes.x_axis(key if quantity is gap else "", values, has_grid=False)
         axes.y_axis(_axis_label(quantity))
@@ -104,9 +106,7 @@ def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
         known = _known(points, quantity)
         axes.line([(x, 100 * values.mean) for x, values in known], **look)
         for x, values in known:
-            if values.interval is not None:
-                ends = [(x, end) for end in _ends(quantity, values)]
-                axes.line(ends, look["colour"], 1.2, opacity=0.8)
+            axes.line([(x, end) for end in _ends(values)], look["colour"], 1.2, opacity=0.8)
             axes.mark(x, 100 * values.mean, MARKERS[number], look["colour"], 5)
 
 
@@ -144,14 +144,17 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     settings = {s.name: s for s in report.settings if s.name in points}
     at = {name: (100 * size, 100 * metric) for name, (metric, size) in points.items()}
     across = {
-        name: [_ends(q, s.numbers[q]) for q in (gap, report.metric)] for name, s in settings.items()
+        name: [_ends(s.numbers[q]) for q in (gap, report.metric)] for name, s in settings.items()
     }
     far = far_below({name: metric for name, (metric, _) in points.items()})
     near = [name for name in settings if name not in far]
     widths = [at[name][0] for name in far] + [end for name in near for end in across[name][0]]
-    heights = spanning([end for name in near for end in across[name][1]])
+    seen = [end for name in near for end in across[name][1]]
+    heights = _possible(spanning(seen), seen)
     sheet = Sheet(256)
-    axes = Axes(sheet, 46, 6, WIDTH - 136, 214, spanning(widths, least=0), heights)
+    axes = Axes(
+        sheet, 46, 6, WIDTH - 136, 214, _possible(spanning(widths, least=0), widths), heights
+    )
     axes.x_axis(_axis_label(gap))
     axes.y_axis(_axis_label(report.metric))
     steps = sorted(at[name] for name in front)
@@ -212,13 +215,16 @@ def _label_aside(axes: Axes, labels: Sequence[tuple[str, Point]]) -> None:
             axes.sheet.text((left + 2, height), text, size=min(7, line))
 
 
-def _ends(quantity: FollowedQuantity, values: OverSeeds) -> list[float]:
-    """An interval times 100, the mean twice without one.
+def _ends(values: OverSeeds) -> list[float]:
+    """An interval times 100; without one, the smallest and the largest value."""
+    return [100 * limit for limit in values.interval or (min(values.values), max(values.values))]
 
-    A gap's begins at 0, below which the t-interval of a mean may reach.
-    """
-    least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in values.interval or (values.mean, values.mean)]
+
+def _possible(ends: Point, drawn: Sequence[float]) -> Point:
+    """The ends of an axis: from 0 to 100 at most, where all that is drawn lies between."""
+    if not drawn or min(drawn) < 0 or max(drawn) > 100:
+        return ends
+    return max(ends[0], 0.0), min(ends[1], 100.0)
 
 
 def _axis_label(quantity: FollowedQuantity) -> str:

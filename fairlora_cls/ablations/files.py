@@ -41,7 +41,7 @@ def write_ablation(report: AblationReport, folder: Path, png: bool = False) -> N
 
 
 def ablation_document(report: AblationReport, figures: Sequence[ReportFigure]) -> Document:
-    """The ablation as a document: first what the data decide."""
+    """The ablation as a document: first who is served worse by which setting, and what is decided."""
     return Document(
         title=f"Ablation: {report.name}",
         facts=_facts(report),
@@ -56,8 +56,8 @@ def _parts(report: AblationReport, figures: Sequence[ReportFigure]) -> list[Part
         f"Nothing: no setting can be told from {report.reference} by these runs."
     ]
     parts = [
-        Part("What the data decide", points=tuple(evidence)),
         Part("Setting by setting", points=tuple(describe_settings(report))),
+        Part("What the data decide", points=tuple(evidence)),
     ]
     if report.notes:
         parts.append(list_notes(tuple(report.notes)))

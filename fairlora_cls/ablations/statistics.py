@@ -17,8 +17,8 @@ from scipy import stats
 
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
-from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm_by
-from fairlora_cls.statistics.seeds import SeedValues, over_seeds
+from fairlora_cls.statistics.intervals import ROUNDING, SIGNIFICANCE, holm_by
+from fairlora_cls.statistics.seeds import DIFFERENCES, FRACTIONS, SeedValues, over_seeds
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _number(result: RunResult, quantity: FollowedQuantity) -> Number:
 def _over_seeds(numbers: Sequence[Number]) -> OverSeeds:
     nulls = [number.null_mean for number in numbers if number.null_mean is not None]
     bands = [number.null_interval for number in numbers if number.null_interval is not None]
-    mean = over_seeds([number.value for number in numbers])
+    mean = over_seeds([number.value for number in numbers], FRACTIONS)
     if len(numbers) == 1:
         mean = replace(mean, interval=numbers[0].interval)
     return OverSeeds(
@@ -140,7 +140,8 @@ def _contrast(
     )
     difference = over_seeds(
         np.array([other[seed] for seed in seeds], dtype=float)
-        - np.array([first[seed] for seed in seeds], dtype=float)
+        - np.array([first[seed] for seed in seeds], dtype=float),
+        DIFFERENCES,
     )
     plain = Contrast(**vars(difference), setting=setting.name, quantity=quantity, seeds=seeds)
     if plain.mean is None:
@@ -152,6 +153,6 @@ def _contrast(
 
 def t_test(differences: np.ndarray) -> float | None:
     """Two-sided paired t-test; None of one seed, and of seeds that change nothing."""
-    if len(differences) < 2 or (differences == differences[0]).all():
+    if len(differences) < 2 or np.ptp(differences) <= ROUNDING:
         return None
     return float(stats.ttest_1samp(differences, 0.0).pvalue)

@@ -32,7 +32,7 @@ from fairlora_cls.checking.structure import (
 )
 from fairlora_cls.data.datasets import load_splits, permitted_options
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
-from fairlora_cls.data.groups import apply_missing_policy, single_attributes
+from fairlora_cls.data.groups import apply_missing_policy, require_attributes, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.data.prompts import keep_words, question_of
 from fairlora_cls.errors import InputError
@@ -144,6 +144,15 @@ def _find_endpoints(recipe: Recipe, splits: Splits) -> list[Finding]:
     return []
 
 
+def _find_site(recipe: Recipe, splits: Splits) -> list[Finding]:
+    """A column of sites that the data do not have."""
+    try:
+        require_attributes(splits, single_attributes(recipe.report.site or ()))
+    except InputError as error:
+        return list_errors("site", error)
+    return []
+
+
 def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
     data = recipe.data
     sensitive = single_attributes(data.sensitive)
@@ -152,6 +161,7 @@ def _structure(recipe: Recipe, splits: Splits) -> tuple[Splits, CheckReport]:
         *find_structure(splits, classifies=recipe.task == "classify"),
         *find_attributes(splits, sensitive, data.missing_groups),
         *_find_endpoints(recipe, splits),
+        *_find_site(recipe, splits),
     ]
     present = [name for name in sensitive if name in splits.attributes]
     crossed = [
@@ -189,12 +199,12 @@ def _fill_prompts(recipe: Recipe, splits: Splits) -> tuple[Splits, list[Finding]
     question = question_of(data.prompt, splits)
     findings = [Finding("note", "question", f"Every image is asked: “{question}”.")]
     try:
-        splits, notes = keep_words(splits, question, data.missing_words)
-        findings += [Finding("note", "missing-words", note) for note in notes]
+        splits, notes = keep_words(splits, question, data.missing_words, data.taken_out())
+        findings += [Finding("note", "words", note) for note in notes]
     except InputError as error:
         findings += list_errors("prompt", error)
         with suppress(InputError):  # a field that is not there
-            splits, _ = keep_words(splits, question, "blank")
+            splits, _ = keep_words(splits, question, "blank", data.taken_out())
     return splits, findings
 
 

@@ -56,6 +56,14 @@ def report(
     margin: Annotated[
         float, typer.Option(help="The largest difference that counts as equal, as 0.05.")
     ] = 0.05,
+    site: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Hospital, device or clinic: each site, how far they differ, and what a new one may "
+            "expect.",
+        ),
+    ] = None,
     seed: options.Seed = 42,
     threshold: options.Threshold = None,
     validation: options.Validation = None,
@@ -87,7 +95,7 @@ def report(
 ) -> None:
     """The fairness report for predictions of any model, from any tool."""
     with exit_codes(debug):
-        from fairlora_cls.evaluation.other_splits import other_splits
+        from fairlora_cls.evaluation.other_splits import other_splits, training_sites
         from fairlora_cls.evaluation.report import write_report
         from fairlora_cls.evaluation.sections import add_sections
         from fairlora_cls.runs.folder import claim_report_folder
@@ -126,6 +134,8 @@ def report(
             "endpoints": endpoint,
             "margin": margin,
             "declared": "command line" if endpoint else "default",
+            "site": site,
+            "trained_sites": training_sites(predictions, site) if site else None,
         }
         pairs = Pairs(features, minimum_similarity)
         if of_texts:
@@ -177,7 +187,8 @@ def _report_classes(
     from fairlora_cls.evaluation.report import fairness_report
     from fairlora_cls.evaluation.thresholds import judge_file
 
-    columns = single_attributes(attribute or [])
+    site = measured["site"]
+    columns = single_attributes([*attribute, *([site] if site else [])]) if attribute else []
     table = read_predictions(file, attributes=columns or None, positive=positive, unit=unit)
     sections = []
     if threshold:
@@ -186,7 +197,8 @@ def _report_classes(
     matched = partial(
         counterfactual_gaps,
         table,
-        attributes=attribute or table.attributes,
+        attributes=attribute
+        or [n for n in table.attributes if n not in single_attributes(site or ())],
         bootstrap=measured["bootstrap"],
         seed=measured["seed"],
     )
@@ -252,8 +264,12 @@ def compare(
     output: Annotated[Path | None, options.output("Folder", "runs/comparison")] = None,
     debug: options.Debug = False,
 ) -> None:
-    """Compare runs, or tables, on the same test images with the first; seeds of a recipe together."""
+    """Compare runs, or tables, on the same test images with the first, seeds of a recipe together; or
+    two without an image in common as two cohorts: which gaps carry over."""
     with exit_codes(debug):
+        from fairlora_cls.evaluation.alignment import are_two_cohorts
+        from fairlora_cls.evaluation.cohort_page import describe_cohorts, write_cohorts
+        from fairlora_cls.evaluation.cohorts import compare_cohorts
         from fairlora_cls.evaluation.comparison import compare_predictions, compare_texts
         from fairlora_cls.evaluation.comparison_files import describe_comparison, write_comparison
         from fairlora_cls.runs.compared import load_compared_runs, load_compared_texts, texts_of
@@ -276,16 +292,24 @@ def compare(
             _require_absent("are for texts, and these are classes", text_metric=text_metric)
             given = load_compared_runs(runs, positive, threshold, unit)
             judge = compare_predictions
-        found = judge(
-            given.tables,
-            attributes=attribute or given.attributes,
-            recipes=given.recipes,
-            bootstrap=bootstrap,
-            seed=seed,
-            notes=given.notes,
-        )
-        write_comparison(found, folder, png)
-        for text in describe_comparison(found):
+        asked = {"bootstrap": bootstrap, "seed": seed, "notes": given.notes}
+        attributes = attribute or given.attributes
+        if are_two_cohorts(given.tables):
+            found = compare_cohorts(
+                given.tables,
+                attributes,
+                scores=given.scores or None,
+                headline=text_metric[0] if text_metric else None,
+                **asked,
+                **given.declared,
+            )
+            write_cohorts(found, folder)
+            told = [*describe_cohorts(found), *found.notes]
+        else:
+            found = judge(given.tables, attributes=attributes, recipes=given.recipes, **asked)
+            write_comparison(found, folder, png)
+            told = describe_comparison(found)
+        for text in told:
             terminal.print(text)
         terminal.print(f"Comparison: {folder / 'comparison.html'}")
 

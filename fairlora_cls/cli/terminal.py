@@ -162,7 +162,7 @@ def show_ablation(report: AblationReport, place: str) -> None:
         cells = [_cell(quantity, setting.numbers[quantity]) for quantity in shown]
         table.add_row(setting.name, str(len(setting.seeds)), *cells)
     terminal.print(table)
-    for text in [*describe_evidence(report), *describe_settings(report)]:
+    for text in [*describe_settings(report), *describe_evidence(report)]:
         terminal.print(text)
     undecided = len(describe_undecided(report))
     if undecided:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from fairlora_cls.data.demographic_words import DemographicWords
 from fairlora_cls.data.examples import SPLIT_NAMES, Example, Splits
 from fairlora_cls.errors import InputError, nearest
 
@@ -63,10 +64,10 @@ def default_question(classes: Sequence[str], label_column: str | None = None) ->
     return f"Which of these does this image show: {_listed(classes)}?"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], last: str = "or") -> str:
     if len(names) > MOST_NAMED:
         return f"{', '.join(names[:MOST_NAMED])} or another class"
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def question_of(prompt: str | None, splits: Splits) -> str:
@@ -75,12 +76,16 @@ def question_of(prompt: str | None, splits: Splits) -> str:
 
 
 def keep_words(
-    splits: Splits, prompt: str, missing: MissingWords = "error"
+    splits: Splits,
+    prompt: str,
+    missing: MissingWords = "error",
+    taken_out: DemographicWords | None = None,
 ) -> tuple[Splits, tuple[str, ...]]:
     """Every example with the words that the prompt's fields name, and no others; and notes.
 
     missing: what becomes of an example that has no words for a field: `error` refuses it, `blank`
         leaves the place empty, `drop` leaves the example out
+    taken_out: words that say who a patient is, which are blanked
     Raises InputError for a field that the data does not have, and for missing words.
     """
     fields = find_fields(prompt)
@@ -107,19 +112,31 @@ def keep_words(
             for name, ids in silent.items()
         )
     out = {i for ids in silent.values() for i in ids} if missing == "drop" else set()
+    blanked: dict[str, int] = {}
 
     def with_words(example: Example) -> Example | None:
         if example.id in out:
             return None
-        own = words[example.id]
-        return replace(example, words={name: text or "" for name, text in own.items()})
+        own = {name: text or "" for name, text in words[example.id].items()}
+        if taken_out is not None:
+            pairs = {name: taken_out.take_out(text) for name, text in own.items()}
+            blanked[example.id] = sum(count for _, count in pairs.values())
+            own = {name: text for name, (text, _) in pairs.items()}
+        return replace(example, words=own)
 
     notes = tuple(
         f"{len(ids):,} examples have no '{name}' for the prompt and were "
         f"{'left out' if missing == 'drop' else 'asked without it'} (data.missing_words)."
         for name, ids in silent.items()
     )
-    return splits.changed(with_words), notes
+    splits = splits.changed(with_words)
+    if taken_out is not None and taken_out.attributes:
+        notes += (
+            f"{sum(blanked.values()):,} words that say {_listed(taken_out.attributes, 'and')} were "
+            f"taken out of the prompts of {sum(n > 0 for n in blanked.values()):,} of "
+            f"{len(blanked):,} examples (data.redact).",
+        )
+    return splits, notes
 
 
 def cut_words(

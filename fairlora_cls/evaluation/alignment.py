@@ -39,6 +39,17 @@ def align(tables: Mapping[str, Table]) -> dict[str, Table]:
     }
 
 
+def are_two_cohorts(tables: Mapping[str, Table]) -> bool:
+    """Whether these are two tables without an example in common, of the same classes: answers about
+    other people, which cannot be paired."""
+    if len(tables) != 2:
+        return False
+    first, second = tables.values()
+    if isinstance(first, Predictions) and set(first.classes) != set(second.classes):
+        return False
+    return not set(first.ids) & set(second.ids)
+
+
 def require_same_groups(tables: Mapping[str, Table], attribute: str) -> None:
     """Raises InputError where an aligned table puts an example into another group than the first
     table does. Tables without the attribute take the first one's groups."""

@@ -75,11 +75,11 @@ def people_of(table: Predictions | Generations) -> People:
         names = np.array([*table.classes, None], dtype=object)  # code -1 is the last
         return People(names[table.labels].tolist(), table.units or table.ids, table.attributes)
     images = image_ids(table)
-    first = sorted(dict(zip(reversed(images), reversed(range(len(images))), strict=True)).values())
+    once = sorted(dict(zip(images, range(len(images)), strict=True)).values())  # a row of each
     return People(
-        [table.labels[row] for row in first],
-        [table.units[row] for row in first],
-        {name: [own[row] for row in first] for name, own in table.attributes.items()},
+        [table.labels[row] for row in once],
+        [table.units[row] for row in once],
+        {name: [own[row] for row in once] for name, own in table.attributes.items()},
     )
 
 
@@ -160,7 +160,7 @@ def add_baseline_table(
 
 def _section(report: Report, splits: Mapping[str, SplitCount]) -> Section:
     shown = _shown_classes(report, splits)
-    sentences = [_tell_sizes(splits, shown, nouns_of(report).grouped)]
+    sentences = [_tell_sizes(splits, shown, nouns_of(report).sized)]
     if len(splits) > 1:
         sentences.append(_tell_differences(report, splits, shown))
     return Section(
@@ -265,7 +265,7 @@ def _table(report: Report, splits: Mapping[str, SplitCount], shown: Sequence[str
             )
             rows.append((Cell(group, name), *cells))
     return Table(
-        f"{capitalised(nouns_of(report).grouped)} of each group, and their labels, in every split",
+        f"{capitalised(nouns_of(report).sized)} of each group, and their labels, in every split",
         ("Group", *splits),
         tuple(rows),
     )

@@ -135,7 +135,8 @@ class ClassSample:
     def independent(self, codes: np.ndarray, groups: int) -> Measures:
         if self.units is None:
             return self.counts(codes, groups)
-        confusion = confusion_by_group(self, codes, groups)
+        of_labels = confusion_by_group(self, codes, groups).sum(axis=2)
+        rarer = self.labels != of_labels.argmax(axis=1)[codes]
 
         def units_of(code: int) -> Measures:
             labelled, selected = self.labels == code, self.predictions == code
@@ -145,11 +146,12 @@ class ClassSample:
                 "negatives": ~labelled,
                 "selected": selected,
                 "rejected": ~selected,
+                "rarer": rarer,
             }
             return {
                 kind: units_by_group(self.units, codes, groups, mask)
                 for kind, mask in counted.items()
-            } | {"rarer": denominators(confusion, code)["rarer"]}
+            }
 
         return self._by_metric(units_of)
 

@@ -1,5 +1,5 @@
-"""The figures of one attribute that show how scores behave: ROC and calibration by group, and score
-distributions.
+"""The figures of one attribute that show how scores behave: ROC, calibration and decision curves by
+group, and score distributions.
 
 G groups, K classes. More than six groups in one set of axes cannot be told apart: the largest are
 drawn, and the title says so.
@@ -13,7 +13,7 @@ import numpy as np
 from fairlora_cls.evaluation.metrics import METRICS
 from fairlora_cls.evaluation.results import Curves, FairnessReport
 from fairlora_cls.presentation.document import ReportFigure
-from fairlora_cls.presentation.drawing import WIDTH, Axes, Sheet
+from fairlora_cls.presentation.drawing import WIDTH, Axes, Point, Sheet
 from fairlora_cls.presentation.plotting import (
     MOST_DRAWN,
     NAMES,
@@ -42,11 +42,14 @@ class Drawn:
         measured = self.report.attributes[self.attribute].groups
         return {name: METRICS[metric].show(measured[name].metrics[metric].value) for name in groups}
 
-    def finish(self, sheet: Sheet, kind: str, spoken: Mapping[str, str]) -> ReportFigure:
+    def finish(
+        self, sheet: Sheet, kind: str, spoken: Mapping[str, str], remark: str = ""
+    ) -> ReportFigure:
         """The figure with its title, and each group's part of it in words."""
         title = f"{kind} by {self.attribute}{self.suffix}"
         words = (f"{name}{text}" for name, text in spoken.items())
-        return finished(sheet, self.attribute, title, words, f"{self.stem}-{kind.lower()}")
+        file = f"{self.stem}-{kind.lower()}"
+        return finished(sheet, self.attribute, title, words, file, remark)
 
 
 def curve_figures(report: FairnessReport, attribute: str, stem: str) -> list[ReportFigure]:
@@ -60,7 +63,7 @@ def curve_figures(report: FairnessReport, attribute: str, stem: str) -> list[Rep
     suffix = f" (the {len(curves)} largest of {len(result.curves)})" if left_out else ""
     drawn = Drawn(report, attribute, curves, suffix, stem)
     figures = [_roc_figure(drawn)] if any(own.roc for own in curves.values()) else []
-    return [*figures, _calibration_figure(drawn), _scores_figure(drawn)]
+    return [*figures, _calibration_figure(drawn), _decision_figure(drawn), _scores_figure(drawn)]
 
 
 def _roc_figure(drawn: Drawn) -> ReportFigure:
@@ -90,6 +93,33 @@ def _calibration_figure(drawn: Drawn) -> ReportFigure:
     sheet = draw_curves(curves, labels, width=1.3, marker_size=4.5, has_diagonal=True)
     spoken = {name: f" calibration error {value}" for name, value in errors.items()}
     return drawn.finish(sheet, "Calibration", spoken)
+
+
+def _decision_figure(drawn: Drawn) -> ReportFigure:
+    """Net benefit per 100 examples by threshold; thin: of treating everybody in the group."""
+    lines = {name: 100 * np.array(curves.decision) for name, curves in drawn.curves.items()}
+    sizes = {
+        name: f"n = {drawn.report.attributes[drawn.attribute].groups[name].n:,}" for name in lines
+    }
+    highest = max(1.0, *(line[:, 1:].max() for line in lines.values()))
+    lowest = -highest / 4  # a net benefit falls without end; what lies below is not drawn
+
+    def above(line: np.ndarray, column: int) -> list[Point]:
+        return [(row[0] / 100, row[column]) for row in line if row[column] >= lowest]
+
+    sheet = draw_curves(
+        {name: Curve(above(line, 1), sizes[name], above(line, 2)) for name, line in lines.items()},
+        ("Threshold: act from this probability on", "Net benefit per 100"),
+        y=(lowest, 1.05 * highest),
+        level=0,
+    )
+    spoken = {
+        name: f" ({sizes[name]}) "
+        + ", ".join(f"{own:.0f} at {t:.0f}%" for t, own, _ in line[9::10])
+        for name, line in lines.items()
+    }
+    remark = "; thin: treating all of a group, 0: treating nobody"
+    return drawn.finish(sheet, "Net-benefit", spoken, remark)
 
 
 def _scores_figure(drawn: Drawn) -> ReportFigure:

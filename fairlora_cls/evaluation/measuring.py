@@ -22,7 +22,7 @@ from fairlora_cls.evaluation.results import (
 )
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.draws import Draws
-from fairlora_cls.statistics.gaps import Gap, Values, extreme_groups
+from fairlora_cls.statistics.gaps import Gap, Values, extreme_groups, spread
 from fairlora_cls.statistics.intervals import (
     FEW_EXAMPLES,
     bias_corrected_interval,
@@ -38,8 +38,16 @@ from fairlora_cls.statistics.power import (
     lagging_group,
     smallest_detectable_gap,
 )
-from fairlora_cls.statistics.sample import MEDIAN, Key, Measure, Measures, Sample
-from fairlora_cls.statistics.simultaneous import area_interval
+from fairlora_cls.statistics.sample import (
+    MEDIAN,
+    Key,
+    Measure,
+    Measures,
+    Sample,
+    independent_sizes,
+    quotient,
+)
+from fairlora_cls.statistics.simultaneous import area_interval, area_variance
 
 
 @dataclass(frozen=True)
@@ -50,11 +58,17 @@ class Measured:
     grouping: Grouping
     hidden: np.ndarray  # (G,) mask of the groups whose numbers must not be published
     sizes: np.ndarray  # (G,) examples, or images that texts are about
+    units: np.ndarray | None  # (G,) patients or lesions, where those are known and may be told
     values: Measures  # (G,) each
     counts: Measures  # (G,) each: how many examples it rests on
     independent: Measures  # the same in units, where those are known
     draws: Draws
     null: Measures | None  # (R, G) each; None without draws, or of one group
+
+    @property
+    def independent_sizes(self) -> np.ndarray:
+        """(G,) how large the groups are in patients or lesions, where those are known."""
+        return independent_sizes(self.sample, self.grouping.codes, len(self.hidden))
 
     def members(self, code: int) -> np.ndarray:
         """The rows of a group."""
@@ -67,13 +81,14 @@ def measure_groups(
     resamples: int,
     generator: np.random.Generator,
     hidden: np.ndarray | None = None,
+    is_tested: bool = True,
 ) -> Measured:
-    """Values and draws of every metric in every group."""
+    """Values and draws of every metric in every group. is_tested: with the null, too."""
     codes, groups = grouping.codes, len(grouping.names)
     hidden = np.zeros(groups, dtype=bool) if hidden is None else hidden
     drawn = drawing.bootstrap(sample, codes, groups, resamples, generator)
     null, values = None, sample.observed(codes, groups)
-    if resamples and (~hidden).sum() > 1:
+    if is_tested and resamples and (~hidden).sum() > 1:
         # Names are dealt among the groups shown: what is hidden must not be read off a null.
         rows, shown = shown_rows(codes, hidden)
         part = sample if len(rows) == len(codes) else sample.rows(rows)
@@ -86,6 +101,7 @@ def measure_groups(
         grouping,
         hidden,
         sample.sizes(codes, groups),
+        None if sample.units is None else independent_sizes(sample, codes, groups),
         values,
         sample.counts(codes, groups),
         sample.independent(codes, groups),
@@ -256,7 +272,7 @@ def larger_groups(
     draws: int,
     generator: np.random.Generator,
 ) -> LargerGroups | None:
-    """A gap among the groups of at least `minimum` examples, and its permutation test.
+    """A gap among the groups of at least `minimum` examples, or units, and its permutation test.
 
     The widest gap over all groups is often that of the smallest one, whose chance is wide: five
     images of an unknown age can drown a gap between hundreds of young and old patients. FairLLaVA
@@ -300,8 +316,8 @@ class Larger:
 
 
 def only_larger(sample: Sample, grouping: Grouping, minimum: int) -> Larger:
-    """The groups of at least `minimum` examples, or images."""
-    sizes = sample.sizes(grouping.codes, len(grouping.names))
+    """The groups of at least `minimum` examples or images, or units where those are known."""
+    sizes = independent_sizes(sample, grouping.codes, len(grouping.names))
     large = np.flatnonzero(sizes >= minimum)
     rows = np.flatnonzero(np.isin(grouping.codes, large))
     return Larger(
@@ -316,7 +332,7 @@ def only_larger(sample: Sample, grouping: Grouping, minimum: int) -> Larger:
 
 def controlled_gaps(
     sample: Sample,
-    codes: np.ndarray,
+    grouping: Grouping,
     held: Mapping[str, np.ndarray],
     minimum: int,
     draws: int,
@@ -324,16 +340,16 @@ def controlled_gaps(
 ) -> Controlled | None:
     """The gaps of one attribute inside strata of the others, averaged by the strata's sizes.
 
-    A stratum needs `minimum` examples (or images) and two groups in which the metric is defined.
-    Every gap is positive by chance, and the smaller the strata the more, so that the mean stands
-    beside the mean of group names dealt out anew inside each stratum. None without others.
+    A stratum needs `minimum` examples or images, or units where those are known, and two groups in
+    which the metric is defined. Every gap is positive by chance, and the smaller the strata the more,
+    so that the mean stands beside the mean of group names dealt out anew inside each stratum. None
+    without others.
 
-    codes: (N,) group of each example; held: the other attributes' codes, whose crossing makes the
-        strata
+    held: the other attributes' codes, whose crossing makes the strata
     """
     if not held:
         return None
-    sample = sample.quick()
+    sample, codes = sample.quick(), grouping.codes
     columns = np.column_stack(list(held.values()))
     strata = np.unique(columns, axis=0, return_inverse=True)[1].ravel()
     values, nulls, weights = [], [], []
@@ -341,23 +357,28 @@ def controlled_gaps(
         rows = np.flatnonzero(strata == stratum)
         part = sample.rows(rows)
         present, inside = np.unique(codes[rows], return_inverse=True)
-        size = int(part.sizes(np.zeros(len(rows), dtype=int), 1)[0])
-        if size < minimum or len(present) < 2:
+        whole = np.zeros(len(rows), dtype=int)
+        if independent_sizes(part, whole, 1)[0] < minimum or len(present) < 2:
             continue
         observed = part.observed(inside, len(present))
-        values.append([float(gap.values(observed)) for gap in sample.gaps.values()])
-        weights.append(size)
+        by_group = {name: np.full(len(grouping.names), np.nan) for name in sample.metrics}
+        for name, each in by_group.items():
+            each[present] = observed[name]
+        values.append(by_group)
+        weights.append(int(part.sizes(whole, 1)[0]))
         if draws:
             drawn = drawing.null(part, inside, len(present), draws, generator)
             nulls.append([gap.values(drawn) for gap in sample.gaps.values()])
-    found = {
-        name: _mean_over_strata(
-            np.array([stratum[place] for stratum in values]),
+    overall = sample.observed(codes, len(grouping.names))
+    found = {}
+    for place, (name, gap) in enumerate(sample.gaps.items()):
+        mean = _mean_over_strata(
+            np.array([float(gap.values(each)) for each in values]),
             np.array([stratum[place] for stratum in nulls]),
             np.array(weights, dtype=float),
         )
-        for place, name in enumerate(sample.gaps)
-    }
+        better = {metric: sample.metrics[metric].better for metric in gap.metrics}
+        found[name] = _with_direction(mean, gap, values, weights, overall, better, grouping.names)
     return Controlled(tuple(held), minimum, found)
 
 
@@ -378,26 +399,96 @@ def _mean_over_strata(values: np.ndarray, nulls: np.ndarray, weights: np.ndarray
     return ControlledGap(value, float(null.mean()), interval(null), p_value, None, *extent)
 
 
+def _with_direction(
+    found: ControlledGap,
+    gap: Gap,
+    strata: Sequence[Measures],
+    weights: Sequence[int],
+    overall: Values,
+    better: Mapping[str, str],
+    names: Sequence[str],
+) -> ControlledGap:
+    """Who is worse inside strata, and what is left there of the difference between the groups that
+    are best and worst over all: less than nothing where the order reverses (Simpson's paradox).
+
+    strata: of each, metric → (G,) values, NaN for groups that it lacks; overall: of all examples
+    """
+    if not found.strata:
+        return found
+    tables = {name: np.array([each[name] for each in strata]) for name in gap.metrics}
+    apart = {}  # (G,) how far each group lies from the mean of the groups in its strata
+    for name, table in tables.items():
+        there = ~np.isnan(table) & ((~np.isnan(table)).sum(axis=1) > 1)[:, None]
+        counted = there * np.array(weights, dtype=float)[:, None]
+        middle = np.where(there, table, 0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+        distance = np.where(there, table - middle[:, None], 0)
+        apart[name] = quotient((counted * distance).sum(axis=0), counted.sum(axis=0))
+    inside, outside = (extreme_groups(gap, each, better) for each in (apart, overall))
+    if outside is None or inside is None:
+        return found
+    best, worst = outside
+    name = max(gap.metrics, key=lambda each: float(spread(overall[each], gap.kind)))
+    differences = tables[name][:, best] - tables[name][:, worst]
+    shared = ~np.isnan(differences)
+    signed = None
+    if shared.any():
+        mean = float(np.average(differences[shared], weights=np.array(weights)[shared]))
+        signed = mean if overall[name][best] >= overall[name][worst] else -mean
+    return replace(found, best=names[inside[0]], worst=names[inside[1]], signed=signed)
+
+
 def _power(gap: Gap, measured: Measured, pooled: Measured) -> Power | None:
     """What the groups that the gap compares could show; None without draws, two groups, or values in
     [0, 1]."""
     metrics = {name: measured.sample.metrics[name] for name in gap.metrics}
     defined = ~gap.undefined(measured.values)
-    if defined.sum() < 2 or not len(pooled.draws.overall[gap.metrics[0]]):
+    spreads = gap_spreads(metrics, measured, pooled, defined)
+    if spreads is None:
         return None
-    if not all(metric.is_fraction for metric in metrics.values()):
-        return None
-    spreads = {}
-    for name in gap.metrics:
-        error = float(np.nanstd(pooled.draws.overall[name]))
-        unit = error * float(np.sqrt(pooled.counts[name][0]))
-        level = float(pooled.values[name][0])
-        spreads[name] = Spread(level, unit, measured.counts[name][defined])
     lagging = lagging_group(gap, spreads)
     names = np.array(measured.grouping.names)[defined]
     return Power(
         detectable=smallest_detectable_gap(gap, spreads),
         lagging=None if lagging is None else str(names[lagging]),
         needed_per_group=examples_to_detect(gap, spreads),
-        counted=metrics[gap.metrics[0]].rests_on,
+        counted=what_is_counted(measured.sample, *next(iter(metrics.items()))),
     )
+
+
+def gap_spreads(
+    metrics: Mapping[Key, Measure], measured: Measured, pooled: Measured, compared: np.ndarray
+) -> dict[Key, Spread] | None:
+    """How far chance moves each metric of a gap in the groups of the (G,) mask; None without draws,
+    two groups, or values in [0, 1]. Counted in units where those are known."""
+    drawn = all(len(pooled.draws.overall[key]) for key in metrics)
+    if compared.sum() < 2 or not drawn or not all(each.is_fraction for each in metrics.values()):
+        return None
+    return {key: _spread(key, each, measured, pooled, compared) for key, each in metrics.items()}
+
+
+def _spread(
+    key: Key, metric: Measure, measured: Measured, pooled: Measured, compared: np.ndarray
+) -> Spread:
+    """Of shares and areas without units the variance is known; all else has the bootstrap's."""
+    level, whole = float(pooled.values[key][0]), float(pooled.independent[key][0])
+    counts = measured.independent[key][compared].astype(float)
+    variance, share_of, sides = None, None, area_counts(pooled, key)
+    if metric.is_share:
+        share_of, variance = measured.counts[key][compared], level * (1 - level) / whole
+    if sides is not None:
+        sides = float(sides[0][0]), float(sides[1][0])
+        whole, variance = min(sides), area_variance(level, *sides)
+        if variance > 0:  # so many of the rarer kind, among others as in all groups, err alike
+            own = (side[compared] for side in area_counts(measured, key))
+            counts = whole * variance / area_variance(level, *own)
+    if variance is None or measured.sample.units is not None:
+        variance = np.nanvar(pooled.draws.overall[key])
+    return Spread(level, float(np.sqrt(variance * whole)), counts, metric.better, share_of, sides)
+
+
+def what_is_counted(sample: Sample, key: Key, metric: Measure) -> str:
+    """A key of `wording.COUNTED`: what a metric rests on, in units where those are known."""
+    kind = metric.rests_on
+    if kind == "positives" and not isinstance(key, str):
+        kind = "class members"
+    return kind if sample.units is None else f"units with {kind}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlora_cls.evaluation.results import FairnessReport, Report, TextReport
+from fairlora_cls.evaluation.wording import nouns_of
 from fairlora_cls.presentation.numbers import UNDEFINED
 
 
@@ -36,15 +37,17 @@ def describe_method(report: Report) -> list[str]:
         f"What chance gives: group names are dealt out anew among "
         f"{_exchanged_texts() if of_texts else _exchanged_examples()} p is the share of such draws, "
         f"the observed one counted, with a gap at least as large{ratios}; beyond the draws it is "
-        "continued by an exponential tail, which overstates it. Corrected p: Holm's method over all "
+        "continued by an exponential tail, an approximation. Corrected p: Holm's method over all "
         f"{report.gaps_tested} different gaps tested in this report. {_judged(report)}",
         f"What could be found: each group's value is taken as normal, one group (the one with the "
-        f"fewest {several}) lags and the others are equal; the gap is found when it is larger than "
-        "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
-        f"studies{'' if of_texts else ' (for ratios, the largest ratio)'} and the size that equal "
-        "groups would need for 5 points. Approximate for small counts.",
+        f"fewest {nouns_of(report).grouped}) lags and the others are at the level of all. Shares"
+        f"{'' if of_texts else ' and AUROCs'} vary as much as they do at their own level. The gap is "
+        "found when it is larger than 95% of gaps between equal groups. Stated are the smallest true "
+        f"gap found in 80% of such studies{'' if of_texts else ' (for ratios, the largest ratio)'} "
+        "and the size that equal groups would need for 5 points, by this one test; sentences on "
+        "verdicts state the size for all tests of their family. Approximate for small counts.",
         "Controlled gaps hold the other attributes fixed: the gap inside each stratum of their "
-        f"crossed groups that has enough {'images' if of_texts else several}, averaged with the "
+        f"crossed groups that has enough {nouns_of(report).grouped}, averaged with the "
         "strata's sizes as weights, beside the same mean when group names are dealt out anew inside "
         "each stratum.",
         "Equity-scaled scores: FairLLaVA's is overall / (1 + gap in percentage points); "
@@ -124,7 +127,8 @@ def _judged(report: Report) -> str:
         f"corrected together (Holm).{within} Equal means that the upper end of an interval that holds "
         "for all pairs of groups at once (Tukey's studentised range, simulated) lies below "
         f"{margin}; otherwise that end is what could hide. Groups of fewer than "
-        f"{report.minimum_group_size} take no part while two larger ones remain.{others}"
+        f"{report.minimum_group_size} {nouns_of(report).grouped} take no part while two larger ones "
+        f"remain.{others}"
     )
 
 

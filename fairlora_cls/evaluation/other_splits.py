@@ -2,12 +2,30 @@
 
 from pathlib import Path
 
+from fairlora_cls.data.answers import group_names
 from fairlora_cls.data.cells import recorded
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.prediction_table import UNIT, read_cells
+from fairlora_cls.texts.generations import read_generations
 
 SPLITS = ("train", "validation", "test")
 QUESTION = "question"  # the column of texts whose name ends their ids: "<example>#<question>"
+
+
+def training_sites(path: str | Path, site: str) -> set[str] | None:
+    """The sites in the training split's table beside `path`, if `path` is called after another split;
+    None where there is no such table, or it has no such column or cannot be read."""
+    path = Path(path)
+    table = path.with_name(f"train{path.suffix}")
+    if path.stem not in SPLITS or path == table or not table.is_file():
+        return None
+    try:
+        if path.suffix.lower() == ".jsonl":
+            return set(read_generations(table).group_names(site))
+        cells = read_cells(table)
+        return set(group_names({name: cells[name] for name in cells}, site))
+    except InputError:
+        return None
 
 
 def other_splits(

@@ -23,6 +23,7 @@ from fairlora_cls.statistics.resampling import chunks
 
 FOLDS = 5
 STRENGTHS = (1e-3, 1e-1)  # C of the penalised regression; the better one in an inner validation
+MOST_WORDS = 20_000  # different words that are counted: the most frequent
 HELD = 1 << 24  # weights of examples held at once
 
 
@@ -44,11 +45,21 @@ def logistic_regression(**settings: Any) -> Any:
     return make_pipeline(StandardScaler(), LogisticRegression(**{"max_iter": 1000} | settings))
 
 
+def word_regression() -> Any:
+    """scikit-learn's, on texts: how often which word, rare ones counting more (TF-IDF)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    words = TfidfVectorizer(token_pattern=r"\w+", max_features=MOST_WORDS, sublinear_tf=True)
+    return make_pipeline(words, LogisticRegression(max_iter=1000))
+
+
 def predict_held_out(
     model: Any, features: np.ndarray, labels: np.ndarray, fit: np.ndarray, held_out: np.ndarray
 ) -> np.ndarray:
     """The chances (H, K) of the rows `held_out` (H,) by a model of the rows `fit`; values that no
-    row of `fit` has get 0. `features` (N, F), `labels` (N,) in 0 … K − 1."""
+    row of `fit` has get 0. `features` (N, F), or (N,) texts, `labels` (N,) in 0 … K − 1."""
     from sklearn.base import clone
 
     with warnings.catch_warnings():

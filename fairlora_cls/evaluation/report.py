@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fairlora_cls.data.groups import listed_names
+from fairlora_cls.data.groups import listed_names, single_attributes
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.groupings import Grouping, grouping_of, held_attributes
 from fairlora_cls.evaluation.prediction_table import UNLABELLED, Predictions
@@ -89,13 +89,16 @@ def fairness_report(
     endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
+    site: str | None = None,
+    trained_sites: Collection[str] | None = None,
 ) -> FairnessReport:
     """Measures a model's predictions overall and between groups, with the uncertainty of each.
 
     attributes: columns of `predictions`, or intersections such as "sex×race"; None takes every
         column. Blank values form the group 'missing'.
     bootstrap: resamples per interval and null; 0 leaves both out
-    minimum_group_size: smaller groups are named in the warnings; they stay in every number
+    minimum_group_size: smaller groups are named in the warnings; they stay in every number.
+        Counted in patients or lesions (units) where these are known, and so is:
     minimum_stratum_size: examples that a stratum of the other attributes needs, to enter the
         controlled gaps
     suppress_below: for publishing: every number from which a cell of fewer examples could be
@@ -106,6 +109,9 @@ def fairness_report(
         (`verdicts.BINARY`; of K > 2 classes accuracy, AUROC, the sensitivity of each)
     margin: the largest difference between groups that counts as equal
     declared: where the endpoints come from: default, recipe or command line
+    site: the column of hospitals, devices or clinics, which get a view of their own; with `attributes`
+        None it is no attribute
+    trained_sites: those that training saw; None: not known
     Raises InputError for unlabelled examples, an unknown attribute, or an attribute of
     more than 500 groups.
     """
@@ -127,7 +133,7 @@ def fairness_report(
     settings = Settings(
         bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
     )
-    names = listed_names(predictions.attributes if attributes is None else attributes)
+    names = _attribute_names(predictions, attributes, site)
     _require_labels(predictions)
     sample = class_sample(predictions, by_class=True)
     groupings = _groupings(predictions, names)
@@ -146,6 +152,7 @@ def fairness_report(
             n=None if which.sizes[code] else len(labels),
             positives=None if which.labels[code] else int((labels == predictions.positive).sum()),
             metrics=group_estimates(measured, code),
+            units=None if measured.units is None else int(measured.units[code]),
         )
 
     def more(place: int, measured: Measured) -> dict[str, Any]:
@@ -194,7 +201,10 @@ def fairness_report(
     return replace(
         report,
         warnings=(*warnings, *map(str, listed_names(notes))),
-        sections=_clinical_sections(report, predictions, views, settings),
+        sections=(
+            *_clinical_sections(report, predictions, views, settings),
+            *_sites(report, site, predictions, sample, groupings, asked, group, trained_sites),
+        ),
     )
 
 
@@ -215,6 +225,8 @@ def text_report(
     endpoints: str | Iterable[str] | None = None,
     margin: float = 0.05,
     declared: str = "default",
+    site: str | None = None,
+    trained_sites: Collection[str] | None = None,
 ) -> TextReport:
     """Measures generated texts overall and between groups, with the uncertainty of each number.
 
@@ -223,7 +235,7 @@ def text_report(
         values form the group 'missing'.
     bootstrap: resamples per interval and null; 0 leaves both out
     minimum_group_size: smaller groups are named in the warnings; they stay in every number but
-        the shifts of findings
+        the shifts of findings. Counted in units where these are known, and so is:
     minimum_stratum_size: images that a stratum of the other attributes needs
     suppress_below: for publishing: every number from which a cell of fewer texts or images could be
         recovered is left out, and so are texts, shifts of findings and single questions
@@ -235,6 +247,7 @@ def text_report(
     endpoints: what is judged, declared in advance: names of metrics; None takes the headline
     margin: the largest difference between groups that counts as equal
     declared: where the endpoints come from: default, recipe or command line
+    site, trained_sites: as of `fairness_report`
     Raises InputError for an unknown attribute, endpoint or headline, an attribute of more than 500 groups, and
     where no text has any score. Metrics that no text has are left out and named.
     """
@@ -249,7 +262,7 @@ def text_report(
     settings = Settings(
         bootstrap, minimum_group_size, minimum_stratum_size, suppress_below, seed, margin
     )
-    names = listed_names(generations.attributes if attributes is None else attributes)
+    names = _attribute_names(generations, attributes, site)
     sample = replace(text_sample(generations, scores), medians=True)
     chosen = headline_metric(sample, headline)
     groupings = _groupings(generations, names)
@@ -311,6 +324,9 @@ def text_report(
         report,
         counts=_published_counts(report),
         warnings=(*warnings, *map(str, listed_names(notes))),
+        sections=_sites(
+            report, site, generations, sample, groupings, asked, _text_group, trained_sites
+        ),
     )
 
 
@@ -367,16 +383,15 @@ def _measure_views(
     from fairlora_cls.evaluation.multiplicity import correct_for_many
     from fairlora_cls.evaluation.verdicts import correct_verdicts, judge_endpoints, plan_studies
 
-    pooled, *measured = side_by_side(
-        lambda place: measure_groups(
-            sample,
-            groupings[place],
-            settings.bootstrap,
-            settings.generator(place),
-            hidden[place].tables,
-        ),
-        range(len(groupings)),
-    )
+    def measure(place: int) -> Measured:
+        generator = settings.generator(place)
+        own = measure_groups(
+            sample, groupings[place], settings.bootstrap, generator, hidden[place].tables
+        )
+        # No cell of patients is searched for what could be recovered from their counts.
+        return own if settings.publishes_everything else replace(own, units=None)
+
+    pooled, *measured = side_by_side(measure, range(len(groupings)))
     codes = {name: grouping.codes for name, grouping in zip(names, groupings[1:], strict=True)}
 
     def result(place: int) -> AttributeResult:
@@ -392,7 +407,7 @@ def _measure_views(
             attribute,
             controlled=controlled_gaps(
                 sample,
-                grouping.codes,
+                grouping,
                 held,
                 settings.minimum_stratum_size,
                 settings.bootstrap,
@@ -416,7 +431,9 @@ def _measure_views(
         for name, own in zip(names, measured, strict=True)
         for verdict in judge_endpoints(name, own, endpoints, minimum)
     ]
-    verdicts = plan_studies(correct_verdicts(judged, settings.margin), results)
+    corrected = correct_verdicts(judged, settings.margin)
+    of_attributes = dict(zip(names, measured, strict=True))
+    verdicts = plan_studies(corrected, endpoints, of_attributes, pooled)
     return [pooled, *measured], results, tested, verdicts
 
 
@@ -437,6 +454,52 @@ def _attribute(
         equity_scaled=equity_results(measured, everyone.values),
         suppressed_groups=tuple(np.array(names)[measured.hidden].tolist()),
     )
+
+
+def _attribute_names(
+    table: Predictions | Generations, attributes: str | Iterable[str] | None, site: str | None
+) -> tuple[str, ...]:
+    """Those asked for, or all but those that name the site."""
+    if attributes is not None:
+        return listed_names(attributes)
+    of_site = single_attributes(site or ())
+    return tuple(name for name in table.attributes if name not in of_site)
+
+
+def _sites(
+    report: Report,
+    site: str | None,
+    table: Predictions | Generations,
+    sample: Sample,
+    groupings: Sequence[Grouping],
+    endpoints: Sequence[Endpoint],
+    group: Callable[[Measured, int, Hidden], GroupResult],
+    trained: Collection[str] | None,
+) -> tuple[Section, ...]:
+    """The report's part on sites, if a column names them. groupings: everyone, then the attributes."""
+    from fairlora_cls.evaluation.site_section import site_section, withheld_sites
+    from fairlora_cls.evaluation.sites import measure_sites
+    from fairlora_cls.statistics.suppression import nothing_hidden
+
+    if site is None:
+        return ()
+    grouping = grouping_of(table, site)
+    if report.suppressed_below is not None:
+        return (withheld_sites(site),)
+    found = measure_sites(
+        site,
+        sample,
+        grouping,
+        dict(zip(report.attributes, groupings[1:], strict=True)),
+        report.verdicts,
+        endpoints,
+        report.bootstrap,
+        report.minimum_group_size,
+        report.seed,
+    )
+    hidden = nothing_hidden(len(grouping.names))
+    groups = {name: group(found.measured, code, hidden) for name, code in found.codes.items()}
+    return (site_section(report, found, groups, trained),)
 
 
 def _clinical_sections(
@@ -492,6 +555,7 @@ def _text_group(measured: Measured, code: int, hidden: Hidden) -> TextGroupResul
             for name, estimate in group_estimates(measured, code).items()
         },
         examples=None if secret else int(measured.sizes[code]),
+        units=None if measured.units is None else int(measured.units[code]),
     )
 
 

@@ -63,8 +63,17 @@ def endpoint_title(report: Report, endpoint: str) -> str:
     """'Cases missed', 'AUROC', 'sensitivity of melanoma'."""
     if endpoint in HARMS and isinstance(report, FairnessReport) and len(report.classes) == 2:
         return HARMS[endpoint].title
+    return metric_title(report, endpoint)
+
+
+def metric_title(report: Report, endpoint: str) -> str:
+    """'Sensitivity', also where `endpoint_title` names the harm."""
     metric = report.measures.get(endpoint)
     return capitalised(metric.title if metric else endpoint)
+
+
+def quantity_of(report: Report, endpoint: str) -> Quantity:
+    return report.measures.get(endpoint, RATE)
 
 
 def describe_verdict(
@@ -103,10 +112,12 @@ def describe_verdict(
             f"{quantity.show_gap(verdict.null_mean)} on average."
         )
     if verdict.needed_per_group:
+        counted = ""
+        if verdict.tests_counted > 1:
+            counted = f" that correct for {verdict.tests_counted} tests, as here"
         text += (
-            f" To find one of {quantity.show_gap(TARGET_GAP)} in four of five studies that ask this "
-            f"alone, every group needs about {_rounded(verdict.needed_per_group)} "
-            f"{COUNTED[verdict.counted]}."
+            f" To find one of {quantity.show_gap(TARGET_GAP)} in four of five studies{counted}, every "
+            f"group needs about {_rounded(verdict.needed_per_group)} {COUNTED[verdict.counted]}."
         )
     return text
 
@@ -243,6 +254,14 @@ def estimate_of(report: Report, attribute: str, endpoint: str, group: str) -> Es
     name, _, label = endpoint.partition(" of ")
     classes = result.group_classes.get(group)
     return classes.classes[label][name] if classes and label in classes.classes else None
+
+
+def overall_of(report: Report, endpoint: str) -> Estimate:
+    """What a report says of an endpoint in all examples."""
+    if endpoint in report.overall:
+        return report.overall[endpoint]
+    name, _, label = endpoint.partition(" of ")
+    return report.overall_classes.classes[label][name]
 
 
 def _of_people(estimate: Estimate, whole: int) -> str:

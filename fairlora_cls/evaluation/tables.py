@@ -16,9 +16,11 @@ from fairlora_cls.evaluation.results import (
     Report,
     TextReport,
 )
-from fairlora_cls.evaluation.wording import COUNTED
+from fairlora_cls.evaluation.summary import capitalised
+from fairlora_cls.evaluation.wording import COUNTED, nouns_of
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import (
+    MINUS,
     RATE,
     SCORE,
     UNDEFINED,
@@ -72,7 +74,7 @@ def attribute_tables(report: Report, attribute: str) -> list[Table]:
     tables.append(_equity_table(report, attribute, result))
     if isinstance(report, TextReport):
         if attribute in report.shifts:
-            tables += _shift_tables(attribute, report.shifts[attribute])
+            tables += _shift_tables(report, attribute, report.shifts[attribute])
         return tables
     tables.append(_prevalence_table(attribute, result, report))
     for group, classes in result.group_classes.items():
@@ -152,6 +154,8 @@ def _groups_table(report: Report, attribute: str, result: AttributeResult) -> Ta
     """One column per group, or one row where there are many; a row per metric and per median."""
     of_texts = isinstance(report, TextReport)
     titles = ["Group", *(("Texts", "Images") if of_texts else ("Examples", "Positives"))]
+    if any(group.units is not None for group in result.groups.values()):
+        titles.append(capitalised(nouns_of(report).grouped))
     for metric in report.measures.values():
         titles.append(metric.title)
         if _has_median(report, metric):
@@ -209,29 +213,43 @@ def _power_table(report: Report, attribute: str, result: AttributeResult) -> Tab
         "Gap",
         "Smallest that would be found",
         "If this group lags",
-        "Needed per group for 5 points",
+        "Needed per group for 5 points, by this test alone",
     )
     return Table(f"What the groups of {attribute} could show", header, tuple(rows))
 
 
 def _controlled_table(report: Report, attribute: str, result: AttributeResult) -> Table:
     controlled = result.controlled
-    images = " images" if isinstance(report, TextReport) else ""
     rows = tuple(
         (
             Cell(report.gaps[name].title),
             Cell(report.gaps[name].show(gap.value)),
             *_chance_cells(report.gaps[name], gap),
+            Cell(gap.best or UNDEFINED),
+            Cell(gap.worst or UNDEFINED),
+            Cell(report.gaps[name].show_signed(gap.signed), _order_of(result.gaps[name])),
             Cell(f"{gap.strata:,}"),
             Cell(f"{gap.examples:,}"),
         )
         for name, gap in controlled.gaps.items()
     )
-    counted = "Images" if images else "Examples"
-    header = ("Gap", "Mean over strata", "By chance", "p", "Corrected p", "Strata", counted)
+    nouns = nouns_of(report)
+    counted = capitalised(nouns.sized)
+    header = (
+        "Gap",
+        "Mean over strata",
+        "By chance",
+        "p",
+        "Corrected p",
+        "Best inside strata",
+        "Worst inside strata",
+        "With its sign",
+        "Strata",
+        counted,
+    )
     return Table(
         f"Gaps of {attribute} with {', '.join(controlled.held)} held fixed (strata of at least "
-        f"{controlled.minimum_stratum_size}{images})",
+        f"{controlled.minimum_stratum_size} {nouns.grouped})",
         header,
         rows,
     )
@@ -322,7 +340,7 @@ def _reliability_table(attribute: str, result: AttributeResult) -> Table:
     return Table(f"Calibration by {attribute}", header, rows)
 
 
-def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
+def _shift_tables(report: Report, attribute: str, shifts: FindingShifts) -> list[Table]:
     rows = tuple(
         (
             Cell(finding),
@@ -342,7 +360,7 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
     without = f"; without {', '.join(shifts.left_out)}" if shifts.left_out else ""
     caption = (
         f"How often references and texts state each finding, by {attribute} (groups of at least "
-        f"{shifts.minimum} images{without})"
+        f"{shifts.minimum} {nouns_of(report).grouped}{without})"
     )
     gaps = tuple(
         (
@@ -391,6 +409,11 @@ def _gap_row(quantity: Quantity, gap: GapResult, is_short: bool = False) -> tupl
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
     )
+
+
+def _order_of(gap: GapResult) -> str:
+    """'F − M', the best and the worst group over all."""
+    return f"{gap.best} {MINUS} {gap.worst}" if gap.best else ""
 
 
 def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:

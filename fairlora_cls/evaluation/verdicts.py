@@ -13,11 +13,18 @@ import numpy as np
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
-from fairlora_cls.evaluation.measuring import Measured, area_counts
+from fairlora_cls.evaluation.measuring import (
+    Measured,
+    area_counts,
+    gap_spreads,
+    what_is_counted,
+)
 from fairlora_cls.evaluation.metrics import METRICS
-from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
+from fairlora_cls.evaluation.results import EndpointVerdict
+from fairlora_cls.statistics.gaps import Gap
 from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm, interval, tail_p_value
-from fairlora_cls.statistics.sample import Key, Measure, units_by_group
+from fairlora_cls.statistics.power import examples_to_detect
+from fairlora_cls.statistics.sample import Key, Measure
 from fairlora_cls.statistics.simultaneous import (
     area_variance,
     largest_difference,
@@ -25,7 +32,6 @@ from fairlora_cls.statistics.simultaneous import (
 )
 
 BINARY = ("sensitivity", "specificity", "auroc", "accuracy")
-GAP_OF = {"accuracy": "max_acc_gap"}  # endpoint → its gap, where that has another name
 SAME_TEST = {"fpr": "specificity"}  # one test under two names counts once
 
 
@@ -73,12 +79,7 @@ def judge_endpoints(
 
     minimum: examples, or patients or images, of a group that takes part, if two groups have as many
     """
-    sample, codes, groups = measured.sample, measured.grouping.codes, len(measured.hidden)
-    sizes = measured.sizes
-    if sample.units is not None:  # a patient's images tell less than as many patients'
-        everyone = np.ones(len(codes), dtype=bool)
-        sizes = np.minimum(sizes, units_by_group(sample.units, codes, groups, everyone))
-    large = (sizes >= minimum) & ~measured.hidden
+    large = (measured.independent_sizes >= minimum) & ~measured.hidden
     compared = large if large.sum() > 1 else ~measured.hidden
     return [_judge(attribute, measured, each, compared) for each in endpoints]
 
@@ -88,14 +89,10 @@ def correct_verdicts(
 ) -> tuple[EndpointVerdict, ...]:
     """With p corrected for the whole family, and what that says. margin: the largest difference that
     counts as equal."""
-
-    def test_of(verdict: EndpointVerdict) -> tuple[str, str]:
-        return verdict.attribute, SAME_TEST.get(verdict.endpoint, verdict.endpoint)
-
-    corrected = holm({test_of(v): v.p_value for v in verdicts if v.p_value is not None})
+    corrected = holm({_test_of(v): v.p_value for v in verdicts if v.p_value is not None})
     found = []
     for verdict in verdicts:
-        p_value = None if verdict.p_value is None else corrected[test_of(verdict)]
+        p_value = None if verdict.p_value is None else corrected[_test_of(verdict)]
         kind = verdict.verdict
         if p_value is not None and p_value <= SIGNIFICANCE:
             kind = "evidence"
@@ -106,18 +103,37 @@ def correct_verdicts(
 
 
 def plan_studies(
-    verdicts: Sequence[EndpointVerdict], results: Mapping[str, AttributeResult]
+    verdicts: Sequence[EndpointVerdict],
+    endpoints: Sequence[Endpoint],
+    measured: Mapping[str, Measured],
+    pooled: Measured,
 ) -> tuple[EndpointVerdict, ...]:
-    """With the size that every group would need, where the data cannot decide."""
+    """With the size that every group would need, where the data cannot decide, for a study that
+    corrects as many tests as this family has.
+
+    measured: by attribute; pooled: everyone
+    """
+    asked = {endpoint.name: endpoint for endpoint in endpoints}
+    tests = len({_test_of(verdict) for verdict in verdicts if verdict.p_value is not None})
     planned = []
     for verdict in verdicts:
-        name = GAP_OF.get(verdict.endpoint, f"{verdict.endpoint}_gap")
-        gap = results[verdict.attribute].gaps.get(name)
-        if verdict.verdict == "undecided" and gap is not None and gap.power is not None:
-            needed = gap.power.needed_per_group
-            verdict = replace(verdict, needed_per_group=needed, counted=gap.power.counted)
+        if verdict.verdict == "undecided" and tests and not pooled.hidden[0]:
+            endpoint, own = asked[verdict.endpoint], measured[verdict.attribute]
+            compared = ~np.isin(own.grouping.names, verdict.left_out)
+            gap = Gap("", (endpoint.key,), "points", endpoint.metric.exchangeable_within)
+            spreads = gap_spreads({endpoint.key: endpoint.metric}, own, pooled, compared)
+            if spreads is not None:
+                needed = examples_to_detect(gap, spreads, SIGNIFICANCE / tests)
+                counted = what_is_counted(own.sample, endpoint.key, endpoint.metric)
+                verdict = replace(
+                    verdict, needed_per_group=needed, counted=counted, tests_counted=tests
+                )
         planned.append(verdict)
     return tuple(planned)
+
+
+def _test_of(verdict: EndpointVerdict) -> tuple[str, str]:
+    return verdict.attribute, SAME_TEST.get(verdict.endpoint, verdict.endpoint)
 
 
 def _judge(
@@ -137,7 +153,7 @@ def _judge(
     if low == high:  # all alike
         low, high = np.flatnonzero(defined)[:2]
     worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
-    centres, errors = _centres_and_errors(measured, endpoint, defined)
+    centres, errors = centres_and_errors(measured, endpoint, defined)
     limits = None
     if (errors > 0).all():  # false of NaN
         limits = largest_difference(centres, errors)
@@ -169,7 +185,7 @@ def _judge(
     )
 
 
-def _centres_and_errors(
+def centres_and_errors(
     measured: Measured, endpoint: Endpoint, defined: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """(groups,) estimates and standard errors of the groups compared.

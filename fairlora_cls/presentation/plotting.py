@@ -36,11 +36,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of `draw_curves`; a place without a value is a gap in it."""
+    """One line of `draw_curves`."""
 
     points: Sequence[Point]
     remark: str = ""  # beside its name in the legend
-    band: Sequence[tuple[float, float, float]] = ()  # (x, low, high), in the colour of the line
+    beside: Sequence[Point] = ()  # a thin line that looks alike
 
 
 def draw_rows(
@@ -111,13 +111,11 @@ def draw_curves(
     if has_diagonal:
         axes.line([(x[0], y[0]), (x[1], y[1])], "band", 1)
     if level is not None:
-        axes.line([(x[0], level), (x[1], level)], "band", 1)
+        axes.line([(x[0], level), (x[1], level)], "muted", 1)
     for place, curve in enumerate(curves.values()):
         look = line_of(place, width)
-        if curve.band:
-            around = [(at, low) for at, low, _ in curve.band]
-            around += [(at, high) for at, _, high in reversed(curve.band)]
-            axes.area(around, look["colour"], 0.15)
+        if len(curve.beside) > 1:
+            axes.line(curve.beside, **line_of(place, 0.6))
         if len(curve.points) > 1:
             axes.line(curve.points, **look)
         for point in curve.points if marker_size else ():

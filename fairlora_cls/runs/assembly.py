@@ -23,6 +23,7 @@ from fairlora_cls.data.groups import (
     encode_groups,
     encode_recorded,
     merge_rare_groups,
+    require_attributes,
     single_attributes,
 )
 from fairlora_cls.data.prompts import keep_words, question_of
@@ -47,6 +48,7 @@ from fairlora_cls.objectives.mutual_information import (
 )
 from fairlora_cls.objectives.objectives import OBJECTIVES, Objective, build_objective
 from fairlora_cls.recipe import Recipe
+from fairlora_cls.runs.compared import site_columns
 from fairlora_cls.runs.folder import read_state
 from fairlora_cls.runs.missing_groups import fill_missing_groups, mean_visual_tokens
 from fairlora_cls.runs.shared_parts import SharedParts
@@ -76,9 +78,11 @@ def treat_splits(
     if only is not None:
         merged = ()
         splits = replace(splits, **{name: () for name in SPLIT_NAMES if name != only})
+    require_attributes(splits, site_columns(recipe))
     splits, touched = apply_missing_policy(splits, sensitive, recipe.data.missing_groups)
     data = recipe.data
-    splits, silent = keep_words(splits, question_of(data.prompt, splits), data.missing_words)
+    question = question_of(data.prompt, splits)
+    splits, silent = keep_words(splits, question, data.missing_words, data.taken_out())
     notes = (*merged, *silent)
     if not touched:
         return splits, notes

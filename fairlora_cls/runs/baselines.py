@@ -6,6 +6,7 @@ N examples, H of validation and test, D size of a feature, K classes.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from fairlora_cls.evaluation.probes import (
     log_loss,
     logistic_regression,
     predict_held_out,
+    word_regression,
 )
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.missing_groups import mean_visual_tokens
@@ -46,9 +48,8 @@ def keep_baselines(context: RunContext, path: Path) -> None:
     if len(np.unique(labels[fit])) < 2 or not len(asked):
         return
 
-    def answers(columns: np.ndarray, **settings: float) -> np.ndarray:
-        """(H, K) chances of a logistic regression on columns (N, F)."""
-        model = logistic_regression(**settings)
+    def answers(columns: np.ndarray, model: Any) -> np.ndarray:
+        """(H, K) chances of a model on columns (N, F), or texts (N,)."""
         chances = predict_held_out(model, columns, labels, fit, asked)
         return np.pad(chances, ((0, 0), (0, len(splits.classes) - chances.shape[1])))
 
@@ -58,12 +59,18 @@ def keep_baselines(context: RunContext, path: Path) -> None:
         blank = [[value is None for value in cohort.values(name)] for name in people]
         columns[f"what is not recorded ({', '.join(people)})"] = np.array(blank, dtype=float).T
     chances = {
-        name: answers(own) for name, own in columns.items() if np.ptp(own[fit], axis=0).any()
+        name: answers(own, logistic_regression())
+        for name, own in columns.items()
+        if np.ptp(own[fit], axis=0).any()
     }
+    texts = np.array([" ".join(word or "" for word in e.words.values()) for e in examples], object)
+    if any(character.isalnum() for text in texts[fit] for character in text):
+        chances[f"words ({', '.join(examples[0].words)})"] = answers(texts, word_regression())
     states = _image_features(context, kept)
     if states is not None:
         chosen_on = asked < len(kept) + len(splits.validation)
-        probes = [answers(states, C=strength, max_iter=300, tol=1e-3) for strength in STRENGTHS]
+        models = [logistic_regression(C=c, max_iter=300, tol=1e-3) for c in STRENGTHS]
+        probes = [answers(states, model) for model in models]
         known = labels[asked][chosen_on]
         chances[PROBE] = min(probes, key=lambda own: log_loss(own[chosen_on], known))
     write_baselines(path, [examples[row].id for row in asked], splits.classes, chances)

@@ -5,7 +5,7 @@ N examples of a split, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy as np
 from fairlora_cls.data.batching import Batch, ImageFeatures, pad
 from fairlora_cls.data.conversations import PromptEncoder
 from fairlora_cls.data.examples import Example, Splits, validate_splits
-from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import fill_prompt, question_of, tokenise
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.baselines import FILE, add_baselines
@@ -40,7 +39,7 @@ from fairlora_cls.models.classifier import (
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import build_classifier
 from fairlora_cls.runs.baselines import keep_baselines
-from fairlora_cls.runs.compared import declared_endpoints, report_attributes
+from fairlora_cls.runs.compared import declared_endpoints, report_attributes, written_columns
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.folder import split_predictions
@@ -137,6 +136,7 @@ class Classify(Task[ClassifierSettings, Predictions]):
         predicted: Mapping[str, Predictions],
         split: str,
         notes: Sequence[str],
+        trained_sites: Collection[str] | None = None,
     ) -> FairnessReport:
         judged, operating_point = judge_by_rule(
             predicted[split], recipe.report.threshold, predicted.get("validation")
@@ -148,6 +148,8 @@ class Classify(Task[ClassifierSettings, Predictions]):
             minimum_group_size=recipe.report.minimum_group_size,
             seed=recipe.seed,
             notes=notes,
+            site=recipe.report.site,
+            trained_sites=trained_sites,
             **declared_endpoints(recipe),
         )
         return add_sections(report, [operating_point])
@@ -219,7 +221,7 @@ def _collect(
         classes=classes,
         attributes={
             name: np.array([e.attributes.get(name) or "" for e in examples], dtype=object)
-            for name in single_attributes(recipe.data.sensitive)
+            for name in written_columns(recipe)
         },
         positive=len(classes) - 1,
         units=tuple(e.unit for e in examples),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.data.groups import single_attributes
+from fairlora_cls.data.examples import Example
+from fairlora_cls.data.groups import INTERSECTION, single_attributes
 from fairlora_cls.errors import InputError
-from fairlora_cls.evaluation.alignment import align
+from fairlora_cls.evaluation.alignment import align, are_two_cohorts
 from fairlora_cls.evaluation.prediction_table import Predictions, read_predictions
 from fairlora_cls.evaluation.thresholds import (
     ARGMAX,
@@ -30,6 +31,8 @@ class ComparedRuns:
     attributes: tuple[str, ...] | None  # what the first run's report covers; None: not a run
     notes: tuple[str, ...] = ()  # the operating points, where one is not argmax
     scores: dict[str, TextScores] = field(default_factory=dict)  # of texts
+    # What the first run's recipe declares for its report, by argument of the report.
+    declared: dict[str, Any] = field(default_factory=dict)
 
 
 def load_compared_runs(
@@ -41,8 +44,8 @@ def load_compared_runs(
     """Reads every run's test predictions, or the table itself, and finds the seeds of one recipe.
 
     threshold: a rule for all (see `thresholds.py`), chosen on each one's own validation; None: of a
-        run its recipe's report.threshold, so that its report and the comparison agree, of a table
-        the predictions that it holds
+        run, also on other data (`evaluate`), its recipe's report.threshold, so that its report and
+        the comparison agree; of a table the predictions that it holds
     Runs whose recipes differ in nothing but `seed` and `name` are one method. Raises InputError for
     a path that is neither, a run without predictions, and a path given twice.
     """
@@ -53,12 +56,23 @@ def load_compared_runs(
         table = read_predictions(file, positive=positive, unit=unit)
         if path.is_dir():
             found[name] = recipe_of(path)
-        rule = threshold or (found[name].report.threshold if name in found else None)
+        run = _run_of_evaluation(file)
+        recipe = found.get(name) or (recipe_of(run) if run else None)
+        rule = threshold or (recipe.report.threshold if recipe else None)
         if rule is not None:
-            table, section = judge_file(table, rule, file)
+            validation = split_predictions(run, "validation") if run else None
+            table, section = judge_file(table, rule, file, validation)
             notes += [f"{name}: {text}" for text in section.sentences if rule != ARGMAX]
         tables[name] = table
-    return ComparedRuns(tables, _methods(found), _covered(found, names[0]), tuple(notes))
+    covered, declared = _covered(found, names[0]), _declared(found, names[0])
+    return ComparedRuns(tables, _methods(found), covered, tuple(notes), declared=declared)
+
+
+def _run_of_evaluation(file: Path) -> Path | None:
+    """The run whose `evaluate` wrote this table into its own folder; None of any other table."""
+    folder = file.absolute().parent.parent
+    is_evaluation = file.name == "predictions.csv" and folder.name == "evaluations"
+    return folder.parent if is_evaluation and (folder.parent / "run.json").is_file() else None
 
 
 def texts_of(path: Path) -> Path | None:
@@ -88,15 +102,23 @@ def load_compared_texts(
         tables[name] = read_generations(file)
         if path.is_dir():
             found[name] = recipe_of(path)
-    tables = align(tables)
+    tables = tables if are_two_cohorts(tables) else align(tables)
     first = next(iter(tables))
     own = needed_metrics(metrics or usual_metrics(tables[first]))
     scores = {name: score_texts(table, own) for name, table in tables.items()}
-    return ComparedRuns(tables, _methods(found), _covered(found, first), scores=scores)
+    covered, declared = _covered(found, first), _declared(found, first)
+    return ComparedRuns(tables, _methods(found), covered, scores=scores, declared=declared)
 
 
 def _covered(recipes: dict[str, Recipe], first: str) -> tuple[str, ...] | None:
     return report_attributes(recipes[first]) if first in recipes else None
+
+
+def _declared(recipes: dict[str, Recipe], first: str) -> dict[str, Any]:
+    if first not in recipes:
+        return {}
+    minimum = recipes[first].report.minimum_group_size
+    return declared_endpoints(recipes[first]) | {"minimum_group_size": minimum}
 
 
 def predictions_of(path: Path) -> Path:
@@ -112,6 +134,24 @@ def report_attributes(recipe: Recipe) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*sensitive, *protected]))
 
 
+def written_columns(recipe: Recipe) -> list[str]:
+    """The attributes that predictions hold: the sensitive ones and the site; other columns are the
+    patients' own."""
+    return single_attributes([*recipe.data.sensitive, *site_columns(recipe)])
+
+
+def site_columns(recipe: Recipe) -> list[str]:
+    """The attributes that name the site, if the report looks at sites."""
+    return single_attributes(recipe.report.site or ())
+
+
+def trained_sites(recipe: Recipe, training: Iterable[Example]) -> set[str] | None:
+    """The sites of the training examples; None where the report does not look at sites."""
+    columns = site_columns(recipe)
+    cells = ([example.attributes.get(name) for name in columns] for example in training)
+    return {INTERSECTION.join(cell) for cell in cells if None not in cell} if columns else None
+
+
 def declared_endpoints(recipe: Recipe) -> dict[str, Any]:
     """What a report judges, and where that was declared, by argument of the report."""
     declared = "default" if recipe.report.endpoints is None else "recipe"
@@ -123,12 +163,14 @@ def declared_endpoints(recipe: Recipe) -> dict[str, Any]:
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
-    """A short name of each path: its last part, with as many parts before it as tell it apart."""
+    """A short name of each path: its last part, or the folder of what `evaluate` calls predictions,
+    with as many parts before it as tell it apart."""
     resolved = [path.resolve() for path in paths]
     for place, path in enumerate(resolved):
         if path in resolved[:place]:
             raise InputError(f"'{paths[place]}' is given twice; name each run once.")
-    parts = [(*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in resolved]
+    named = [path.parent if path.stem == "predictions" else path for path in resolved]
+    parts = [(*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in named]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):

@@ -6,7 +6,7 @@ N examples of a split, M texts: one for each question about each example.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ import torch
 from fairlora_cls.data.batching import Batch, ordered_batches, pad
 from fairlora_cls.data.conversations import PromptEncoder, render_conversation
 from fairlora_cls.data.examples import SPLIT_NAMES, UNLABELLED, Example, Splits, validate_splits
-from fairlora_cls.data.groups import single_attributes
 from fairlora_cls.data.prompts import question_of, tokenise
 from fairlora_cls.data.questions import Turn, ask_all
 from fairlora_cls.evaluation.groupings import grouping_of
@@ -36,7 +35,7 @@ from fairlora_cls.models.generator import (
 )
 from fairlora_cls.recipe import Recipe
 from fairlora_cls.runs.assembly import build_generator
-from fairlora_cls.runs.compared import declared_endpoints, report_attributes
+from fairlora_cls.runs.compared import declared_endpoints, report_attributes, written_columns
 from fairlora_cls.runs.context import RunContext
 from fairlora_cls.runs.engine import BatchMaker, Engine, predict_split, require_finite
 from fairlora_cls.runs.shared_parts import SharedParts
@@ -166,6 +165,7 @@ class Generate(Task[GeneratorSettings, Generations]):
         predicted: Mapping[str, Generations],
         split: str,
         notes: Sequence[str],
+        trained_sites: Collection[str] | None = None,
     ) -> TextReport:
         from fairlora_cls.evaluation.report import text_report
         from fairlora_cls.texts.scores import score_texts
@@ -179,6 +179,8 @@ class Generate(Task[GeneratorSettings, Generations]):
             minimum_group_size=recipe.report.minimum_group_size,
             seed=recipe.seed,
             notes=notes,
+            site=recipe.report.site,
+            trained_sites=trained_sites,
             **declared_endpoints(recipe),
         )
 
@@ -255,8 +257,7 @@ def _row(
         "label": None if classes == (UNLABELLED,) else classes[example.label],
         "complete": complete,
         "attributes": {
-            name: example.attributes.get(name) or ""
-            for name in single_attributes(recipe.data.sensitive)
+            name: example.attributes.get(name) or "" for name in written_columns(recipe)
         },
     }
 

@@ -33,6 +33,7 @@ from fairlora_cls.objectives.objectives import OBJECTIVES
 from fairlora_cls.recipe import Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
 from fairlora_cls.runs.classify import ask_about_images, predict_logits, softmax
+from fairlora_cls.runs.compared import site_columns, trained_sites
 from fairlora_cls.runs.context import Outcome, RunContext, cut_long_words, read_images
 from fairlora_cls.runs.engine import (
     Engine,
@@ -82,6 +83,9 @@ def evaluate(
     if not data:
         require_same_data(run, recipe, loaded)
     recipe = task.fit(recipe, settings, loaded)
+    lacking = set(site_columns(recipe)) - set(loaded.attributes)
+    if data and lacking:  # other data need not have it
+        recipe = changed(recipe, {"report": {"site": None}})
     if not examples:
         raise InputError(f"The {split} split of '{loaded.source}' is empty.")
     if threshold:
@@ -89,6 +93,8 @@ def evaluate(
     validation = task.read_validation(run, recipe, loaded)
     splits, notes = treat_splits(recipe, loaded, only=split)
     task.require_reportable(recipe, splits, split)
+    if data and lacking:
+        notes = (f"These data have no '{min(lacking)}', so there is no view of sites.", *notes)
     if not data:
         notes = (*_reuse_notes(recipe, split), *notes)
     engine = _load_engine(run, recipe, settings)
@@ -99,7 +105,8 @@ def evaluate(
         return Outcome(folder, recipe.objective.method, None, {})
     task.write(predictions, folder / "predictions")
     predicted = {"validation": validation, split: predictions}
-    report = task.report(recipe, predicted, split, context.notes)
+    seen = None if data else trained_sites(recipe, loaded.train)
+    report = task.report(recipe, predicted, split, context.notes, seen)
     if not data:  # ids of other data say nothing of these examples
         report = task.beside_baselines(report, predictions, run / "predictions")
     known = splits if data else treat_splits(recipe, loaded)[0]
@@ -271,15 +278,15 @@ def _require_words(
 def _ask_patients(
     run: Path, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
 ) -> list[str]:
-    """The question about each image, N; words of a field are cut as in training."""
+    """The question about each image, N; words are taken out and cut as in training."""
     data, fields = recipe_of(run).data, find_fields(prompt)
-    tokenizer = engine.model.backbone.processor.tokenizer
+    tokenizer, taken_out = engine.model.backbone.processor.tokenizer, data.taken_out()
+
+    def fitted(text: str) -> str:
+        return cut_text(taken_out.take_out(text)[0], data.max_words_tokens, tokenizer)
+
     return [
-        fill_prompt(
-            prompt,
-            {name: cut_text(own[name] or "", data.max_words_tokens, tokenizer) for name in fields},
-        )
-        for own in words
+        fill_prompt(prompt, {name: fitted(own[name] or "") for name in fields}) for own in words
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -95,8 +95,10 @@ class Task(ABC, Generic[Settings, Predicted]):
         predicted: Mapping[str, Predicted],
         split: str,
         notes: Sequence[str],
+        trained_sites: Collection[str] | None = None,
     ) -> Report:
-        """The report on a split, of the predictions of each split that there are."""
+        """The report on a split, of the predictions of each split that there are. trained_sites: those
+        of the training examples; None: not known, or not asked."""
 
     def keep_baselines(self, context: RunContext, folder: Path) -> None:
         """Write what needs no model into the folder of a run's tables, where the task has such."""

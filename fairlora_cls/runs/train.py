@@ -36,6 +36,7 @@ from fairlora_cls.runs.assembly import (
 )
 from fairlora_cls.runs.card import model_card
 from fairlora_cls.runs.classify import CLASSIFY
+from fairlora_cls.runs.compared import trained_sites
 from fairlora_cls.runs.context import Outcome, RunContext, cut_long_words, read_images
 from fairlora_cls.runs.engine import (
     BatchMaker,
@@ -232,7 +233,8 @@ def _carry_out(context: RunContext, settings: SavedSettings, watch: Stopwatch) -
         task.keep_baselines(context, folder / "predictions")
     with watch("report"):
         context.display.stage("Report", 1)
-        report = task.report(recipe, predicted, "test", context.notes)
+        seen = trained_sites(recipe, context.splits.train)
+        report = task.report(recipe, predicted, "test", context.notes, seen)
         report = task.beside_baselines(report, predicted["test"], folder / "predictions")
         people = people_of_splits(context.splits, report.attributes)
         report = add_baseline_table(report, people)

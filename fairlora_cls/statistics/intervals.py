@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 Asked = TypeVar("Asked", bound=Hashable)
 
@@ -21,6 +21,7 @@ FEW_OF_A_KIND = 10
 BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
 FEW_DRAWS = 10  # as many draws beyond the observed gap measure its p-value well enough
 TAIL_DRAWS = 50  # draws from which a tail is continued
+FEWEST_SEEDS = 3  # of two seeds the values say more than an interval of one degree of freedom
 
 
 def interval(draws: np.ndarray) -> tuple[float, float] | None:
@@ -87,8 +88,9 @@ def p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -
 def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = False) -> float:
     """`p_value`, continued beyond the draws where fewer than FEW_DRAWS are as bad.
 
-    Beyond the TAIL_DRAWS worst draws the tail is taken as exponential with their mean excess. The
-    tails of gaps are lighter, so that this p-value is too large rather than too small.
+    Beyond the TAIL_DRAWS worst draws the tail is taken as exponential with their mean excess: an
+    approximation, too large where the null's tail is as light as a normal one's, and too small where
+    it is heavier than exponential.
     """
     plain = p_value(observed, null, smaller_is_worse)
     if len(null) < 4 * TAIL_DRAWS or plain * (1 + len(null)) >= 1 + FEW_DRAWS:
@@ -110,21 +112,27 @@ def swap_p_value(observed: float, chance: np.ndarray) -> float | None:
     return None if defined is None else p_value(abs(observed), np.abs(defined))
 
 
-def seed_interval(values: np.ndarray) -> tuple[float, float] | None:
-    """The 95 % t-interval of the mean of (S,) values; None of fewer than two.
+def seed_interval(values: np.ndarray, *, fractions: bool = False) -> tuple[float, float] | None:
+    """The 95 % t-interval of the mean of (S,) values; None of fewer than FEWEST_SEEDS.
 
     It says how far training anew would move the number on this test set, not how far another test
     set would.
+
+    fractions: on the logit scale, with the mean's standard error (delta method), so that the limits
+        lie between 0 and 1 as the values must
     """
     from scipy import stats
 
-    if len(values) < 2:
+    if len(values) < FEWEST_SEEDS:
         return None
-    error = float(stats.sem(values))
+    mean, error = float(values.mean()), float(stats.sem(values))
     if error == 0:
-        return float(values[0]), float(values[0])
-    low, high = stats.t.interval(CONFIDENCE, len(values) - 1, values.mean(), error)
-    return float(low), float(high)
+        return mean, mean
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)) * error
+    if not fractions:
+        return mean - half, mean + half
+    reach = half / (mean * (1 - mean))
+    return float(expit(logit(mean) - reach)), float(expit(logit(mean) + reach))
 
 
 def holm(p_values: Mapping[Asked, float]) -> dict[Asked, float]:

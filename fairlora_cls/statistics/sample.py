@@ -121,3 +121,10 @@ def units_by_group(
     numbers = np.unique(np.array(units, dtype=str), return_inverse=True)[1]
     pairs = np.unique(np.column_stack([codes[counted], numbers[counted]]), axis=0)
     return np.bincount(pairs[:, 0], minlength=groups)
+
+
+def independent_sizes(sample: Sample, codes: np.ndarray, groups: int) -> np.ndarray:
+    """(G,) how large the groups are in units, where those are known, else as `Sample.sizes`."""
+    if sample.units is None:
+        return sample.sizes(codes, groups)
+    return units_by_group(sample.units, codes, groups, np.ones(len(codes), dtype=bool))

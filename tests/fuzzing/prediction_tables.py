@@ -316,7 +316,8 @@ def _other_verbs(
         generator,
         [
             ("compare", *pair, "--bootstrap", 0, "--output", written),
-            ("postprocess", pair[0], "--validation", pair[1], "--attribute", "sex", "--output", written / "p.csv"),
+            ("postprocess", pair[0], "--validation", pair[1], "--attribute", "sex", "--bootstrap", 0, "--output", written / "p.csv"),
+            ("postprocess", pair[0], "--validation", pair[1], "--attribute", "sex", "--bootstrap", 0, "--output", written),
             ("report", ours, "--threshold", "youden", "--validation", theirs, "--bootstrap", 0, "--output", written),
             ("report", theirs, "--suppress-below", 5, "--bootstrap", 0, "--output", written),
             ("report", theirs, "--attribute", "sex×race", "--bootstrap", 0, "--output", written),

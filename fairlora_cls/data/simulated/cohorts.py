@@ -31,6 +31,7 @@ FUNDUS_NAMESPACE = 1
 PRETRAINING_NAMESPACE = 2
 DERMOSCOPY_NAMESPACE = 3
 CHEST_NAMESPACE = 4
+NOTES_NAMESPACE = 5
 
 PIECE = 250  # images that one worker draws at a time
 
@@ -180,6 +181,15 @@ def prevalence_of(mechanism: Any, group: str, condition: Any = None) -> float:
     share = (condition or mechanism).prevalence
     odds = share / (1.0 - share) * math.exp(mechanism.prevalence_log_odds_shift.get(group, 0.0))
     return odds / (1.0 + odds)
+
+
+def truncated_share(
+    bounds: tuple[float, float], distribution: tuple[float, float], limits: tuple[float, float]
+) -> float:
+    """Share of N(mean, sd), cut off at the limits, that lies between the bounds."""
+    mean, sd = distribution
+    below = [0.5 * (1.0 + math.erf((x - mean) / (sd * math.sqrt(2.0)))) for x in (*bounds, *limits)]
+    return (below[1] - below[0]) / (below[3] - below[2])
 
 
 def truncated_density(

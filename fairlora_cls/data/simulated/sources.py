@@ -6,18 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fairlora_cls.data.examples import Splits
+from fairlora_cls.data.examples import Example, Splits
 from fairlora_cls.data.prompts import findings_conversation
 from fairlora_cls.data.simulated.chest import CHEST, TASKS
 from fairlora_cls.data.simulated.cohorts import Cohort, write_cohort
 from fairlora_cls.data.simulated.dermoscopy import DERMOSCOPY
 from fairlora_cls.data.simulated.fundus import FUNDUS
+from fairlora_cls.data.simulated.notes import NoteMechanism, write_note
 from fairlora_cls.data.sources.table import load_table
 from fairlora_cls.data.table_splits import TableOptions
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import OTHER_CACHE, cache_folder, require_writable
 
-WORDS = ("note", "age")  # columns of a cohort that a prompt may name
+WORDS = ("age",)  # columns of a cohort that a prompt may name
 COHORT_VERSION = 1  # of the drawing code: a new number draws cached cohorts anew
 
 
@@ -31,9 +32,35 @@ class CohortOptions:
     seed: int = 42
 
 
-def load_simulated_fundus(path: Path | None, options: CohortOptions = CohortOptions()) -> Splits:
-    """The simulated fundus cohort, drawn into `path` or the cache if new."""
-    return _load(FUNDUS, path, options)
+def load_simulated_fundus(
+    path: Path | None,
+    options: CohortOptions = CohortOptions(),
+    *,
+    notes: bool = False,
+    demographic_share: float = NoteMechanism.demographic_share,
+    leak: float = NoteMechanism.leak,
+) -> Splits:
+    """The simulated fundus cohort, drawn into `path` or the cache if new.
+
+    `notes`: with a short clinical note on each eye (`note`), of which the share `demographic_share`
+    says sex, race and ethnicity, and the share `leak` the diagnosis itself. Raises InputError for a
+    share beyond 0 to 1.
+    """
+    for name, share in (("demographic_share", demographic_share), ("leak", leak)):
+        if not 0 <= share <= 1:
+            raise InputError(f"data.options.{name} is {share:g}; it must be a share from 0 to 1.")
+    splits = _load(FUNDUS, path, options)
+    if not notes:
+        return splits
+    mechanism = NoteMechanism(demographic_share=demographic_share, leak=leak)
+
+    def with_note(example: Example) -> Example:
+        seed, stream, index = map(int, example.id.split("-")[1:])
+        person = {**example.attributes, "age": example.words["age"]}
+        note = write_note(seed, stream, index, example.label, person, mechanism)
+        return replace(example, words={**example.words, "note": note.text})
+
+    return replace(splits.changed(with_note), words=(*splits.words, "note"))
 
 
 def load_simulated_dermoscopy(
