@@ -86,6 +86,13 @@ def test_the_power_stated_is_found_in_studies_and_stands_in_the_documents(script
         assert 0.78 <= int(row["found"]) / int(row["studies"]) <= 0.82, row["setting"]
 
 
+def test_the_table_of_the_intervals_is_that_of_the_documents(script):
+    told = script("coverage.py", "table", FOLDER / "results" / "coverage.csv")
+    text = (REPOSITORY / "docs" / "coverage.md").read_text(encoding="utf-8")
+    missing = [line for line in told.strip().splitlines() if line not in text]
+    assert missing == []
+
+
 ROWS = [  # three seeds of a reference, of two others one seed fewer and one number missing
     {"setting": "plain", "seed": 1, "gap": 0.10, "share": ""},
     {"setting": "plain", "seed": 2, "gap": 0.20, "share": ""},

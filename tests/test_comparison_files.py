@@ -49,7 +49,7 @@ def test_the_first_sentence_on_table_1_is_that_two_images_decide(table_1):
     )
     assert "Chance alone can explain it" in first
     page = unescape((folder / "comparison.html").read_text(encoding="utf-8"))
-    assert page.index(first) < page.index('<h2 id=')
+    assert page.index(first) < page.index("<h2 id=")
     assert page.index(">no group is shown to gain or lose</span>") < page.index(first)
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     assert first in text.split("\n\n")[2]

@@ -12,7 +12,15 @@ from functools import cached_property
 import numpy as np
 from scipy.sparse import csr_array
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.metrics import (
+    CALIBRATION_BINS,
+    EQUITY_SCALED,
+    GAPS,
+    METRICS,
+    ONE_VS_REST,
+    calibration_terms,
+    confidences,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
@@ -26,10 +34,13 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_by_class,
     ranking_by_group,
 )
+from fairlora_cls.statistics.draws import HELD, affordable_draws
+from fairlora_cls.statistics.resampling import chunks
 from fairlora_cls.statistics.sample import Cells, Key, Measures, stacked, units_by_group
 
 SHIFT = "shift"  # of a class: predicted minus reference share
 WITHIN_LABELS = "within labels"  # of accuracy: names dealt among examples of the same label
+CALIBRATED_DRAWS = 400
 CONTROLLED_GAPS = (  # means over strata of what counts decide
     "max_acc_gap",
     "sensitivity_gap",
@@ -170,6 +181,26 @@ class ClassSample:
             "fpr": (alarms, counts["negatives"]),
             "selection_rate": (counts["selected"], counts["examples"]),
         }
+
+    def calibrated(
+        self, codes: np.ndarray, groups: int, generator: np.random.Generator
+    ) -> Measures:
+        """Labels are drawn from the probabilities: what is left of the calibration error is noise."""
+        if not self.scored:
+            return {}
+        confidence = confidences(self.probabilities, self.positive).astype(np.float32)
+        bins, _ = calibration_terms(self.labels, self.probabilities, self.positive)
+        ones = np.ones(len(self), dtype=np.float32)
+        cells = csr_array(
+            (ones, (codes * CALIBRATION_BINS + bins, np.arange(len(self)))),
+            (groups * CALIBRATION_BINS, len(self)),
+        )
+        drawn = []
+        for size in chunks(affordable_draws(CALIBRATED_DRAWS, len(self)), len(self), HELD):
+            outcomes = generator.random((len(self), size), dtype=np.float32) < confidence[:, None]
+            apart = np.abs(cells @ (outcomes - confidence[:, None]))
+            drawn.append(apart.reshape(groups, CALIBRATION_BINS, size).sum(axis=1).T)
+        return {"ece": np.concatenate(drawn) / self.sizes(codes, groups)}
 
     def kinds(self, scheme: str) -> np.ndarray:
         kinds = {"label": self.labels, "prediction": self.predictions}

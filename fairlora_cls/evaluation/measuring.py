@@ -6,8 +6,8 @@ larger groups; of all examples or of those of a stratum, a question, a class aga
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,19 +18,26 @@ from fairlora_cls.evaluation.results import (
     Estimate,
     GapResult,
     LargerGroups,
+    Limits,
     Power,
 )
 from fairlora_cls.statistics import draws as drawing
 from fairlora_cls.statistics.draws import Draws
-from fairlora_cls.statistics.gaps import Gap, Values, extreme_groups, spread
+from fairlora_cls.statistics.gaps import (
+    EquityScaled,
+    Gap,
+    Values,
+    extreme_groups,
+    fairclip_score,
+    fairllava_score,
+    spread,
+)
 from fairlora_cls.statistics.intervals import (
-    FEW_EXAMPLES,
+    LEAST_DRAWS,
     bias_corrected_interval,
     bootstrap_bias,
     interval,
-    is_small,
     tail_p_value,
-    wilson_interval,
 )
 from fairlora_cls.statistics.power import (
     Spread,
@@ -47,7 +54,31 @@ from fairlora_cls.statistics.sample import (
     independent_sizes,
     quotient,
 )
-from fairlora_cls.statistics.simultaneous import area_interval, area_variance
+from fairlora_cls.statistics.simultaneous import area_variance
+from fairlora_cls.statistics.uncertainty import (
+    ALIKE,
+    FEW_DRAWN,
+    LEAST_ERRORS,
+    NOISY,
+    Uncertainty,
+    distances_limits,
+    effective_counts,
+    gap_limits,
+    of_areas,
+    of_f1,
+    of_fractions,
+    of_means,
+    of_numbers,
+    of_recalls,
+    of_shares,
+    unknown,
+    why_unknown,
+)
+
+SIDES = ("sensitivity", "specificity")  # whose counts are positives and negatives
+SIMULTANEOUS = "simultaneous"
+SURER = 2.576 / 1.960  # 99 % in place of 95 %
+FEW_UNITS = 20  # patients, lesions or texts whose median has no interval
 
 
 @dataclass(frozen=True)
@@ -64,6 +95,29 @@ class Measured:
     independent: Measures  # the same in units, where those are known
     draws: Draws
     null: Measures | None  # (R, G) each; None without draws, or of one group
+    calibrated: Measures  # (R, G) each of the metrics that noise alone raises: of noise alone
+    known: dict[Key, Uncertainty] = field(default_factory=dict, compare=False)
+
+    @property
+    def has_draws(self) -> bool:
+        """Whether uncertainty was asked for."""
+        return len(next(iter(self.draws.overall.values()))) > 0
+
+    def uncertain(self, key: Key) -> Uncertainty:
+        """How far a metric, or that of a class against the rest, could lie from the truth."""
+        if key not in self.known:
+            name = key if isinstance(key, str) else key[0]
+            self.known[key] = _uncertainty(self, key, self.sample.metrics[name])
+        return self.known[key]
+
+    def mean_over(self, keys: Iterable[Key]) -> Uncertainty:
+        """Of the mean of fractions that are measured themselves, where they are defined."""
+        keys = list(keys)
+        return of_means(
+            [self.uncertain(key) for key in keys],
+            np.stack([self.values[key] for key in keys]),
+            np.stack([self.draws.by_group[key] for key in keys]),
+        )
 
     @property
     def independent_sizes(self) -> np.ndarray:
@@ -88,6 +142,8 @@ def measure_groups(
     hidden = np.zeros(groups, dtype=bool) if hidden is None else hidden
     drawn = drawing.bootstrap(sample, codes, groups, resamples, generator)
     null, values = None, sample.observed(codes, groups)
+    (apart,) = generator.spawn(1)  # leaves the draws of `generator` as they are
+    calibrated = sample.calibrated(codes, groups, apart) if resamples else {}
     if is_tested and resamples and (~hidden).sum() > 1:
         # Names are dealt among the groups shown: what is hidden must not be read off a null.
         rows, shown = shown_rows(codes, hidden)
@@ -107,6 +163,7 @@ def measure_groups(
         sample.independent(codes, groups),
         drawn,
         null,
+        calibrated,
     )
 
 
@@ -139,31 +196,102 @@ def group_median(measured: Measured, name: str, code: int) -> Estimate | None:
     key = (name, MEDIAN)
     if key not in measured.values:
         return None
-    estimate = plain_estimate(
-        float(measured.values[key][code]), measured.draws.by_group[key][:, code]
-    )
-    return replace(estimate, interval_bias_corrected=None)
+    value, drawn = float(measured.values[key][code]), measured.draws.by_group[key][:, code]
+    if measured.independent[name][code] < FEW_UNITS and len(drawn) and not np.isnan(value):
+        return Estimate(value, None, f"none: fewer than {FEW_UNITS} of them")
+    median = replace(plain_estimate(value, drawn), interval_bias_corrected=None)
+    if median.interval is not None and median.interval[0] == median.interval[1]:
+        return Estimate(value, None, f"none: {ALIKE}")
+    return median
 
 
 def key_estimate(
     measured: Measured, key: Key, code: int, metric: Measure, count: int | None = None
 ) -> Estimate:
-    """A metric's value with the bootstrap's interval; of few examples Wilson's for a share, Newcombe's
-    for an area, and none where all resamples agree: that says nothing of certainty.
+    """A metric's value in one group with the interval that holds for its kind: see `Uncertainty`.
     count: what is stated."""
-    value, drawn = float(measured.values[key][code]), measured.draws.by_group[key][:, code]
-    if metric.is_share:
-        return share_estimate(value, drawn, count, measured.independent[key][code])
-    estimate = plain_estimate(value, drawn, count)
-    if estimate.value is None or not len(drawn):
+    value, uncertain = float(measured.values[key][code]), measured.uncertain(key)
+    estimate = stated_estimate(value, uncertain, code, count, has_draws=measured.has_draws)
+    if key not in measured.calibrated or estimate.value is None:
         return estimate
-    sides = area_counts(measured, key)
-    if sides is not None and min(side[code] for side in sides) < FEW_EXAMPLES:
-        limits = area_interval(value, *(float(side[code]) for side in sides))
-        return Estimate(value, limits, "newcombe", None, count)
-    if estimate.interval is not None and estimate.interval[0] == estimate.interval[1]:
-        return Estimate(value, None, "none: all resamples agree", None, count)
-    return estimate
+    chance = measured.calibrated[key][:, code]
+    return replace(estimate, null_mean=float(chance.mean()), null_interval=interval(chance))
+
+
+def stated_estimate(
+    value: float,
+    uncertain: Uncertainty,
+    code: int,
+    count: int | None = None,
+    *,
+    has_draws: bool = True,
+) -> Estimate:
+    """A group's value with its limits, or the reason why there are none; undefined values have none,
+    and so have reports without resamples."""
+    if np.isnan(value) or not has_draws:
+        return Estimate(None if np.isnan(value) else value, None, count=count)
+    limits = uncertain.limits(code)
+    method = uncertain.method if limits else f"none: {uncertain.reason}"
+    return Estimate(value, limits, method, None, count)
+
+
+def plain_estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
+    """The value with the middle of its resamples; undefined values have none."""
+    if np.isnan(value) or not len(draws):
+        return Estimate(None if np.isnan(value) else float(value), None, count=count)
+    limits = interval(draws)
+    if limits is None:
+        reason = FEW_DRAWN if len(draws) < LEAST_DRAWS else "undefined in most resamples"
+        return Estimate(float(value), None, f"none: {reason}", None, count)
+    corrected = bias_corrected_interval(value, draws)
+    return Estimate(float(value), limits, "percentile", corrected, count)
+
+
+def _uncertainty(measured: Measured, key: Key, metric: Measure) -> Uncertainty:
+    """How far a metric could lie from the truth in each group, as its kind allows to tell."""
+    name, *of_class = (key,) if isinstance(key, str) else key
+    sample, values = measured.sample, measured.values[key]
+    drawn, units = measured.draws.by_group[key], measured.independent[key].astype(float)
+    is_alone, groups = sample.units is None, len(values)
+
+    def sides(counts: Measures) -> list[np.ndarray]:
+        """Positives and negatives."""
+        return [counts[side, *of_class] if of_class else counts[side] for side in SIDES]
+
+    several = not of_class and ("sensitivity", 0) in measured.values  # K > 2
+    if metric.is_raised_by_noise:
+        return unknown(groups, NOISY)
+    if metric.is_share:
+        counts = measured.counts[key].astype(float)
+        if is_alone:
+            return of_shares(values, counts)
+        counts = np.minimum(counts, effective_counts(values, drawn, units))
+        return of_shares(values, counts)
+    if metric.is_mean_recall and is_alone:
+        recalls = [("sensitivity", code) for code in range(sample.classes)] if several else SIDES
+        return of_recalls(
+            [measured.uncertain(recall) for recall in recalls],
+            np.stack([measured.values[recall] for recall in recalls]),
+            np.stack([measured.counts[recall] for recall in recalls]),
+        )
+    if metric.rests_on == "rarer" and several and not metric.is_mean_recall:
+        return measured.mean_over((name, code) for code in range(sample.classes))
+    if metric.is_area:
+        apart = None if is_alone else area_counts(measured, key)
+        return of_areas(values, sides(measured.counts), apart, drawn)
+    if metric.is_f1 and is_alone:
+        labelled, selected = (
+            measured.counts[(part, *of_class) if of_class else part] for part in ("f1", "ppv")
+        )
+        return of_f1(values, labelled, selected)
+    if not metric.is_fraction or (values > 1).any():
+        return of_numbers(values, drawn, units)
+    if metric.rests_on == "rarer":
+        return of_fractions(values, drawn, np.minimum(*sides(measured.independent)).astype(float))
+    few = None
+    if metric.rests_on == "examples":
+        few = measured.counts[key] * np.minimum(values, 1 - values) < LEAST_ERRORS
+    return of_fractions(values, drawn, units, few)
 
 
 def area_counts(measured: Measured, key: Key) -> tuple[np.ndarray, np.ndarray] | None:
@@ -173,29 +301,8 @@ def area_counts(measured: Measured, key: Key) -> tuple[np.ndarray, np.ndarray] |
     metric = measured.sample.metrics.get(name)
     if metric is None or not metric.is_area or (not of_class and (name, 0) in measured.values):
         return None
-    keys = ((side, *of_class) if of_class else side for side in ("sensitivity", "specificity"))
+    keys = ((side, *of_class) if of_class else side for side in SIDES)
     return tuple(measured.independent[each] for each in keys)
-
-
-def share_estimate(
-    value: float, draws: np.ndarray, count: int | None, independent: float
-) -> Estimate:
-    """`plain_estimate` of a share of examples, with Wilson's interval where they are few.
-    independent: examples, or units, that the interval may rest on"""
-    estimate = plain_estimate(value, draws, count)
-    if estimate.value is None or len(draws) == 0 or not is_small(value, independent):
-        return estimate
-    limits = wilson_interval(value, independent)
-    return Estimate(estimate.value, limits, "wilson", None, estimate.count)
-
-
-def plain_estimate(value: float, draws: np.ndarray, count: int | None = None) -> Estimate:
-    """The value with its bootstrap intervals; undefined values have none."""
-    if np.isnan(value):
-        return Estimate(None, None, count=count)
-    limits = interval(draws)
-    corrected = bias_corrected_interval(value, draws)
-    return Estimate(float(value), limits, "percentile" if limits else None, corrected, count)
 
 
 def gap_results(measured: Measured, pooled: Measured | None = None) -> dict[str, GapResult]:
@@ -209,6 +316,7 @@ def gap_results(measured: Measured, pooled: Measured | None = None) -> dict[str,
             measured.draws.by_group,
             null,
             {metric: measured.sample.metrics[metric].better for metric in gap.metrics},
+            [measured.uncertain(metric) for metric in gap.metrics] if measured.has_draws else None,
             None if pooled is None or pooled.hidden[0] else _power(gap, measured, pooled),
         )
         for name, gap in measured.sample.gaps.items()
@@ -222,46 +330,88 @@ def gap_result(
     resampled: Values,
     null: Values | None,
     better: Mapping[str, str],
+    uncertain: Sequence[Uncertainty] | None = None,
     power: Power | None = None,
 ) -> GapResult:
     """A gap between the groups `names`: metric → (G,) values, and (R, G) in resamples and under
-    the null. better: metric → higher | lower | neither."""
-    drawn = gap.values(resampled)
-    estimate = plain_estimate(float(gap.values(values)), drawn)
-    left_out = tuple(name for name, out in zip(names, gap.undefined(values), strict=True) if out)
-    if estimate.value is None:
+    the null. better: metric → higher | lower | neither; uncertain: of each metric; None: no interval
+    """
+    value = float(gap.values(values))
+    is_out = gap.undefined(values)
+    left_out = tuple(name for name, out in zip(names, is_out, strict=True) if out)
+    if np.isnan(value):
         return GapResult(None, None, None, None, None, None, None, left_out)
     best, worst = extreme_groups(gap, values, better)
     chance = np.empty(0) if null is None else gap.values(null)
     chance = chance[~np.isnan(chance)]
     tested = len(chance) > 0
-    bias, is_biased = bootstrap_bias(estimate.value, drawn) or (None, False)
+    drawn = gap.values(resampled)
+    bias, is_biased = bootstrap_bias(value, drawn) or (None, False)
+    limits = gap_limits(gap.kind, uncertain, ~is_out, value) if uncertain else None
+    method = None
+    if uncertain:
+        method = SIMULTANEOUS if limits else f"none: {why_unknown(uncertain, ~is_out)}"
     return GapResult(
-        value=estimate.value,
-        interval=estimate.interval,
+        value=value,
+        interval=limits,
         null_mean=float(chance.mean()) if tested else None,
         null_interval=interval(chance) if tested else None,
-        p_value=tail_p_value(estimate.value, chance, gap.kind == "ratio") if tested else None,
+        p_value=tail_p_value(value, chance, gap.kind == "ratio") if tested else None,
         best=names[best],
         worst=names[worst],
         undefined_groups=left_out,
-        interval_bias_corrected=estimate.interval_bias_corrected,
+        interval_bias_corrected=bias_corrected_interval(value, drawn),
         bootstrap_bias=bias,
         interval_is_biased=is_biased,
         power=power,
+        interval_method=method,
     )
 
 
-def equity_results(measured: Measured, overall: Values) -> dict[str, Estimate]:
-    """Every equity-scaled score; overall: (G,) of everyone, G = 1."""
-    drawn = measured.draws
-    return {
-        name: plain_estimate(
-            float(score.function(overall[score.metric][0], measured.values[score.metric])),
-            score.function(drawn.overall[score.metric], drawn.by_group[score.metric]),
+def equity_results(measured: Measured, everyone: Measured) -> dict[str, Estimate]:
+    """Every equity-scaled score. everyone: the grouping of all, G = 1."""
+    found = {}
+    for name, score in measured.sample.equity_scaled.items():
+        overall, by_group = everyone.values[score.metric][0], measured.values[score.metric]
+        value = float(score.function(overall, by_group))
+        if np.isnan(value) or not measured.has_draws:
+            found[name] = Estimate(None if np.isnan(value) else value, None)
+            continue
+        limits = _equity_limits(measured, everyone, score, value)
+        method = SIMULTANEOUS
+        if limits is None:
+            uncertain = [measured.uncertain(score.metric)]
+            method = f"none: {why_unknown(uncertain, ~np.isnan(by_group))}"
+        drawn = score.function(
+            measured.draws.overall[score.metric], measured.draws.by_group[score.metric]
         )
-        for name, score in measured.sample.equity_scaled.items()
-    }
+        corrected = bias_corrected_interval(value, drawn)
+        found[name] = Estimate(value, limits, method, corrected)
+    return found
+
+
+def _equity_limits(
+    measured: Measured, everyone: Measured, score: EquityScaled, value: float
+) -> Limits | None:
+    """From the lower end of the overall value at the widest that the groups could lie apart, to its
+    upper end at the closest."""
+    overall = everyone.uncertain(score.metric).limits(0)
+    uncertain, by_group = measured.uncertain(score.metric), measured.values[score.metric]
+    compared = ~np.isnan(by_group)
+    whole = float(everyone.values[score.metric][0])
+    apart = whole / value - 1 if value > 0 else 0.0
+    if score.function is fairllava_score:
+        # The gap's own interval misses in 5 %: here the overall value's should hardly ever.
+        overall = overall and tuple(whole + SURER * (end - whole) for end in overall)
+        limits = gap_limits("difference", [uncertain], compared, apart / 100)
+        limits = limits and (100 * limits[0], 100 * limits[1])
+    elif score.function is fairclip_score:
+        limits = distances_limits(uncertain, compared, measured.counts[score.metric], apart)
+    else:
+        limits = None
+    if limits is None or overall is None:
+        return None
+    return overall[0] / (1 + limits[1]), overall[1] / (1 + limits[0])
 
 
 def larger_groups(

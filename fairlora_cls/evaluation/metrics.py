@@ -41,6 +41,18 @@ class Metric(Measure):
         return self.function is _auroc
 
     @property
+    def is_f1(self) -> bool:
+        return self.function is _f1
+
+    @property
+    def is_mean_recall(self) -> bool:
+        return self.function is _balanced_accuracy
+
+    @property
+    def is_raised_by_noise(self) -> bool:
+        return self.function is _expected_calibration_error
+
+    @property
     def unit(self) -> str:
         return "score" if "probabilities" in self.reads else "rate"
 
@@ -160,6 +172,11 @@ def squared_errors(labels: np.ndarray, probabilities: np.ndarray, positive: int)
     return ((probabilities - truth) ** 2).sum(axis=1)
 
 
+def confidences(probabilities: np.ndarray, positive: int) -> np.ndarray:
+    """(N,) how probable the model says the outcome is; see `calibration_terms`."""
+    return probabilities[:, positive] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
+
+
 def calibration_terms(
     labels: np.ndarray, probabilities: np.ndarray, positive: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -168,10 +185,9 @@ def calibration_terms(
     K = 2: the confidence is the positive class's probability, the outcome whether it is the label.
     K > 2: the confidence is the top probability, the outcome whether that class is the label.
     """
-    if probabilities.shape[1] == 2:
-        confidence, outcome = probabilities[:, positive], labels == positive
-    else:
-        confidence, outcome = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence = confidences(probabilities, positive)
+    is_binary = probabilities.shape[1] == 2
+    outcome = labels == positive if is_binary else probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return bins, outcome - confidence
 

@@ -18,7 +18,7 @@ from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import Decision, Estimate, GapResult, Limits
 from fairlora_cls.statistics.draws import drawn_tables, table_by_group
 from fairlora_cls.statistics.gaps import Gap, Values
-from fairlora_cls.statistics.intervals import interval, is_small, wilson_interval
+from fairlora_cls.statistics.intervals import LEAST_DRAWS, interval, is_small, wilson_interval
 from fairlora_cls.statistics.sample import Cells
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)  # stated in every report
@@ -197,7 +197,9 @@ def _difference(
     shares = first / total, second / total
     if any(is_small(share, independent) for share in shares):
         return Estimate(value, _mover(*shares, odds, independent), "mover", count=total)
-    return Estimate(value, interval(draws), "percentile", count=total)
+    limits = interval(draws)
+    method = "percentile" if limits else f"none: fewer than {LEAST_DRAWS} resamples"
+    return Estimate(value, limits, method, count=total)
 
 
 def _mover(first: float, second: float, odds: float, count: int) -> Limits:

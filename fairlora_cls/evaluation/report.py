@@ -451,7 +451,7 @@ def _attribute(
     return AttributeResult(
         groups={name: group(measured, code, hidden) for code, name in enumerate(names)},
         gaps=gap_results(measured, planned),
-        equity_scaled=equity_results(measured, everyone.values),
+        equity_scaled=equity_results(measured, everyone),
         suppressed_groups=tuple(np.array(names)[measured.hidden].tolist()),
     )
 

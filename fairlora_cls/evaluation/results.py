@@ -27,9 +27,11 @@ class Estimate:
 
     value: float | None
     interval: Limits | None
-    interval_method: str | None = None  # percentile (bootstrap) | wilson | newcombe | none: …
+    interval_method: str | None = None  # wilson | newcombe | … | none: the reason
     interval_bias_corrected: Limits | None = None  # bootstrap, Efron's BC
     count: int | None = None  # examples, positives …: what the metric divides by
+    null_mean: float | None = None  # of a distance: what noise alone would show
+    null_interval: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class GapResult:
     bootstrap_bias: float | None = None  # mean of the resampled gaps minus the value
     interval_is_biased: bool = False  # that is more than a quarter of their standard deviation
     power: Power | None = None
+    interval_method: str | None = None  # simultaneous (over all pairs of groups) | none: the reason
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from fairlora_cls.evaluation.results import EndpointVerdict, Estimate, Limits
 from fairlora_cls.evaluation.verdicts import (
     SAME_TEST,
     Endpoint,
-    centres_and_errors,
 )
 from fairlora_cls.statistics.draws import HELD
 from fairlora_cls.statistics.independent_samples import (
@@ -213,7 +212,8 @@ def _effects_and_variances(
     if endpoint.metric.is_share:
         hits, misses = values * counts + 0.5, (1 - values) * counts + 0.5
         return np.log(hits / misses), 1 / hits + 1 / misses
-    centres, errors = centres_and_errors(measured, endpoint, defined)
+    known = measured.uncertain(endpoint.key)
+    centres, errors = known.centres[defined], known.errors[defined]
     if not endpoint.metric.is_fraction:
         return centres, errors**2
     least = 0.5 / (counts + 1)

@@ -32,8 +32,7 @@ from fairlora_cls.statistics.sample import Measure
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
 MACRO = "mean over classes (macro)"
-GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
-SHORT_GAP_HEADER = tuple(name for name in GAP_HEADER if name != "Bias-corrected")
+GAP_HEADER = ("Gap", "Observed", "By chance", "p", "Corrected p", "Best", "Worst")
 
 
 def overall_tables(report: Report) -> list[Table]:
@@ -44,12 +43,11 @@ def overall_tables(report: Report) -> list[Table]:
         (
             Cell(METRICS[name].title),
             _estimate_cell(METRICS[name], estimate),
-            _corrected_cell(METRICS[name], estimate),
             Cell(show_count(estimate.count), COUNTED[METRICS[name].rests_on]),
         )
         for name, estimate in report.overall.items()
     )
-    header = ("Metric", "Value", "Bias-corrected interval", "Rests on")
+    header = ("Metric", "Value", "Rests on")
     tables = [Table("All examples", header, rows)]
     if report.overall_classes.classes:
         tables.append(_classes_table("Each class against the rest", report.overall_classes))
@@ -113,7 +111,6 @@ def question_tables(report: TextReport) -> list[Table]:
                 *_gap_row(
                     report.gaps[f"{key}_gap"],
                     question.attributes[attribute].gaps[f"{key}_gap"],
-                    True,
                 ),
             )
             for name, question in report.questions.items()
@@ -121,7 +118,7 @@ def question_tables(report: TextReport) -> list[Table]:
             if key in question.overall
         )
         caption = f"Gaps between groups of {attribute}, by question"
-        tables.append(Table(caption, ("Question", *SHORT_GAP_HEADER), rows))
+        tables.append(Table(caption, ("Question", *GAP_HEADER), rows))
     return tables
 
 
@@ -130,7 +127,6 @@ def _overall_texts_table(report: TextReport) -> Table:
     header = (
         "Metric",
         "Mean",
-        "Bias-corrected interval",
         "Median",
         "Constant answer",
         "Difference",
@@ -140,7 +136,6 @@ def _overall_texts_table(report: TextReport) -> Table:
         (
             Cell(metric.title),
             _estimate_cell(metric, report.overall[name]),
-            _corrected_cell(metric, report.overall[name]),
             _median_cell(metric, report.overall[name]),
             *_constant_cells(report, name),
             Cell(show_count(report.overall[name].count)),
@@ -185,12 +180,11 @@ def _equity_table(report: Report, attribute: str, result: AttributeResult) -> Ta
     rows = tuple(
         (
             Cell(report.equity_scaled[name].title),
-            Cell(SCORE.show(score.value), SCORE.show_range(score.interval)),
-            _corrected_cell(SCORE, score),
+            _estimate_cell(SCORE, score),
         )
         for name, score in result.equity_scaled.items()
     )
-    header = ("Score", "Value", "Bias-corrected interval")
+    header = ("Score", "Value")
     return Table(f"Equity-scaled scores for {attribute}", header, rows)
 
 
@@ -298,7 +292,7 @@ def _class_gaps_table(report: Report, attribute: str, result: AttributeResult) -
         (
             Cell(label),
             Cell(report.gaps[name].title),
-            Cell(report.gaps[name].show(gap.value), report.gaps[name].show_range(gap.interval)),
+            Cell(report.gaps[name].show(gap.value), _show_limits(report.gaps[name], gap)),
             *_chance_cells(report.gaps[name], gap),
             Cell(gap.best or UNDEFINED),
             Cell(gap.worst or UNDEFINED),
@@ -365,7 +359,7 @@ def _shift_tables(report: Report, attribute: str, shifts: FindingShifts) -> list
     gaps = tuple(
         (
             Cell(finding),
-            Cell(RATE.show_number(gap.value), RATE.show_range(gap.interval)),
+            Cell(RATE.show_number(gap.value), _show_limits(RATE, gap)),
             Cell(RATE.show_number(gap.null_mean), RATE.show_range(gap.null_interval)),
             Cell(show_p_value(gap.p_value)),
             Cell(show_p_value(gap.p_value_holm)),
@@ -389,20 +383,15 @@ def _shift_tables(report: Report, attribute: str, shifts: FindingShifts) -> list
     ]
 
 
-def _gap_row(quantity: Quantity, gap: GapResult, is_short: bool = False) -> tuple[Cell, ...]:
-    """The cells of GAP_HEADER, or of SHORT_GAP_HEADER."""
+def _gap_row(quantity: Quantity, gap: GapResult) -> tuple[Cell, ...]:
+    """The cells of GAP_HEADER."""
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
-    limits = quantity.show_range(gap.interval)
     by_chance, p_value, corrected = _chance_cells(quantity, gap)
     if gap.p_value_headline is not None:
         corrected = Cell(corrected.text, f"over attributes {show_p_value(gap.p_value_headline)}")
     return (
         Cell(quantity.title, left_out),
-        Cell(
-            quantity.show(gap.value),
-            f"{limits}, biased" if limits and gap.interval_is_biased else limits,
-        ),
-        *([] if is_short else [_corrected_cell(quantity, gap)]),
+        Cell(quantity.show(gap.value), _show_limits(quantity, gap)),
         by_chance,
         p_value,
         corrected,
@@ -425,15 +414,22 @@ def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _estimate_cell(quantity: Measure, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
-    text, limits = quantity.show(estimate.value), quantity.show_range(estimate.interval)
+def _estimate_cell(
+    quantity: Quantity, estimate: Estimate, count_if_undefined: bool = False
+) -> Cell:
+    text = quantity.show(estimate.value)
     if estimate.value is None and count_if_undefined and estimate.count is not None:
         return Cell(text, f"{estimate.count} {COUNTED[quantity.rests_on]}")
-    return Cell(text, limits)
+    if estimate.null_interval is not None:
+        return Cell(text, f"noise alone: {quantity.show_range(estimate.null_interval)}")
+    return Cell(text, _show_limits(quantity, estimate))
 
 
-def _corrected_cell(quantity: Quantity, estimate: Estimate | GapResult) -> Cell:
-    return Cell(quantity.show_range(estimate.interval_bias_corrected, UNDEFINED))
+def _show_limits(quantity: Quantity, stated: Estimate | GapResult) -> str:
+    """'51.1 to 55.8', or why there is no interval."""
+    if stated.interval is None and (stated.interval_method or "").startswith("none: "):
+        return f"no interval: {stated.interval_method.removeprefix('none: ')}"
+    return quantity.show_range(stated.interval)
 
 
 def _median_cell(metric: Measure, estimate: Estimate) -> Cell:

@@ -15,7 +15,6 @@ from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
 from fairlora_cls.evaluation.measuring import (
     Measured,
-    area_counts,
     gap_spreads,
     what_is_counted,
 )
@@ -25,11 +24,7 @@ from fairlora_cls.statistics.gaps import Gap
 from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm, interval, tail_p_value
 from fairlora_cls.statistics.power import examples_to_detect
 from fairlora_cls.statistics.sample import Key, Measure
-from fairlora_cls.statistics.simultaneous import (
-    area_variance,
-    largest_difference,
-    share_centre_and_error,
-)
+from fairlora_cls.statistics.uncertainty import gap_limits
 
 BINARY = ("sensitivity", "specificity", "auroc", "accuracy")
 SAME_TEST = {"fpr": "specificity"}  # one test under two names counts once
@@ -153,19 +148,15 @@ def _judge(
     if low == high:  # all alike
         low, high = np.flatnonzero(defined)[:2]
     worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
-    centres, errors = centres_and_errors(measured, endpoint, defined)
-    limits = None
-    if (errors > 0).all():  # false of NaN
-        limits = largest_difference(centres, errors)
-        if endpoint.metric.is_fraction:
-            limits = min(limits[0], 1.0), min(limits[1], 1.0)
+    gap = float(own[high] - own[low])
+    limits = gap_limits("difference", [measured.uncertain(endpoint.key)], defined, gap)
     null_mean = null_limits = p_value = None
     if measured.null is not None:
         drawn = measured.null[endpoint.tested][:, defined]
         chance = np.fmax.reduce(drawn, axis=1) - np.fmin.reduce(drawn, axis=1)
         chance = chance[~np.isnan(chance)]
         if len(chance):
-            p_value = tail_p_value(float(own[high] - own[low]), chance)
+            p_value = tail_p_value(gap, chance)
             null_mean, null_limits = float(chance.mean()), interval(chance)
     return EndpointVerdict(
         attribute,
@@ -175,7 +166,7 @@ def _judge(
         better=str(names[better]),
         worse_value=float(own[worse]),
         better_value=float(own[better]),
-        gap=float(own[high] - own[low]),
+        gap=gap,
         interval=limits,
         null_mean=null_mean,
         null_interval=null_limits,
@@ -183,37 +174,6 @@ def _judge(
         hidden_up_to=None if limits is None else limits[1],
         left_out=left_out,
     )
-
-
-def centres_and_errors(
-    measured: Measured, endpoint: Endpoint, defined: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(groups,) estimates and standard errors of the groups compared.
-
-    Shares and areas have them from their counts, of units where those are known; all else from the
-    bootstrap.
-    """
-    values = measured.values[endpoint.key][defined]
-    counts = measured.independent[endpoint.key][defined].astype(float)
-    if endpoint.metric.is_share:
-        return share_centre_and_error(values, counts)
-    sides = area_counts(measured, endpoint.key)
-    if sides is not None:
-        positives, negatives = (side[defined].astype(float) for side in sides)
-        pairs = positives * negatives
-        centres = (values * pairs + 1) / (pairs + 2)  # so that no area is certain
-        variances = [
-            area_variance(*each) for each in zip(centres, positives, negatives, strict=True)
-        ]
-        return centres, np.sqrt(variances)
-    drawn = measured.draws.by_group[endpoint.key][:, defined]
-    if not len(drawn):
-        return values, np.full(len(values), np.nan)
-    errors = np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
-    if endpoint.metric.is_fraction:  # resamples that all agree say nothing of certainty:
-        _, largest = share_centre_and_error(values, counts)  # a mean of fractions errs no more
-        errors = np.where(errors > 0, errors, largest)
-    return values, errors
 
 
 def require_endpoints(known: Iterable[str], names: Iterable[str]) -> None:

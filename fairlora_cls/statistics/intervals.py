@@ -16,17 +16,20 @@ Asked = TypeVar("Asked", bound=Hashable)
 CONFIDENCE = 0.95
 SIGNIFICANCE = 0.05  # a corrected p-value up to it is evidence
 ROUNDING = 1e-9  # equal numbers reached by different sums must count as equal
-FEW_EXAMPLES = 100  # below these a rate's interval is Wilson's, not the bootstrap's
+FEW_EXAMPLES = 100  # below these, resampling misleads of a share
 FEW_OF_A_KIND = 10
 BIAS_TO_MENTION = 0.25  # standard errors; Efron and Tibshirani 1993, section 10.3
+Z = float(ndtri((1 + CONFIDENCE) / 2))
+LEAST_DRAWS = 40  # whose 2.5 % is one draw: of fewer no percentile is told
 FEW_DRAWS = 10  # as many draws beyond the observed gap measure its p-value well enough
 TAIL_DRAWS = 50  # draws from which a tail is continued
 FEWEST_SEEDS = 3  # of two seeds the values say more than an interval of one degree of freedom
 
 
 def interval(draws: np.ndarray) -> tuple[float, float] | None:
-    """The middle 95 % of the draws that are defined; None where fewer than half are."""
-    defined = _defined(draws)
+    """The middle 95 % of the draws that are defined; None where fewer than half are, or fewer than
+    LEAST_DRAWS."""
+    defined = _defined(draws, LEAST_DRAWS)
     if defined is None:
         return None
     tail = 100 * (1 - CONFIDENCE) / 2
@@ -34,22 +37,27 @@ def interval(draws: np.ndarray) -> tuple[float, float] | None:
     return float(low), float(high)
 
 
+def wide_interval(draws: np.ndarray) -> tuple[float, float] | None:
+    """`interval`; None where all of the middle draws agree: that says nothing of certainty."""
+    limits = interval(draws)
+    return None if limits is None or limits[0] == limits[1] else limits
+
+
 def bias_corrected_interval(value: float, draws: np.ndarray) -> tuple[float, float] | None:
     """Efron's BC interval: percentiles moved by the share of draws that lie below the value.
 
     z0 = Phi^-1(share below, ties half); limits at Phi(2 z0 -+ 1.96). None where fewer than half of
-    the draws are defined, and where 97.5 % of them lie on one side of the value: no choice of
+    the draws are defined, or fewer than LEAST_DRAWS, and where 97.5 % of them lie on one side of the value: no choice of
     percentiles corrects such a bias.
     """
-    defined = _defined(draws)
+    defined = _defined(draws, LEAST_DRAWS)
     if defined is None:
         return None
     rounding = 1e-12
     below = (defined < value - rounding).mean() + (np.abs(defined - value) <= rounding).mean() / 2
     if not (1 - CONFIDENCE) / 2 < below < (1 + CONFIDENCE) / 2:
         return None
-    tail = ndtri((1 + CONFIDENCE) / 2)
-    low, high = np.percentile(defined, 100 * ndtr(2 * ndtri(below) + np.array([-tail, tail])))
+    low, high = np.percentile(defined, 100 * ndtr(2 * ndtri(below) + np.array([-Z, Z])))
     return float(low), float(high)
 
 
@@ -63,14 +71,18 @@ def bootstrap_bias(value: float, draws: np.ndarray) -> tuple[float, bool] | None
     return bias, abs(bias) > max(BIAS_TO_MENTION * float(defined.std()), 1e-12)
 
 
-def wilson_interval(value: float, count: float) -> tuple[float, float]:
-    """Wilson's score interval of a rate among `count` examples (Wilson 1927)."""
-    z = ndtri((1 + CONFIDENCE) / 2)
-    centre = (value + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(value * (1 - value) / count + (z / count) ** 2 / 4)
-    low = 0.0 if value <= 0 else max(0.0, centre - half)  # exactly, whatever the rounding
-    high = 1.0 if value >= 1 else min(1.0, centre + half)
-    return float(low), float(high)
+def wilson_interval(value, count):
+    """Wilson's score interval of a rate among `count` examples (Wilson 1927): low and high, of
+    numbers or of arrays."""
+    value, count = np.asarray(value, float), np.asarray(count, float)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = (value + Z**2 / (2 * count)) / (1 + Z**2 / count)
+        half = Z / (1 + Z**2 / count) * np.sqrt(value * (1 - value) / count + (Z / count) ** 2 / 4)
+    low = np.where(
+        value <= 0, 0.0, np.maximum(0.0, centre - half)
+    )  # exactly, whatever the rounding
+    high = np.where(value >= 1, 1.0, np.minimum(1.0, centre + half))
+    return low[()], high[()]
 
 
 def is_small(value: float, count: float) -> bool:
@@ -155,7 +167,7 @@ def holm_by(
     return {asked: p for of_kind in kinds.values() for asked, p in holm(of_kind).items()}
 
 
-def _defined(draws: np.ndarray) -> np.ndarray | None:
-    """The draws that are defined; None where fewer than half are."""
+def _defined(draws: np.ndarray, least: int = 1) -> np.ndarray | None:
+    """The draws that are defined; None where fewer than half are, or fewer than `least`."""
     defined = draws[~np.isnan(draws)]
-    return None if len(defined) == 0 or 2 * len(defined) < len(draws) else defined
+    return None if len(defined) < least or 2 * len(defined) < len(draws) else defined
