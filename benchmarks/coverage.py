@@ -144,6 +144,7 @@ def measured(
         Grouping(tuple(f"g{code}" for code in range(groups)), codes),
         np.zeros(groups, dtype=bool),
         sample.sizes(codes, groups),
+        None,
         {key: np.array([of_group[key][0] for of_group in each]) for key in each[0]},
         sample.counts(codes, groups),
         sample.independent(codes, groups),
