@@ -78,7 +78,7 @@ def classified(generator, right, units=None, classes=2) -> ClassSample:
 
 
 def plain_classes(sample, rows):
-    """By scikit-learn; test_metrics.py checks METRICS against plain loops."""
+    """By the functions of METRICS, which test_metrics.py checks against plain loops."""
 
     def measured(labels, answers, probabilities, ranked_by, positive, names):
         return {

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from fairlora_cls.evaluation.class_sample import SHIFT, confusion_by_group
 from fairlora_cls.evaluation.measuring import (
@@ -25,6 +24,7 @@ from fairlora_cls.evaluation.metrics import (
     ONE_VS_REST,
     calibration_terms,
     confidences,
+    roc_curve,
 )
 from fairlora_cls.evaluation.net_benefit import decision_curve
 from fairlora_cls.evaluation.prediction_table import Predictions
@@ -229,7 +229,7 @@ def curves(predictions: Predictions, rows: np.ndarray) -> Curves:
 def _roc_points(truth: np.ndarray, score: np.ndarray) -> tuple[tuple[float, float], ...]:
     if truth.all() or not truth.any():
         return ()
-    false_rate, true_rate, _ = roc_curve(truth, score)
+    false_rate, true_rate = roc_curve(truth, score)
     if len(false_rate) > MOST_ROC_POINTS:
         along = false_rate + true_rate  # evenly along the curve, from 0 to 2
         wanted = np.linspace(0, 2, MOST_ROC_POINTS)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
-from fairlearn.metrics import MetricFrame
 from scipy.sparse import csr_array
-from scipy.stats import rankdata
 
 from fairlora_cls.evaluation.metrics import (
     CALIBRATION_BINS,
@@ -123,13 +120,20 @@ class ClassSample:
         )
 
     def observed(self, codes: np.ndarray, groups: int) -> Measures:
-        """Every metric by fairlearn and scikit-learn, where all are asked for."""
+        """Every metric, where all are asked for by the functions of METRICS."""
         if not self.scored:
             return self._from_counts(confusion_by_group(self, codes, groups))
-        _, by_code = measure(self, codes)
-        values = {name: np.array([by_code[c][name] for c in range(groups)]) for name in METRICS}
+        members = [self.rows(np.flatnonzero(codes == code)) for code in range(groups)]
+        values: Measures = {
+            name: np.array(
+                [
+                    metric.function(m.labels, m.predictions, m.probabilities, m.positive)
+                    for m in members
+                ]
+            )
+            for name, metric in METRICS.items()
+        }
         if self.by_class:
-            members = [self.rows(np.flatnonzero(codes == code)) for code in range(groups)]
             ones = [np.ones((1, len(part)), dtype=np.int32) for part in members]
             own = stacked([part.weighted(w) for part, w in zip(members, ones, strict=True)])
             values |= {key: value[0] for key, value in own.items() if not isinstance(key, str)}
@@ -205,6 +209,8 @@ class ClassSample:
     def paired(self, other: ClassSample) -> ClassSample:
         """For AUROC and average precision an example's rank among all of its model's probabilities
         is exchanged (Venkatraman and Begg 1996), because two models may use the scale differently."""
+        from scipy.stats import rankdata
+
         ranks = [rankdata(sample.ranked_by, axis=0) for sample in (self, other)]
         return replace(
             self,
@@ -312,31 +318,3 @@ def confusion_by_group(
     cells = (codes * classes + answers.labels) * classes + answers.predictions
     counts = np.bincount(cells, minlength=groups * classes**2)
     return counts.reshape(groups, classes, classes)
-
-
-def measure(
-    answers: Predictions | ClassSample, codes: np.ndarray
-) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
-    """Every metric overall and per group, by fairlearn's MetricFrame: `overall[metric]` and
-    `by_group[code][metric]`, NaN where undefined.
-
-    codes: (N,) group of each example
-    """
-    # One function for all: MetricFrame copies its columns element by element for each function.
-    frame = MetricFrame(
-        metrics={"every": partial(_every_metric, answers)},
-        y_true=np.arange(len(codes)),
-        y_pred=np.arange(len(codes)),  # rows, for a metric may need whole probabilities
-        sensitive_features=pd.Series(codes),  # squeezed to nothing otherwise, if N is 1
-    )
-    by_group = {int(code): values for code, values in frame.by_group["every"].items()}
-    return frame.overall["every"], by_group
-
-
-def _every_metric(
-    answers: Predictions | ClassSample, _: np.ndarray, rows: np.ndarray
-) -> dict[str, float]:
-    data = answers.labels[rows], answers.predictions[rows], answers.probabilities[rows]
-    return {
-        name: float(metric.function(*data, answers.positive)) for name, metric in METRICS.items()
-    }

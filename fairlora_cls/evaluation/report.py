@@ -330,7 +330,7 @@ def text_report(
     )
 
 
-def write_report(report: Report, folder: str | Path) -> None:
+def write_report(report: Report, folder: str | Path, png: bool = False) -> None:
     """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`, and
     checklist.md."""
     from fairlora_cls.evaluation.checklist import render_checklist
@@ -340,7 +340,7 @@ def write_report(report: Report, folder: str | Path) -> None:
 
     document = report_document(report, draw_figures(report))
     beside = {CHECKLIST: render_checklist(report)}
-    write_document(document, report.to_dict(), folder, "report", beside=beside)
+    write_document(document, report.to_dict(), folder, "report", beside=beside, png=png)
 
 
 def headline_metric(sample: TextSample, asked: str | None) -> str:

@@ -306,7 +306,11 @@ def _class_gaps_table(report: Report, attribute: str, result: AttributeResult) -
 
 def _confusion_table(attribute: str, result: AttributeResult, report: FairnessReport) -> Table:
     rows = tuple(
-        (Cell(group), Cell(label), *(Cell(f"{count:,}") for count in counts))
+        (
+            Cell(group),
+            Cell(label),
+            *(Cell(f"{count:,}", RATE.show(count / max(1, sum(counts)))) for count in counts),
+        )
         for group, curves in result.curves.items()
         for label, counts in zip(report.classes, curves.confusion, strict=True)
     )
