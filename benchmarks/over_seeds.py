@@ -42,7 +42,8 @@ def seeds_table(
     shown: Sequence[str],
     compared: Sequence[str],
 ) -> str:
-    """Mean ± half of the 95 % t-interval over seeds, as Markdown; settings in the rows' order.
+    """Mean ± half of the 95 % t-interval over seeds, two seeds as their values, as Markdown;
+    settings in the rows' order.
 
     `shown` are columns of the rows; `compared` those whose difference from the reference's is shown
     too, seed by seed, with the p-value of a paired t-test. Below the table stands what Holm's
@@ -76,9 +77,11 @@ def seeds_table(
 
 
 def _plus_minus(values: np.ndarray, sign: str = "") -> str:
-    """`0.146 ± 0.031`; one seed has no interval, no values nothing."""
+    """`0.146 ± 0.031`; two seeds stand as their values, one has no interval, none is nothing."""
     if not len(values):
         return ""
+    if len(values) == 2:
+        return ", ".join(f"{value:{sign}.3f}" for value in values)
     interval = seed_interval(values)
     half = f" ± {(interval[1] - interval[0]) / 2:.3f}" if interval else ""
     return f"{values.mean():{sign}.3f}{half}"

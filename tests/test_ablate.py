@@ -88,7 +88,7 @@ def test_the_report_says_what_is_decided_and_what_is_not(ablation):
     assert told + text.count("penalty and plain cannot be compared") == len(undecided)
     assert "The run wild, seed 1, failed: In step" in text
     page = (folder / "report.html").read_text()
-    assert page.count("<svg") == len(list((folder / "figures").glob("*.png"))) == 2
+    assert page.count("<svg") == len(list((folder / "figures").glob("*.svg"))) == 2
 
 
 def test_the_same_command_goes_on_where_it_stood(ablation):

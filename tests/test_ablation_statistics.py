@@ -6,9 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import logit
 
 from fairlora_cls.ablations.against_reference import compare_with_reference
-from fairlora_cls.ablations.figures import far_below, numeric_axes
+from fairlora_cls.ablations.figures import _ends, _possible, far_below, numeric_axes
 from fairlora_cls.ablations.plan import make_plan
 from fairlora_cls.ablations.results import AblationReport, _said_by_runs
 from fairlora_cls.ablations.runs import (
@@ -71,9 +72,9 @@ def results_of(plan):
 def test_mean_and_t_interval_over_seeds(plan):
     first, *_ = summarise_settings(plan, results_of(plan), [ACCURACY, GAP])
     found = first.numbers[ACCURACY]
-    half = stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3)
+    half = stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3) / (0.81 * 0.19)  # on the logit scale
     assert found.mean == pytest.approx(0.81)
-    assert found.interval == pytest.approx((0.81 - half, 0.81 + half))
+    assert logit(np.array(found.interval)) == pytest.approx(logit(0.81) + np.array([-half, half]))
     assert first.numbers[GAP].null_mean == pytest.approx(0.04)
     assert first.numbers[GAP].null_interval == pytest.approx((0.0, 0.09))
 
@@ -388,6 +389,14 @@ def test_the_words_keep_evidence_and_chance_apart():
         "e and a cannot be compared in MaxAccGap of sex: it is undefined in one of their runs, or "
         "they have no seed in common.",
     ]
+
+
+def test_axes_end_where_percentages_do():
+    two = OverSeeds(0.97, None, (0.96, 0.98), None, None)
+    assert _ends(two) == pytest.approx([96, 98])
+    assert _possible((94.0, 101.5), [96.0, 99.5]) == (94, 100)
+    assert _possible((-3.0, 40.0), [0.5, 30.0]) == (0, 40)
+    assert _possible((-60.0, 140.0), [-50.0, 120.0]) == (-60, 140)  # no percentages
 
 
 def test_axes_are_the_keys_with_numbers_and_lines_their_other_values(tmp_path):

@@ -76,6 +76,23 @@ def test_the_table_of_the_methods_is_that_of_the_documents(script):
     assert missing == []
 
 
+def test_the_power_stated_is_found_in_studies_and_stands_in_the_documents(script):
+    path = FOLDER / "results" / "power.csv"
+    told = script("power.py", "table", path).strip().splitlines()
+    text = (REPOSITORY / "docs" / "report.md").read_text(encoding="utf-8")
+    assert [line for line in told if line not in text] == []
+    assert len(told) == 2 + 5
+    for row in read_rows(path):
+        assert 0.78 <= int(row["found"]) / int(row["studies"]) <= 0.82, row["setting"]
+
+
+def test_the_table_of_the_intervals_is_that_of_the_documents(script):
+    told = script("coverage.py", "table", FOLDER / "results" / "coverage.csv")
+    text = (REPOSITORY / "docs" / "coverage.md").read_text(encoding="utf-8")
+    missing = [line for line in told.strip().splitlines() if line not in text]
+    assert missing == []
+
+
 ROWS = [  # three seeds of a reference, of two others one seed fewer and one number missing
     {"setting": "plain", "seed": 1, "gap": 0.10, "share": ""},
     {"setting": "plain", "seed": 2, "gap": 0.20, "share": ""},
@@ -87,11 +104,11 @@ ROWS = [  # three seeds of a reference, of two others one seed fewer and one num
 
 
 def test_rows_are_kept_and_compared_seed_by_seed(tmp_path):
-    """t of 2 and 1 degrees of freedom at 97.5 %: 4.302653, 12.706205.
+    """t of 2 degrees of freedom at 97.5 %: 4.302653.
 
-    plain: mean 0.2, s 0.1, half 4.302653 · 0.1 / √3 = 0.248. new: 0.14, s 0.056569, half
-    12.706205 · 0.04 = 0.508. Differences 0 and −0.02: −0.01 ± 12.706205 · 0.01 = 0.127, t = −1,
-    p = 0.5 (the t-distribution of one degree of freedom is Cauchy's).
+    plain: mean 0.2, s 0.1, half 4.302653 · 0.1 / √3 = 0.248. Two seeds are shown as they are.
+    Differences 0 and −0.02: t = −0.01 / 0.01 = −1, p = 0.5 (the t-distribution of one degree of
+    freedom is Cauchy's).
     """
     path = tmp_path / "new" / "rows.csv"
     assert read_rows(path) == []
@@ -106,7 +123,7 @@ def test_rows_are_kept_and_compared_seed_by_seed(tmp_path):
         "| setting | seeds | gap | share | gap − plain's |",
         "| --- | --- | --- | --- | --- |",
         "| plain | 3 | 0.200 ± 0.248 |  |  |",
-        "| new | 2 | 0.140 ± 0.508 | 0.600 ± 1.271 | -0.010 ± 0.127 (p 0.5) |",
+        "| new | 2 | 0.100, 0.180 | 0.500, 0.700 | +0.000, -0.020 (p 0.5) |",
         "| once, small | 1 | 0.250 | 1.000 | -0.050 |",
         "",
         "gap, Holm's correction over 1: none left.",

@@ -49,7 +49,7 @@ def test_the_first_sentence_on_table_1_is_that_two_images_decide(table_1):
     )
     assert "Chance alone can explain it" in first
     page = unescape((folder / "comparison.html").read_text(encoding="utf-8"))
-    assert page.index(first) < page.index("<h2")
+    assert page.index(first) < page.index("<h2 id=")
     assert page.index(">no group is shown to gain or lose</span>") < page.index(first)
     text = (folder / "comparison.md").read_text(encoding="utf-8")
     assert first in text.split("\n\n")[2]
@@ -145,7 +145,7 @@ def test_every_number_of_the_tables_is_in_both_files(table_1):
                 assert cell.detail in page
                 assert cell.text in text
     for name in re.findall(r"\(figures/([^)]*)\)", text):
-        assert (folder / "figures" / name).read_bytes().startswith(b"\x89PNG")
+        assert (folder / "figures" / name).read_text(encoding="utf-8").startswith("<svg")
 
 
 def test_names_do_no_harm(tmp_path):
@@ -195,6 +195,6 @@ def test_a_failure_writes_nothing(tmp_path, monkeypatch, table_1):
 def test_figures_of_an_earlier_comparison_go(tmp_path):
     pair = {"one": model(1), "two": model(2)}
     write_comparison(compare_predictions(pair, bootstrap=20), tmp_path)
-    assert (tmp_path / "figures" / "1-g.png").exists()
+    assert (tmp_path / "figures" / "1-g.svg").exists()
     write_comparison(compare_predictions(pair, [], bootstrap=20), tmp_path)
-    assert [p.name for p in (tmp_path / "figures").iterdir()] == ["0-all.png"]
+    assert [p.name for p in (tmp_path / "figures").iterdir()] == ["0-all.svg"]

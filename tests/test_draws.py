@@ -18,7 +18,8 @@ from fairlora_cls.evaluation.class_sample import (
     ClassSample,
     class_sample,
 )
-from fairlora_cls.evaluation.measuring import share_estimate
+from fairlora_cls.evaluation.groupings import Grouping
+from fairlora_cls.evaluation.measuring import key_estimate, measure_groups
 from fairlora_cls.evaluation.metrics import METRICS, ONE_VS_REST
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.text_sample import TextSample, text_sample
@@ -77,7 +78,7 @@ def classified(generator, right, units=None, classes=2) -> ClassSample:
 
 
 def plain_classes(sample, rows):
-    """By scikit-learn; test_metrics.py checks METRICS against plain loops."""
+    """By the functions of METRICS, which test_metrics.py checks against plain loops."""
 
     def measured(labels, answers, probabilities, ranked_by, positive, names):
         return {
@@ -430,20 +431,19 @@ def test_without_draws_everything_is_empty(kind):
 # Intervals cover the truth, p-values are uniform where there is nothing
 
 
-def test_intervals_cover_the_truth(kind):
+def test_intervals_cover_the_truth(kind, monkeypatch):
     """1,600 intervals of a share of 300 (the bootstrap's) to 40 examples (Wilson's): 93 to 97 % hold the
     truth."""
     generator = np.random.default_rng(5)
+    monkeypatch.setattr("fairlora_cls.statistics.draws.COUNTED_NULL_DRAWS", 1)
     truth, sizes = np.array([0.8, 0.65, 0.9, 0.7]), np.array([300, 200, 40, 60])
-    codes, covered = np.repeat(np.arange(4), sizes), []
+    grouping, covered = Grouping(tuple("abcd"), np.repeat(np.arange(4), sizes)), []
     for _ in range(400):
-        right = generator.random(600) < truth[codes]
+        right = generator.random(600) < truth[grouping.codes]
         sample = kind.lean(kind.make(generator, right))
-        draws = bootstrap(sample, codes, 4, 400, generator).by_group[kind.rate]
+        measured = measure_groups(sample, grouping, 400, generator)
         for code in range(4):
-            value = right[codes == code].mean()
-            estimate = share_estimate(value, draws[:, code], sizes[code], sizes[code])
-            low, high = estimate.interval
+            low, high = key_estimate(measured, kind.rate, code, sample.metrics[kind.rate]).interval
             covered.append(low <= truth[code] <= high)
     assert 0.93 <= np.mean(covered) <= 0.97
     for code in range(4):

@@ -13,6 +13,7 @@ from fairlora_cls.statistics.intervals import (
     p_value,
     swap_p_value,
     tail_p_value,
+    wide_interval,
     wilson_interval,
 )
 
@@ -61,7 +62,7 @@ def test_holm_by_hand():
     assert holm({}) == {}
 
 
-def test_beyond_the_draws_the_tail_goes_on_and_overstates():
+def test_beyond_the_draws_the_tail_goes_on_and_overstates_light_tails():
     generator = np.random.default_rng(0)
     null = np.abs(generator.normal(0, 1, 1000))
     assert tail_p_value(1.0, null) == p_value(1.0, null)
@@ -102,3 +103,17 @@ def test_an_interval_needs_half_of_its_draws():
     draws[:51] = np.nan
     assert interval(draws) is None
     assert interval(np.empty(0)) is None
+
+
+def test_fewer_than_forty_draws_have_no_percentiles():
+    draws = np.arange(40, dtype=float)
+    assert interval(draws) is not None
+    assert interval(draws[:39]) is None
+    assert bias_corrected_interval(15.0, draws[:39]) is None
+    assert swap_p_value(1.0, np.array([0.5, 2.0])) == pytest.approx(2 / 3)
+
+
+def test_draws_that_agree_say_nothing_of_certainty():
+    assert interval(np.ones(100)) == (1, 1)
+    assert wide_interval(np.ones(100)) is None
+    assert wide_interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))

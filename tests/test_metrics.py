@@ -11,9 +11,16 @@ from fairlearn.metrics import (
     equalized_odds_difference,
     equalized_odds_ratio,
 )
+from sklearn import metrics as scikit_learn
 
-from fairlora_cls.evaluation.class_sample import class_sample, measure
-from fairlora_cls.evaluation.metrics import CALIBRATION_BINS, EQUITY_SCALED, GAPS, METRICS
+from fairlora_cls.evaluation.class_sample import class_sample
+from fairlora_cls.evaluation.metrics import (
+    CALIBRATION_BINS,
+    EQUITY_SCALED,
+    GAPS,
+    METRICS,
+    roc_curve,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.statistics.gaps import extreme_groups, fairclip_score, fairllava_score
 
@@ -186,8 +193,14 @@ def assert_same(values, expected):
         assert values[name] == pytest.approx(value, abs=1e-9, nan_ok=True), name
 
 
-def as_arrays(by_code):
-    return {name: np.array([by_code[code][name] for code in sorted(by_code)]) for name in METRICS}
+def observed(data, codes):
+    """The values that a report states: metric → (G,)."""
+    return class_sample(data).observed(codes, int(codes.max()) + 1)
+
+
+def everyone(data):
+    codes = np.zeros(len(data.labels), dtype=int)
+    return {name: float(values[0]) for name, values in observed(data, codes).items()}
 
 
 def test_the_tables_hold_what_the_report_promises():
@@ -206,20 +219,41 @@ def test_the_tables_hold_what_the_report_promises():
 @pytest.mark.parametrize("classes", [2, 3, 4])
 def test_random_frames_agree_with_plain_loops(classes):
     """Groups may lack a class, a prediction, or all but one example; here 15 frames a class count
-    through scikit-learn, below 500 through the counts."""
+    through the functions of METRICS, below 500 through the counts."""
     generator = np.random.default_rng(classes)
     for _ in range(15):
         count = int(generator.integers(1, 30))
         data = random_predictions(generator, count, classes)
         codes = np.unique(generator.integers(0, 4, count), return_inverse=True)[1]
-        overall, by_code = measure(data, codes)
-        assert_same(overall, plain_metrics(data, np.arange(count)))
-        expected = {code: plain_metrics(data, np.flatnonzero(codes == code)) for code in by_code}
-        for code, values in by_code.items():
+        assert_same(everyone(data), plain_metrics(data, np.arange(count)))
+        by_group = observed(data, codes)
+        rows = [np.flatnonzero(codes == code) for code in range(codes.max() + 1)]
+        expected = [plain_metrics(data, inside) for inside in rows]
+        for code, inside in enumerate(rows):
+            values = {name: float(each[code]) for name, each in by_group.items()}
             assert_same(values, expected[code])
-            assert_same(vectorised_values(data, np.flatnonzero(codes == code)), expected[code])
-        gaps = {name: float(gap.values(as_arrays(by_code))) for name, gap in GAPS.items()}
-        assert_same(gaps, plain_gaps(list(expected.values())))
+            assert_same(vectorised_values(data, inside), expected[code])
+        gaps = {name: float(gap.values(by_group)) for name, gap in GAPS.items()}
+        assert_same(gaps, plain_gaps(expected))
+
+
+@pytest.mark.parametrize("decimals", [1, 6])  # with and without equal scores
+def test_areas_and_curves_are_those_of_scikit_learn(decimals):
+    generator = np.random.default_rng(decimals)
+    for _ in range(20):
+        truth = np.array([True, False, *(generator.random(generator.integers(0, 60)) < 0.4)])
+        score = generator.random(len(truth)).round(decimals)
+        data = make_predictions(
+            truth.astype(int), truth.astype(int), np.array([1 - score, score]).T
+        )
+        values = everyone(data)
+        assert values["auroc"] == pytest.approx(scikit_learn.roc_auc_score(truth, score))
+        precision = scikit_learn.average_precision_score(truth, score)
+        assert values["average_precision"] == pytest.approx(precision)
+        for mine, theirs in zip(
+            roc_curve(truth, score), scikit_learn.roc_curve(truth, score)[:2], strict=True
+        ):
+            assert mine == pytest.approx(theirs)
 
 
 def test_five_hundred_random_frames_agree_with_plain_loops_and_fairlearn():
@@ -269,14 +303,14 @@ def fairlearn_example(letters):
     labels = [0, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     predicted = [0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0, 0, 1, 1, 0]
     data = make_predictions(labels, predicted, np.eye(2)[predicted])
-    return measure(data, np.unique(list(letters), return_inverse=True)[1])
+    codes = np.unique(list(letters), return_inverse=True)[1]
+    return everyone(data), observed(data, codes)
 
 
 def test_fairlearn_documentation_values():
-    overall, by_code = fairlearn_example("bbabbcccaacabccbcc")
+    overall, values = fairlearn_example("bbabbcccaacabccbcc")
     assert overall["accuracy"] == pytest.approx(8 / 18)
     assert overall["selection_rate"] == pytest.approx(10 / 18)
-    values = as_arrays(by_code)
     assert values["accuracy"] == pytest.approx([0.25, 2 / 3, 0.375])
     assert values["sensitivity"] == pytest.approx([0.5, 0.6, 0.4])
     assert values["fpr"] == pytest.approx([1, 0, 2 / 3])
@@ -300,8 +334,7 @@ def test_no_metric_invents_a_value_for_labels_of_one_class(name):
     needs_positives, needs_negatives = {"sensitivity", "f1"}, {"specificity", "fpr"}
     for label, undefined in ((0, needs_both | needs_positives), (1, needs_both | needs_negatives)):
         data = make_predictions([label] * 4, [0, 1, 0, 1], [[0.6, 0.4], [0.3, 0.7]] * 2)
-        overall, _ = measure(data, np.zeros(4, dtype=int))
-        assert math.isnan(overall[name]) == (name in undefined)
+        assert math.isnan(everyone(data)[name]) == (name in undefined)
         assert math.isnan(vectorised_values(data, np.arange(4))[name]) == (name in undefined)
 
 
@@ -339,7 +372,7 @@ def test_every_metric_has_its_direction(name):
     assert set(row.reads) <= {"labels", "predictions", "probabilities"}
     data = make_predictions([0, 1, 0, 1], [0, 1, 0, 1], [[1, 0], [0, 1]] * 2)
     best = {"higher": 1, "lower": 0, "neither": 0.5}[row.better]
-    assert measure(data, np.zeros(4, dtype=int))[0][name] == best
+    assert everyone(data)[name] == best
 
 
 @pytest.mark.parametrize(

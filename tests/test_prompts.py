@@ -206,7 +206,8 @@ def notes(cohort, tmp_path_factory):
             "sensitive": ["sex"],
             "prompt": "Note: {note} Is there glaucoma?",
         },
-        "objective": {"method": "vanilla"},
+        "model": {"lora": {"dropout": 0.0}},
+        "objective": {"method": "hybrid"},
         "training": {
             "epochs": 1,
             "warmup_steps": 2,
@@ -225,6 +226,22 @@ def test_words_stand_in_no_file_of_a_run(notes):
     assert holds == []
     assert "{note}" in (folder / "README.md").read_text()
     assert "{note}" in (folder / "adapter" / "classifier.json").read_text()
+
+
+def test_however_notes_of_unequal_length_are_cut_into_micro_batches_the_weights_are_the_same(notes):
+    """Two by two, by length, with two passes; or eight at once in the order of the shuffle."""
+    from safetensors.torch import load_file
+
+    from fairlora_cls.runs import train as run
+
+    _, folder, values = notes
+    whole = {**values["training"], "micro_batch_size": 8, "group_by_length": False}
+    other = folder.parent / "whole"
+    run.train(build_recipe({**values, "training": whole}), other)
+    for name in ("adapter_model.safetensors", "head.safetensors"):
+        expected = load_file(folder / "adapter" / name)
+        for key, tensor in load_file(other / "adapter" / name).items():
+            torch.testing.assert_close(tensor, expected[key], rtol=1e-3, atol=1e-5)
 
 
 def test_other_words_are_other_predictions_and_the_same_ones_are_the_run_s(notes, display):

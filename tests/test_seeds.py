@@ -15,6 +15,7 @@ from fairlora_cls.evaluation.seeds import (
     summarise_methods,
 )
 from fairlora_cls.statistics.intervals import seed_interval
+from fairlora_cls.statistics.seeds import DIFFERENCES, FRACTIONS, over_seeds, show_seeds
 from tests.test_comparison import model
 
 
@@ -54,8 +55,10 @@ def test_means_intervals_and_wins_by_hand():
     first, _ = summarise_methods(given, table)
     assert (first.method, first.seeds) == ("a", (1, 2, 3))
     assert first.overall["accuracy"].mean == pytest.approx(0.82)
-    half = 4.302653 * 0.02 / math.sqrt(3)  # t of 2 degrees of freedom; standard deviation 0.02
-    assert first.overall["accuracy"].interval == pytest.approx((0.82 - half, 0.82 + half))
+    # t of 2 degrees of freedom 4.302653, standard error 0.02 / √3 = 0.011547, on the logit scale
+    # 0.011547 / (0.82 · 0.18) = 0.078232: logit 0.82 = 1.516347 ∓ 0.336605
+    expected = 1 / (1 + math.exp(-1.179742)), 1 / (1 + math.exp(-1.852952))
+    assert first.overall["accuracy"].interval == pytest.approx(expected, abs=1e-6)
     (contest,) = contest_methods(given, table, QUANTITIES)
     accuracy = contest.overall["accuracy"]
     assert accuracy.values == pytest.approx((0.03, -0.01, 0.04))
@@ -80,7 +83,33 @@ def test_one_seed_is_no_method_over_seeds():
     assert summarise_methods(given, table) == ()
     assert contest_methods(given, table, QUANTITIES) == ()
     assert seed_interval(np.array([0.5])) is None
-    assert seed_interval(np.array([0.5, 0.5])) == (0.5, 0.5)
+
+
+def test_two_seeds_are_shown_as_they_are():
+    found = over_seeds([0.7654, 0.89], FRACTIONS)
+    assert (found.mean, found.interval) == (pytest.approx(0.8277), None)
+    assert show_seeds(QUANTITIES["accuracy"], found) == "76.5 and 89.0"
+    change = over_seeds([-0.02, 0.03], DIFFERENCES)
+    assert show_seeds(QUANTITIES["max_acc_gap"], change, signed=True) == "−2.0 and +3.0"
+    assert show_seeds(QUANTITIES["accuracy"], over_seeds([0.8], FRACTIONS)) == ""
+
+
+@pytest.mark.parametrize("values", [(0.9, 0.95, 1.0), (0, 0, 0.03), (0, 0.5, 1), (1, 1, 0.999)])
+def test_limits_over_seeds_stay_possible_and_hold_the_mean(values):
+    low, high = over_seeds(values, FRACTIONS).interval
+    assert 0 <= low < np.mean(values) < high <= 1
+    low, high = over_seeds(np.subtract(values, 0.5), DIFFERENCES).interval
+    assert -1 <= low < np.mean(values) - 0.5 < high <= 1
+
+
+def test_limits_of_what_is_no_fraction_are_those_of_t():
+    values = np.array([0.010, 0.012, 0.011])
+    half = 4.302653 * 0.001 / math.sqrt(3)
+    assert seed_interval(values) == pytest.approx((0.011 - half, 0.011 + half))
+    assert over_seeds(values, DIFFERENCES).interval == seed_interval(values)
+    beyond = np.array([3.1, 3.2, 3.3])  # a score of texts may be no fraction
+    assert over_seeds(beyond, FRACTIONS).interval == seed_interval(beyond)
+    assert over_seeds([0.5, 0.5, 0.5], FRACTIONS).interval == (0.5, 0.5)
 
 
 def test_which_way_is_better():

@@ -153,7 +153,7 @@ def test_hidden_groups_have_no_number_in_any_file(published):
     row = next(line for line in text.splitlines() if line.startswith("| Examples |"))
     assert row.count("–") == 2
     names = {path.name for path in (folder / "figures").iterdir()}
-    assert not any(name.endswith(("-roc.png", "-scores.png", "-confusion.png")) for name in names)
+    assert not any(name.endswith(("-roc.svg", "-scores.svg", "-calibration.svg")) for name in names)
     assert report.decision.threshold is None
 
 

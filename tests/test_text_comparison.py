@@ -202,6 +202,6 @@ def test_differences_of_texts_are_drawn(seeds, tmp_path):
     assert page.count("<svg") == 2
     assert len(re.findall(r'role="img" aria-label="[^"]{20,}"', page)) == 2
     names = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert names == ["0-all.png", "1-sex.png"]
+    assert names == ["0-all.svg", "1-sex.svg"]
     for name in names:
-        assert (tmp_path / "figures" / name).read_bytes().startswith(b"\x89PNG")
+        assert (tmp_path / "figures" / name).read_text(encoding="utf-8").startswith("<svg")

@@ -347,7 +347,7 @@ def test_files_hold_what_the_report_holds_and_texts_cannot_break_the_page(tmp_pa
     markdown = (tmp_path / "r" / "report.md").read_text("utf-8")
     assert "<script" not in markdown
     assert "\n# no heading" not in markdown
-    assert len(list((tmp_path / "r" / "figures").glob("*.png"))) == 9
+    assert len(list((tmp_path / "r" / "figures").glob("*.svg"))) == 9
     hidden = text_report(generations, scores, [], bootstrap=0, excerpts=0)
     assert hidden.examples == ()
 

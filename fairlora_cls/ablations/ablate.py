@@ -17,7 +17,9 @@ from fairlora_cls.recipe import recipe_to_yaml
 Execute = Callable[[list[Job]], Mapping[Path, str]]  # jobs → run folder → why it failed
 
 
-def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> AblationReport:
+def run_ablation(
+    plan: Plan, execute: Execute, *, overwrite: bool = False, png: bool = False
+) -> AblationReport:
     """Run what is not finished, and write table and report over all that is.
 
     Raises InputError for folders that hold other runs, and RunError where no run has finished.
@@ -30,7 +32,7 @@ def run_ablation(plan: Plan, execute: Execute, *, overwrite: bool = False) -> Ab
         results = read_runs(plan, failures)
         write_text(plan.folder / "ablation.csv", runs_table(plan, results))
         report = build_report(plan, results)
-        write_ablation(report, plan.folder)
+        write_ablation(report, plan.folder, png)
     return report
 
 

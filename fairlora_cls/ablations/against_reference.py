@@ -48,7 +48,7 @@ from fairlora_cls.runs.folder import split_predictions
 from fairlora_cls.statistics.draws import affordable_draws
 from fairlora_cls.statistics.intervals import tail_p_value
 from fairlora_cls.statistics.sample import Key, Sample
-from fairlora_cls.statistics.seeds import over_seeds
+from fairlora_cls.statistics.seeds import DIFFERENCES, over_seeds
 from fairlora_cls.texts.generations import Generations, read_generations
 from fairlora_cls.texts.scores import POOLED, TEXT_METRICS, TextScores, needed_metrics, score_texts
 
@@ -268,11 +268,14 @@ def _mean(parts: Sequence[Values]) -> Values:
 
 def _with_seeds(images: Difference, by_seed: np.ndarray, p_images: float | None) -> Difference:
     """The larger p of other images and of training anew, and an interval that reaches as far as
-    either's: it excludes 0 where both do. by_seed: (S,) differences"""
+    either's: it excludes 0 where both do; of two seeds, to both. by_seed: (S,) differences"""
     if images.difference is None:
         return images
     p_values = [p for p in (p_images, t_test(by_seed)) if p is not None]
-    limits = [each for each in (images.interval, over_seeds(by_seed).interval) if each is not None]
+    over = over_seeds(by_seed, DIFFERENCES).interval
+    if over is None and len(by_seed) > 1:
+        over = float(by_seed.min()), float(by_seed.max())
+    limits = [each for each in (images.interval, over) if each is not None]
     return replace(
         images,
         p_value=max(p_values, default=None),

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from textwrap import wrap
-
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from fairlora_cls.ablations.plan import show_value
 from fairlora_cls.ablations.results import AblationReport
@@ -15,17 +12,18 @@ from fairlora_cls.ablations.runs import FollowedQuantity
 from fairlora_cls.ablations.statistics import OverSeeds, SettingResult
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.drawing import WIDTH, Axes, Point, Sheet, spanning
 from fairlora_cls.presentation.plotting import (
-    COLOURS,
+    MARKERS,
     MOST_DRAWN,
+    draw_legend,
     finished,
     line_of,
-    new_figure,
-    style_axes,
 )
 
 WIDE = 50  # largest over smallest positive value of an axis that is drawn as a logarithm
-Lines = Mapping[str, Sequence[tuple[float, SettingResult]]]  # other values → points along the axis
+Points = Sequence[tuple[float, SettingResult]]  # along the axis
+Lines = Mapping[str, Points]  # other values → points
 
 
 def draw_ablation_figures(report: AblationReport) -> list[ReportFigure]:
@@ -69,24 +67,28 @@ def _axis_figure(
     """Metric above, gap below, over the values of one key."""
     name = _last_part(key).replace("_", " ")
     title = f"{report.metric.title} and {gap.title} by {name}"
-    figure = new_figure(4.6)
-    upper, lower = figure.subplots(2, 1, sharex=True)
     drawn = dict(list(lines.items())[:MOST_DRAWN])
-    for axes, quantity in ((upper, report.metric), (lower, gap)):
-        style_axes(axes, ("bottom", "left"))
-        _draw_lines(axes, drawn, quantity)
-        axes.set_ylabel(_axis_label(quantity))
-    _draw_band(lower, next(iter(drawn.values())), gap)
-    lower.set_ylim(bottom=0)
     values = sorted({x for points in drawn.values() for x, _ in points})
-    if values[0] > 0 and values[-1] / values[0] > WIDE:
-        lower.set_xscale("log")
-    lower.set_xticks(values, [f"{x:g}" for x in values])
-    lower.xaxis.set_minor_locator(NullLocator())
-    lower.set_xlabel(key)
+    is_wide = values[0] > 0 and values[-1] / values[0] > WIDE
+    along = (values[0], values[-1]) if is_wide else spanning(values)
+    sheet = Sheet(300 + 15 * ((len(drawn) + 1) // 2))
+    band = _band(next(iter(drawn.values())), gap)
+    for top, quantity in ((6, report.metric), (138, gap)):
+        known = [values for points in drawn.values() for _, values in _known(points, quantity)]
+        reached = [end for values in known for end in _ends(values)]
+        chance = [100 * end for _, values in band for end in values.null_interval]
+        ends = (
+            spanning([*reached, *chance] or [0], 0) if quantity is gap else spanning(reached or [0])
+        )
+        heights = _possible(ends, reached)
+        axes = Axes(sheet, 46, top, WIDTH - 60, 116, along, heights, is_wide)
+        axes.x_axis(key if quantity is gap else "", values, has_grid=False)
+        axes.y_axis(_axis_label(quantity))
+        if quantity is gap:
+            _draw_band(axes, band)
+        _draw_lines(axes, drawn, quantity)
     if len(drawn) > 1:
-        upper.legend(frameon=False, fontsize=8, labelcolor=COLOURS["ink"], loc="best")
-    figure.subplots_adjust(left=0.16, right=0.97, top=0.97, bottom=0.12, hspace=0.14)
+        draw_legend(sheet, 290, dict.fromkeys(drawn, ""), 5)
     spoken = (
         f"{label + ': ' if label else ''}{name} {x:g}: "
         f"{report.metric.show(setting.numbers[report.metric].mean)}, "
@@ -94,35 +96,40 @@ def _axis_figure(
         for label, points in drawn.items()
         for x, setting in points
     )
-    file = f"{file_stem(gap.attribute)}-{file_stem(key)}.png"
-    return finished(figure, gap.attribute, title, spoken, file)
+    file = f"{file_stem(gap.attribute)}-{file_stem(key)}"
+    return finished(sheet, gap.attribute, title, spoken, file)
 
 
 def _draw_lines(axes: Axes, lines: Lines, quantity: FollowedQuantity) -> None:
-    for number, (label, points) in enumerate(lines.items()):
-        style = line_of(number, 1.8, 5)
-        known = [(x, setting.numbers[quantity]) for x, setting in points]
-        known = [(x, values) for x, values in known if values.mean is not None]
-        heights = [100 * values.mean for _, values in known]
-        axes.plot([x for x, _ in known], heights, label=label, **style)
+    for number, points in enumerate(lines.values()):
+        look = line_of(number, 1.8)
+        known = _known(points, quantity)
+        axes.line([(x, 100 * values.mean) for x, values in known], **look)
         for x, values in known:
-            if values.interval is not None:
-                ends = _ends(quantity, values)
-                axes.plot([x, x], ends, color=style["color"], linewidth=1.2, alpha=0.8)
+            axes.line([(x, end) for end in _ends(values)], look["colour"], 1.2, opacity=0.8)
+            axes.mark(x, 100 * values.mean, MARKERS[number], look["colour"], 5)
 
 
-def _draw_band(
-    axes: Axes, points: Sequence[tuple[float, SettingResult]], gap: FollowedQuantity
-) -> None:
+def _known(points: Points, quantity: FollowedQuantity) -> list[tuple[float, OverSeeds]]:
+    known = [(x, setting.numbers[quantity]) for x, setting in points]
+    return [(x, values) for x, values in known if values.mean is not None]
+
+
+def _band(points: Points, gap: FollowedQuantity) -> list[tuple[float, OverSeeds]]:
+    """Where along the axis chance is known."""
     known = [(x, setting.numbers[gap]) for x, setting in points]
-    known = [(x, values) for x, values in known if values.null_interval is not None]
-    if not known:
+    return [(x, values) for x, values in known if values.null_interval is not None]
+
+
+def _draw_band(axes: Axes, band: Sequence[tuple[float, OverSeeds]]) -> None:
+    if not band:
         return
-    along = [x for x, _ in known]
-    low, high = 100 * np.array([values.null_interval for _, values in known]).T
-    axes.fill_between(along, low, high, color=COLOURS["band"], linewidth=0, alpha=0.6)
-    means = [100 * values.null_mean for _, values in known]
-    axes.plot(along, means, color=COLOURS["muted"], linewidth=1, dashes=(3, 3))
+    below, above = (
+        [(x, 100 * values.null_interval[side]) for x, values in band] for side in (0, 1)
+    )
+    axes.area([*below, *reversed(above)], "band", 0.6)
+    means = [(x, 100 * values.null_mean) for x, values in band]
+    axes.line(means, "muted", 1, dashes=(3, 3))
 
 
 def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure:
@@ -134,49 +141,46 @@ def _plane_figure(report: AblationReport, gap: FollowedQuantity) -> ReportFigure
     points = report.plane(gap)
     front = report.fronts()[gap]
     title = f"{report.metric.title} against {gap.title}"
-    figure = new_figure(3.9)
-    axes = figure.subplots()
-    style_axes(axes, ("bottom", "left"))
-    at = {name: (100 * metric, 100 * size) for name, (metric, size) in points.items()}
-    steps = sorted((at[name][1], at[name][0]) for name in front)
-    axes.step(
-        *zip(*steps, strict=True), where="post", color=COLOURS["accent"], lw=1.4, dashes=(4, 2)
-    )
     settings = {s.name: s for s in report.settings if s.name in points}
-    colours = {n: COLOURS["accent" if n in front else "muted"] for n in settings}
+    at = {name: (100 * size, 100 * metric) for name, (metric, size) in points.items()}
+    across = {
+        name: [_ends(s.numbers[q]) for q in (gap, report.metric)] for name, s in settings.items()
+    }
     far = far_below({name: metric for name, (metric, _) in points.items()})
-    seen: list[float] = []
-    for name in (n for n in settings if n not in far):
-        (y, x), colour = at[name], colours[name]
-        heights, widths = (_ends(q, settings[name].numbers[q]) for q in (report.metric, gap))
-        axes.plot([x, x], heights, color=colour, linewidth=1, alpha=0.35)
-        axes.plot(widths, [y, y], color=colour, linewidth=1, alpha=0.35)
-        axes.plot(x, y, "o" if name in front else "s", color=colour, markersize=6)
-        seen += heights
-    room = 0.08 * ((max(seen) - min(seen)) or 1.0)
-    floor = min(seen) - room
-    axes.set_ylim(floor, max(seen) + room)
-    for name in far:
-        axes.plot(at[name][1], floor, "v", color=colours[name], markersize=7, clip_on=False)
-    axes.set_xlabel(_axis_label(gap))
-    axes.set_ylabel(_axis_label(report.metric))
-    axes.margins(x=0.12)
-    axes.set_xlim(left=0)
-    labels = [
-        (f"{name}, {report.metric.show(points[name][0])}", (x, floor))
-        if name in far
-        else (name, (x, y))
-        for name, (y, x) in at.items()
-    ]
+    near = [name for name in settings if name not in far]
+    widths = [at[name][0] for name in far] + [end for name in near for end in across[name][0]]
+    seen = [end for name in near for end in across[name][1]]
+    heights = _possible(spanning(seen), seen)
+    sheet = Sheet(256)
+    axes = Axes(
+        sheet, 46, 6, WIDTH - 136, 214, _possible(spanning(widths, least=0), widths), heights
+    )
+    axes.x_axis(_axis_label(gap))
+    axes.y_axis(_axis_label(report.metric))
+    steps = sorted(at[name] for name in front)
+    corners = [(x, y) for (_, y), (x, _) in pairwise(steps)]
+    path = [each for pair in zip(steps, corners, strict=False) for each in pair] + steps[-1:]
+    axes.line(path, "accent", 1.4, dashes=(6, 3))
+    labels = []
+    for name, (x, y) in at.items():
+        colour, shown = "accent" if name in front else "muted", name
+        if name in far:
+            y, shown = heights[0], f"{name}, {report.metric.show(points[name][0])}"
+            axes.mark(x, y, "v", colour, 7)
+        else:
+            to_sides, to_ends = across[name]
+            axes.line([(x, end) for end in to_ends], colour, 1, opacity=0.35)
+            axes.line([(end, y) for end in to_sides], colour, 1, opacity=0.35)
+            axes.mark(x, y, "o" if name in front else "s", colour, 6)
+        labels.append((shown, axes.at(x, y)))
     _label_aside(axes, labels)
-    figure.subplots_adjust(left=0.13, right=0.68, top=0.97, bottom=0.13)
     spoken = (
         f"{name}: {report.metric.show(metric)}, gap {gap.show(size)}"
         + (", on the front" if name in front else "")
         for name, (metric, size) in points.items()
     )
-    file = f"{file_stem(gap.attribute)}-plane.png"
-    return finished(figure, gap.attribute, title, spoken, file)
+    file = f"{file_stem(gap.attribute)}-plane"
+    return finished(sheet, gap.attribute, title, spoken, file)
 
 
 def far_below(values: Mapping[str, float]) -> list[str]:
@@ -189,49 +193,38 @@ def far_below(values: Mapping[str, float]) -> list[str]:
     return []
 
 
-def _label_aside(axes: Axes, labels: Sequence[tuple[str, tuple[float, float]]]) -> None:
+def _label_aside(axes: Axes, labels: Sequence[tuple[str, Point]]) -> None:
     """Each point's name beside the axes, at the height of the point as far as others leave room."""
-    low, high = axes.get_ylim()
-    ordered = sorted(labels, key=lambda label: -label[1][1])
+    bottom, left = axes.top + axes.height, axes.left + axes.width + 8
+    ordered = sorted(labels, key=lambda label: label[1][1])
     texts = [wrap(text, 20, max_lines=2, placeholder="…") for text, _ in ordered]
-    line = min(0.05, 0.9 / sum(map(len, texts)))  # of the axes' height
-    heights: list[float] = []
+    line = min(9.0, 0.9 * axes.height / sum(map(len, texts)))
+    middles: list[float] = []
     for number, (_, (_, y)) in enumerate(ordered):
-        height = min((y - low) / (high - low), 1.0)
+        middle = max(y, axes.top)
         if number:
             apart = line * (len(texts[number - 1]) + len(texts[number])) / 2 + line / 5
-            height = min(height, heights[-1] - apart)
-        heights.append(height)
-    lift = max(0.0, -heights[-1])
-    for lines, (_, point), height in zip(texts, ordered, heights, strict=True):
-        axes.annotate(
-            "\n".join(lines),
-            point,
-            xytext=(1.04, height + lift),
-            textcoords="axes fraction",
-            size=8,
-            va="center",
-            color=COLOURS["ink"],
-            arrowprops={
-                "arrowstyle": "-",
-                "linestyle": ":",
-                "color": COLOURS["muted"],
-                "linewidth": 0.6,
-                "alpha": 0.5,
-                "shrinkB": 4,
-            },
-            parse_math=False,
-            annotation_clip=False,
-        )
+            middle = max(middle, middles[-1] + apart)
+        middles.append(middle)
+    lift = max(0.0, middles[-1] - bottom)
+    for lines, (_, point), middle in zip(texts, ordered, middles, strict=True):
+        place = (left, middle - lift)
+        axes.sheet.line([point, place], "muted", 0.5, dashes=(1, 2), opacity=0.5)
+        for number, text in enumerate(lines):
+            height = place[1] + line * (number - (len(lines) - 1) / 2)
+            axes.sheet.text((left + 2, height), text, size=min(7, line))
 
 
-def _ends(quantity: FollowedQuantity, values: OverSeeds) -> list[float]:
-    """An interval times 100, the mean twice without one.
+def _ends(values: OverSeeds) -> list[float]:
+    """An interval times 100; without one, the smallest and the largest value."""
+    return [100 * limit for limit in values.interval or (min(values.values), max(values.values))]
 
-    A gap's begins at 0, below which the t-interval of a mean may reach.
-    """
-    least = 0.0 if quantity.attribute else -float("inf")
-    return [max(100 * limit, least) for limit in values.interval or (values.mean, values.mean)]
+
+def _possible(ends: Point, drawn: Sequence[float]) -> Point:
+    """The ends of an axis: from 0 to 100 at most, where all that is drawn lies between."""
+    if not drawn or min(drawn) < 0 or max(drawn) > 100:
+        return ends
+    return max(ends[0], 0.0), min(ends[1], 100.0)
 
 
 def _axis_label(quantity: FollowedQuantity) -> str:

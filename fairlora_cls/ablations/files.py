@@ -34,10 +34,10 @@ from fairlora_cls.presentation.document import (
 from fairlora_cls.presentation.writing import write_document
 
 
-def write_ablation(report: AblationReport, folder: Path) -> None:
+def write_ablation(report: AblationReport, folder: Path, png: bool = False) -> None:
     """Writes report.json, .md, .html and figures/ into the ablation's folder, as `write_document`."""
     document = ablation_document(report, draw_ablation_figures(report))
-    write_document(document, report.to_dict(folder), folder, "report")
+    write_document(document, report.to_dict(folder), folder, "report", png=png)
 
 
 def ablation_document(report: AblationReport, figures: Sequence[ReportFigure]) -> Document:

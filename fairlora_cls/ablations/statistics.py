@@ -18,7 +18,7 @@ from scipy import stats
 from fairlora_cls.ablations.plan import Plan
 from fairlora_cls.ablations.runs import FollowedQuantity, Number, RunResult
 from fairlora_cls.statistics.intervals import ROUNDING, SIGNIFICANCE, holm_by
-from fairlora_cls.statistics.seeds import SeedValues, over_seeds
+from fairlora_cls.statistics.seeds import DIFFERENCES, FRACTIONS, SeedValues, over_seeds
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _number(result: RunResult, quantity: FollowedQuantity) -> Number:
 def _over_seeds(numbers: Sequence[Number]) -> OverSeeds:
     nulls = [number.null_mean for number in numbers if number.null_mean is not None]
     bands = [number.null_interval for number in numbers if number.null_interval is not None]
-    mean = over_seeds([number.value for number in numbers])
+    mean = over_seeds([number.value for number in numbers], FRACTIONS)
     if len(numbers) == 1:
         mean = replace(mean, interval=numbers[0].interval)
     return OverSeeds(
@@ -140,7 +140,8 @@ def _contrast(
     )
     difference = over_seeds(
         np.array([other[seed] for seed in seeds], dtype=float)
-        - np.array([first[seed] for seed in seeds], dtype=float)
+        - np.array([first[seed] for seed in seeds], dtype=float),
+        DIFFERENCES,
     )
     plain = Contrast(**vars(difference), setting=setting.name, quantity=quantity, seeds=seeds)
     if plain.mean is None:

@@ -26,6 +26,7 @@ from fairlora_cls.evaluation.metrics import GAPS, METRICS
 from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import UNDEFINED, show_p, show_p_value
+from fairlora_cls.statistics.seeds import show_seeds
 
 KINDS = ("evidence", "equal", "undecided", "undefined")
 MOST_HARMS = 3  # told of one setting, before the rest is only counted
@@ -261,7 +262,7 @@ def describe_figures(report: AblationReport) -> list[str]:
         if front
     ]
     return [
-        "Bars are 95% intervals; the grey band holds 95% of the gaps that chance alone would show, "
+        "Bars are 95% intervals, of two seeds from one value to the other; the grey band holds 95% of the gaps that chance alone would show, "
         "its dashed line their mean. Dashed steps join the settings that no other beats (the Pareto "
         "front): a front of means, on which neighbours may differ by chance. An arrow at the lower edge is "
         "a setting far below the others.",
@@ -282,8 +283,9 @@ def describe_method(report: AblationReport) -> list[str]:
     """How the numbers are made, one paragraph each."""
     return [
         "Means and 95% t-intervals are over the seeds of a setting: they say how far training anew "
-        "moves a number on these test images. Of a setting with one run the interval is its own "
-        "bootstrap interval over test images.",
+        "moves a number on these test images. They are taken on a logit scale, so that no limit is "
+        "impossible; differences are not. Of two seeds the values themselves are shown; of a setting with one run the interval "
+        "is its own bootstrap interval over test images.",
         f"Each setting is compared with {report.reference}, seed by seed. Two p-values are "
         "computed: a paired t-test over the seeds (would training anew change the difference?) and a "
         f"swap test over the test images ({report.draws:,} draws; for each image a coin decides "
@@ -318,7 +320,8 @@ def settings_table(report: AblationReport) -> Table:
         )
         for setting in report.settings
     )
-    return Table("Every setting: mean over its seeds with its 95% interval", header, rows)
+    caption = "Every setting: mean over its seeds with its 95% interval, of two seeds their values"
+    return Table(caption, header, rows)
 
 
 def contrast_table(report: AblationReport, quantity: FollowedQuantity) -> Table:
@@ -327,7 +330,7 @@ def contrast_table(report: AblationReport, quantity: FollowedQuantity) -> Table:
     rows = tuple(
         (
             Cell(each.setting),
-            Cell(quantity.show_signed(each.mean), quantity.show_signed_range(each.interval)),
+            Cell(quantity.show_signed(each.mean), show_seeds(quantity, each, signed=True)),
             *(Cell(show_p_value(p)) for p in (each.p_seeds, each.p_images, each.p_holm)),
             Cell("evidence" if each.is_evidence else "undecided", _gains_cell(report, each)),
         )
@@ -370,9 +373,11 @@ def selection_table(report: AblationReport) -> Table:
 
 def _difference(contrast: Contrast) -> str:
     text = contrast.quantity.show_signed(contrast.mean)
-    if contrast.interval is None:
+    if len(contrast.seeds) == 1:
         return f"{text} (one seed: of these two models, not yet of the settings)"
-    limits = contrast.quantity.show_signed_range(contrast.interval)
+    limits = show_seeds(contrast.quantity, contrast, signed=True)
+    if contrast.interval is None:
+        return f"{text} (of the seeds {limits})"
     return f"{text} (95% t-interval {limits} over {len(contrast.seeds)} seeds)"
 
 
@@ -406,7 +411,8 @@ def _test_figures(report: AblationReport, setting: SettingResult) -> str:
 
 
 def _mean_cell(quantity: FollowedQuantity, values: OverSeeds) -> Cell:
-    parts = [] if values.interval is None else [quantity.show_range(values.interval)]
+    limits = show_seeds(quantity, values)
+    parts = [limits] if limits else []
     if values.null_mean is not None:
         parts.append(f"by chance {quantity.show(values.null_mean)}")
     return Cell(quantity.show(values.mean), "; ".join(parts))

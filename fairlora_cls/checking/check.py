@@ -30,12 +30,15 @@ from fairlora_cls.checking.structure import (
     find_structure,
     groupable,
 )
+from fairlora_cls.checking.words import check_words
 from fairlora_cls.data.datasets import load_splits, permitted_options
+from fairlora_cls.data.demographic_words import AGE, demographic_words, read_phrases
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, require_attributes, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.data.prompts import keep_words, question_of
 from fairlora_cls.errors import InputError
+from fairlora_cls.files import user_path
 from fairlora_cls.presentation.document import Document, Table, text_table
 from fairlora_cls.presentation.writing import write_document
 from fairlora_cls.recipe import Recipe
@@ -78,7 +81,7 @@ def run_check(
         facts = None
         if splits is not None:
             splits, part = _structure(recipe, splits)
-            parts.append(part)
+            parts += [part, _words(recipe, splits)]
         if splits is not None and any(splits.split(name) for name in SPLIT_NAMES):
             facts, looked_at = _images(recipe, splits, display)
             parts += looked_at
@@ -253,6 +256,18 @@ def _images(
         parts.append(check_shortcuts(cohort, facts, people, sensitive))
         display.advance(1)
     return facts, parts
+
+
+def _words(recipe: Recipe, splits: Splits) -> CheckReport:
+    """What the prompts' words tell, where they have fields."""
+    everyone, homes = _everyone(splits)
+    if not any(e.words for e in everyone):
+        return CheckReport()
+    data = recipe.data
+    cohort = Cohort(everyone, np.array(homes) == "train", splits.classes, recipe.seed)
+    known = [name for name in single_attributes(data.sensitive) if name in splits.attributes]
+    phrases = read_phrases(user_path(data.phrases) if data.phrases else None)
+    return check_words(cohort, known, demographic_words((*phrases, AGE), phrases))
 
 
 def _demographics(sensitive: Sequence[str], known: Sequence[str]) -> list[str]:

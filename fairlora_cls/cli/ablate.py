@@ -63,6 +63,7 @@ def ablate(
         bool, typer.Option("--overwrite", help="Replace runs of another recipe in the folder.")
     ] = False,
     skip_unreadable: options.SkipUnreadable = False,
+    png: options.Png = False,
     debug: options.Debug = False,
 ) -> None:
     """A grid of runs: finished ones are kept, a killed ablation goes on, one report over all."""
@@ -95,7 +96,7 @@ def ablate(
         if reuse:
             terminal.print(f"{len(copied)} of {len(plan.jobs)} runs copied.")
         execute = _execution(plan, jobs, ray, skip_unreadable)
-        report = run_ablation(plan, execute, overwrite=overwrite)
+        report = run_ablation(plan, execute, overwrite=overwrite, png=png)
         show_ablation(report, str(plan.folder / "report.html"))
     failed = sum(run.status == "failed" for run in report.runs)
     if failed:

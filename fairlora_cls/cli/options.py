@@ -98,6 +98,7 @@ Unit = Annotated[
 ]
 Bootstrap = Annotated[int, typer.Option(min=0, help="Resamples behind intervals and p-values.")]
 Seed = Annotated[int, typer.Option(min=0, max=LARGEST_SEED, help="Of all that is drawn at random.")]
+Png = Annotated[bool, typer.Option("--png", help="Write each figure as PNG too, beside its SVG.")]
 Threshold = Annotated[
     str | None,
     typer.Option(

@@ -89,6 +89,7 @@ def report(
     excerpts: Annotated[
         int, typer.Option(min=0, help="Texts shown: so many of the best, median and worst.")
     ] = 2,
+    png: options.Png = False,
     output: Annotated[Path | None, options.output("Folder", "runs/<file name>")] = None,
     debug: options.Debug = False,
 ) -> None:
@@ -146,7 +147,7 @@ def report(
                 predictions, attribute, positive, unit, threshold, validation, pairs, measured
             )
         found = add_sections(found, sections)
-        write_report(found, folder)
+        write_report(found, folder, png)
         show_report(predictions.stem, found, folder)
 
 
@@ -259,6 +260,7 @@ def compare(
     seed: options.Seed = 42,
     threshold: options.Threshold = None,
     text_metric: options.TextMetrics = None,
+    png: options.Png = False,
     output: Annotated[Path | None, options.output("Folder", "runs/comparison")] = None,
     debug: options.Debug = False,
 ) -> None:
@@ -305,7 +307,7 @@ def compare(
             told = [*describe_cohorts(found), *found.notes]
         else:
             found = judge(given.tables, attributes=attributes, recipes=given.recipes, **asked)
-            write_comparison(found, folder)
+            write_comparison(found, folder, png)
             told = describe_comparison(found)
         for text in told:
             terminal.print(text)

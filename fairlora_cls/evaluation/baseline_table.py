@@ -160,7 +160,7 @@ def add_baseline_table(
 
 def _section(report: Report, splits: Mapping[str, SplitCount]) -> Section:
     shown = _shown_classes(report, splits)
-    sentences = [_tell_sizes(splits, shown, nouns_of(report).grouped)]
+    sentences = [_tell_sizes(splits, shown, nouns_of(report).sized)]
     if len(splits) > 1:
         sentences.append(_tell_differences(report, splits, shown))
     return Section(
@@ -265,7 +265,7 @@ def _table(report: Report, splits: Mapping[str, SplitCount], shown: Sequence[str
             )
             rows.append((Cell(group, name), *cells))
     return Table(
-        f"{capitalised(nouns_of(report).grouped)} of each group, and their labels, in every split",
+        f"{capitalised(nouns_of(report).sized)} of each group, and their labels, in every split",
         ("Group", *splits),
         tuple(rows),
     )

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t
+from scipy.special import expit, logit, stdtrit
 
 from fairlora_cls.evaluation.results import Estimate
 from fairlora_cls.statistics.intervals import CONFIDENCE, FEW_OF_A_KIND, wilson_interval
@@ -112,7 +111,7 @@ def _log_likelihood(logits: np.ndarray, truth: np.ndarray) -> float:
 
 def _quantile(freedom: float) -> float:
     """Of Student's distribution."""
-    return float(t.ppf((1 + CONFIDENCE) / 2, freedom))
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _why_no_slope(truth: np.ndarray, x: np.ndarray) -> str:

@@ -9,21 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from sklearn.metrics import roc_curve
 
 from fairlora_cls.evaluation.class_sample import SHIFT, confusion_by_group
 from fairlora_cls.evaluation.measuring import (
     Measured,
     gap_result,
     key_estimate,
-    plain_estimate,
     shown_rows,
+    stated_estimate,
 )
 from fairlora_cls.evaluation.metrics import (
     CALIBRATION_BINS,
     METRICS,
     ONE_VS_REST,
     calibration_terms,
+    confidences,
+    roc_curve,
 )
 from fairlora_cls.evaluation.net_benefit import decision_curve
 from fairlora_cls.evaluation.prediction_table import Predictions
@@ -40,8 +41,9 @@ from fairlora_cls.evaluation.results import (
 from fairlora_cls.evaluation.vectorised import mean_over_classes
 from fairlora_cls.statistics.draws import dealt_tables
 from fairlora_cls.statistics.gaps import Gap
-from fairlora_cls.statistics.intervals import interval, tail_p_value, wilson_interval
+from fairlora_cls.statistics.intervals import tail_p_value, wide_interval, wilson_interval
 from fairlora_cls.statistics.sample import Cells, Measures
+from fairlora_cls.statistics.uncertainty import ALIKE, Uncertainty, unknown
 
 SCORE_BINS = 20  # equal width
 MOST_ROC_POINTS = 101
@@ -73,10 +75,10 @@ def class_results(measured: Measured, classes: Sequence[str]) -> dict[str, Class
     if len(classes) == 2:
         return {}
 
-    def macro(metric: str, group: int):
-        value = _over_classes(measured.values, metric, len(classes))[group]
-        drawn = _over_classes(measured.draws.by_group, metric, len(classes))[:, group]
-        return plain_estimate(float(value), drawn)
+    means = {metric: _over_classes(measured.values, metric, len(classes)) for metric in ONE_VS_REST}
+    uncertain = {
+        metric: macro_uncertainty(measured, metric, len(classes)) for metric in ONE_VS_REST
+    }
 
     return {
         name: ClassesResult(
@@ -95,7 +97,15 @@ def class_results(measured: Measured, classes: Sequence[str]) -> dict[str, Class
                 }
                 for code, label in enumerate(classes)
             },
-            {metric: macro(metric, group) for metric in ONE_VS_REST},
+            {
+                metric: stated_estimate(
+                    float(means[metric][group]),
+                    uncertain[metric],
+                    group,
+                    has_draws=measured.has_draws,
+                )
+                for metric in ONE_VS_REST
+            },
         )
         for group, name in enumerate(measured.grouping.names)
     }
@@ -106,7 +116,9 @@ def class_gap_results(measured: Measured, classes: Sequence[str]) -> ClassGaps:
     if len(classes) == 2:
         return ClassGaps()
 
-    def gaps(take: Callable[[Measures, str], np.ndarray]) -> dict[str, GapResult]:
+    def gaps(
+        take: Callable[[Measures, str], np.ndarray], uncertainty: Callable[[str], Uncertainty]
+    ) -> dict[str, GapResult]:
         found = {}
         for name in ONE_VS_REST:
             metric = METRICS[name]
@@ -117,16 +129,31 @@ def class_gap_results(measured: Measured, classes: Sequence[str]) -> ClassGaps:
                 {name: take(measured.draws.by_group, name)},
                 measured.null and {name: take(measured.null, name)},
                 {name: metric.better},
+                [uncertainty(name)] if measured.has_draws else None,
             )
         return found
 
     return ClassGaps(
         {
-            label: gaps(lambda values, name, code=code: values[name, code])
+            label: gaps(
+                lambda values, name, code=code: values[name, code],
+                lambda name, code=code: measured.uncertain((name, code)),
+            )
             for code, label in enumerate(classes)
         },
-        gaps(lambda values, name: _over_classes(values, name, len(classes))),
+        gaps(
+            lambda values, name: _over_classes(values, name, len(classes)),
+            lambda name: macro_uncertainty(measured, name, len(classes)),
+        ),
     )
+
+
+def macro_uncertainty(measured: Measured, metric: str, classes: int) -> Uncertainty:
+    """Of the plain mean over the classes where the metric is defined. The classes' shares of all
+    predictions always have the same mean: there is nothing to tell."""
+    if metric == "selection_rate":
+        return unknown(len(measured.hidden), ALIKE)
+    return measured.mean_over((metric, code) for code in range(classes))
 
 
 def _over_classes(values: Measures, metric: str, classes: int) -> np.ndarray:
@@ -154,7 +181,7 @@ def prevalence(
         if hidden[group]:
             return ClassShare(None, None, None, None)
         of_labels, of_predictions = float(reference[group, code]), float(predicted[group, code])
-        limits = interval(measured.draws.by_group[SHIFT, code][:, group])
+        limits = wide_interval(measured.draws.by_group[SHIFT, code][:, group])
         return ClassShare(of_labels, of_predictions, of_predictions - of_labels, limits)
 
     groups = {
@@ -202,7 +229,7 @@ def curves(predictions: Predictions, rows: np.ndarray) -> Curves:
 def _roc_points(truth: np.ndarray, score: np.ndarray) -> tuple[tuple[float, float], ...]:
     if truth.all() or not truth.any():
         return ()
-    false_rate, true_rate, _ = roc_curve(truth, score)
+    false_rate, true_rate = roc_curve(truth, score)
     if len(false_rate) > MOST_ROC_POINTS:
         along = false_rate + true_rate  # evenly along the curve, from 0 to 2
         wanted = np.linspace(0, 2, MOST_ROC_POINTS)
@@ -215,10 +242,7 @@ def _reliability(
     labels: np.ndarray, probabilities: np.ndarray, positive: int
 ) -> tuple[CalibrationBin, ...]:
     bins, residuals = calibration_terms(labels, probabilities, positive)
-    if probabilities.shape[1] == 2:
-        confidence = probabilities[:, positive]
-    else:
-        confidence = probabilities.max(axis=1)
+    confidence = confidences(probabilities, positive)
     found = []
     for number in np.unique(bins):
         inside = bins == number
@@ -228,7 +252,11 @@ def _reliability(
         limits = (number / CALIBRATION_BINS, (number + 1) / CALIBRATION_BINS)
         found.append(
             CalibrationBin(
-                *map(float, limits), count, mean, outcome, wilson_interval(outcome, count)
+                *map(float, limits),
+                count,
+                mean,
+                outcome,
+                tuple(map(float, wilson_interval(outcome, count))),
             )
         )
     return tuple(found)

@@ -7,15 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
-import pandas as pd
-from fairlearn.metrics import MetricFrame
 from scipy.sparse import csr_array
-from scipy.stats import rankdata
 
-from fairlora_cls.evaluation.metrics import EQUITY_SCALED, GAPS, METRICS, ONE_VS_REST
+from fairlora_cls.evaluation.metrics import (
+    CALIBRATION_BINS,
+    EQUITY_SCALED,
+    GAPS,
+    METRICS,
+    ONE_VS_REST,
+    calibration_terms,
+    confidences,
+)
 from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.vectorised import (
     COUNTED,
@@ -29,10 +34,13 @@ from fairlora_cls.evaluation.vectorised import (
     ranking_by_class,
     ranking_by_group,
 )
+from fairlora_cls.statistics.draws import HELD, affordable_draws
+from fairlora_cls.statistics.resampling import chunks
 from fairlora_cls.statistics.sample import Cells, Key, Measures, stacked, units_by_group
 
 SHIFT = "shift"  # of a class: predicted minus reference share
 WITHIN_LABELS = "within labels"  # of accuracy: names dealt among examples of the same label
+CALIBRATED_DRAWS = 400
 CONTROLLED_GAPS = (  # means over strata of what counts decide
     "max_acc_gap",
     "sensitivity_gap",
@@ -112,13 +120,20 @@ class ClassSample:
         )
 
     def observed(self, codes: np.ndarray, groups: int) -> Measures:
-        """Every metric by fairlearn and scikit-learn, where all are asked for."""
+        """Every metric, where all are asked for by the functions of METRICS."""
         if not self.scored:
             return self._from_counts(confusion_by_group(self, codes, groups))
-        _, by_code = measure(self, codes)
-        values = {name: np.array([by_code[c][name] for c in range(groups)]) for name in METRICS}
+        members = [self.rows(np.flatnonzero(codes == code)) for code in range(groups)]
+        values: Measures = {
+            name: np.array(
+                [
+                    metric.function(m.labels, m.predictions, m.probabilities, m.positive)
+                    for m in members
+                ]
+            )
+            for name, metric in METRICS.items()
+        }
         if self.by_class:
-            members = [self.rows(np.flatnonzero(codes == code)) for code in range(groups)]
             ones = [np.ones((1, len(part)), dtype=np.int32) for part in members]
             own = stacked([part.weighted(w) for part, w in zip(members, ones, strict=True)])
             values |= {key: value[0] for key, value in own.items() if not isinstance(key, str)}
@@ -131,7 +146,8 @@ class ClassSample:
     def independent(self, codes: np.ndarray, groups: int) -> Measures:
         if self.units is None:
             return self.counts(codes, groups)
-        confusion = confusion_by_group(self, codes, groups)
+        of_labels = confusion_by_group(self, codes, groups).sum(axis=2)
+        rarer = self.labels != of_labels.argmax(axis=1)[codes]
 
         def units_of(code: int) -> Measures:
             labelled, selected = self.labels == code, self.predictions == code
@@ -141,11 +157,12 @@ class ClassSample:
                 "negatives": ~labelled,
                 "selected": selected,
                 "rejected": ~selected,
+                "rarer": rarer,
             }
             return {
                 kind: units_by_group(self.units, codes, groups, mask)
                 for kind, mask in counted.items()
-            } | {"rarer": denominators(confusion, code)["rarer"]}
+            }
 
         return self._by_metric(units_of)
 
@@ -165,6 +182,26 @@ class ClassSample:
             "selection_rate": (counts["selected"], counts["examples"]),
         }
 
+    def calibrated(
+        self, codes: np.ndarray, groups: int, generator: np.random.Generator
+    ) -> Measures:
+        """Labels are drawn from the probabilities: what is left of the calibration error is noise."""
+        if not self.scored:
+            return {}
+        confidence = confidences(self.probabilities, self.positive).astype(np.float32)
+        bins, _ = calibration_terms(self.labels, self.probabilities, self.positive)
+        ones = np.ones(len(self), dtype=np.float32)
+        cells = csr_array(
+            (ones, (codes * CALIBRATION_BINS + bins, np.arange(len(self)))),
+            (groups * CALIBRATION_BINS, len(self)),
+        )
+        drawn = []
+        for size in chunks(affordable_draws(CALIBRATED_DRAWS, len(self)), len(self), HELD):
+            outcomes = generator.random((len(self), size), dtype=np.float32) < confidence[:, None]
+            apart = np.abs(cells @ (outcomes - confidence[:, None]))
+            drawn.append(apart.reshape(groups, CALIBRATION_BINS, size).sum(axis=1).T)
+        return {"ece": np.concatenate(drawn) / self.sizes(codes, groups)}
+
     def kinds(self, scheme: str) -> np.ndarray:
         kinds = {"label": self.labels, "prediction": self.predictions}
         return kinds.get(scheme, np.zeros(len(self), dtype=int))
@@ -172,6 +209,8 @@ class ClassSample:
     def paired(self, other: ClassSample) -> ClassSample:
         """For AUROC and average precision an example's rank among all of its model's probabilities
         is exchanged (Venkatraman and Begg 1996), because two models may use the scale differently."""
+        from scipy.stats import rankdata
+
         ranks = [rankdata(sample.ranked_by, axis=0) for sample in (self, other)]
         return replace(
             self,
@@ -279,31 +318,3 @@ def confusion_by_group(
     cells = (codes * classes + answers.labels) * classes + answers.predictions
     counts = np.bincount(cells, minlength=groups * classes**2)
     return counts.reshape(groups, classes, classes)
-
-
-def measure(
-    answers: Predictions | ClassSample, codes: np.ndarray
-) -> tuple[dict[str, float], dict[int, dict[str, float]]]:
-    """Every metric overall and per group, by fairlearn's MetricFrame: `overall[metric]` and
-    `by_group[code][metric]`, NaN where undefined.
-
-    codes: (N,) group of each example
-    """
-    # One function for all: MetricFrame copies its columns element by element for each function.
-    frame = MetricFrame(
-        metrics={"every": partial(_every_metric, answers)},
-        y_true=np.arange(len(codes)),
-        y_pred=np.arange(len(codes)),  # rows, for a metric may need whole probabilities
-        sensitive_features=pd.Series(codes),  # squeezed to nothing otherwise, if N is 1
-    )
-    by_group = {int(code): values for code, values in frame.by_group["every"].items()}
-    return frame.overall["every"], by_group
-
-
-def _every_metric(
-    answers: Predictions | ClassSample, _: np.ndarray, rows: np.ndarray
-) -> dict[str, float]:
-    data = answers.labels[rows], answers.predictions[rows], answers.probabilities[rows]
-    return {
-        name: float(metric.function(*data, answers.positive)) for name, metric in METRICS.items()
-    }

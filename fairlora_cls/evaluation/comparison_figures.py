@@ -9,7 +9,7 @@ from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.numbers import POINTS, Quantity
-from fairlora_cls.presentation.plotting import MOST_ROWS, Row, draw_rows, mark_at
+from fairlora_cls.presentation.plotting import MOST_ROWS, Row, draw_rows
 
 OVERALL_ROWS = ("accuracy", "balanced_accuracy", "auroc")
 FEW_PAIRS = 4  # with more pairs than this, only the first two gaps are drawn
@@ -45,10 +45,8 @@ def draw_comparison_figures(comparison: Comparison) -> list[ReportFigure]:
         ]
         if rows:
             title = f"Differences in gaps of {attribute}" if attribute else everything
-            file = f"{place}-{file_stem(attribute) if attribute else 'all'}.png"
-            figures.append(
-                draw_rows(attribute, title, file, rows[:MOST_ROWS], label, lambda a: mark_at(a, 0))
-            )
+            file = f"{place}-{file_stem(attribute) if attribute else 'all'}"
+            figures.append(draw_rows(attribute, title, file, rows[:MOST_ROWS], label, mark=0))
     return figures
 
 

@@ -29,10 +29,10 @@ from fairlora_cls.presentation.document import (
 from fairlora_cls.presentation.writing import write_document
 
 
-def write_comparison(comparison: Comparison, folder: str | Path) -> None:
+def write_comparison(comparison: Comparison, folder: str | Path, png: bool = False) -> None:
     """Writes comparison.json, .md, .html and figures/ into `folder`, as `write_document`."""
     document = comparison_document(comparison, draw_comparison_figures(comparison))
-    write_document(document, comparison.to_dict(), folder, "comparison")
+    write_document(document, comparison.to_dict(), folder, "comparison", png=png)
 
 
 def describe_comparison(comparison: Comparison) -> list[str]:

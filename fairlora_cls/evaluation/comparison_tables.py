@@ -17,7 +17,7 @@ from fairlora_cls.evaluation.comparison_wording import Judged, describe_deciding
 from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p_value
-from fairlora_cls.statistics.seeds import SeedValues
+from fairlora_cls.statistics.seeds import SeedValues, show_seeds
 
 
 def pair_tables(comparison: Comparison, pair: Pair) -> list[Table]:
@@ -115,7 +115,8 @@ def methods_table(comparison: Comparison) -> Table:
         )
         for method in comparison.methods
     )
-    return Table("Mean over seeds, with its 95% t-interval", header, rows)
+    caption = "Mean over seeds, with its 95% t-interval, of two seeds with their values"
+    return Table(caption, header, rows)
 
 
 def _contest_table(
@@ -131,7 +132,7 @@ def _contest_table(
             Cell(quantity.title),
             _mean_cell(quantity, means[0][name]),
             _mean_cell(quantity, means[1][name]),
-            Cell(quantity.show_signed(found.mean), quantity.show_signed_range(found.interval)),
+            Cell(quantity.show_signed(found.mean), show_seeds(quantity, found, signed=True)),
             Cell(_wins(found, len(contest.seeds))),
         )
         for name, found in differences.items()
@@ -148,7 +149,7 @@ def _wins(found: SeedDifference, seeds: int) -> str:
 
 
 def _mean_cell(quantity: Quantity, found: SeedValues) -> Cell:
-    return Cell(quantity.show(found.mean), quantity.show_range(found.interval))
+    return Cell(quantity.show(found.mean), show_seeds(quantity, found))
 
 
 def _difference_row(quantity: Quantity, found: Difference) -> tuple[Cell, ...]:

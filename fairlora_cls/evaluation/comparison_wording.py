@@ -24,6 +24,7 @@ from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.numbers import UNDEFINED, Quantity, show_p
 from fairlora_cls.statistics.intervals import ROUNDING, SIGNIFICANCE
+from fairlora_cls.statistics.seeds import show_seeds
 
 MOST_GROUPS_TOLD = 3  # of the groups in which images decide
 
@@ -278,7 +279,8 @@ def describe_comparison_method(comparison: Comparison) -> list[str]:
     )
     several = (
         " Intervals over seeds are t-intervals of the mean: they say how far training anew moves a "
-        "number on these test images, not how far other test images would. A tie counts as half a "
+        "number on these test images, not how far other test images would. Those of "
+        "fractions are taken on a logit scale, so that no limit is impossible; of two seeds the values stand there. A tie counts as half a "
         "win."
         if comparison.contests or comparison.methods
         else ""
@@ -337,7 +339,7 @@ def _won(quantity: Quantity, found: SeedDifference, count: int) -> str:
         f"{quantity.show_signed(found.mean)}"
     )
     if found.interval is None:
-        return text
+        return f"{text}, by seed {show_seeds(quantity, found, signed=True)}"
     low, high = found.interval
     sure = "all on one side of 0" if low > 0 or high < 0 else "which does not exclude 0"
     return f"{text}, 95% t-interval {quantity.show_signed_range(found.interval)}, {sure}"

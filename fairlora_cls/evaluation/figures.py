@@ -1,36 +1,30 @@
-"""The report's figures: each group with its interval, each gap beside what chance gives, and the
-curves of `curve_figures.py`."""
+"""The report's figures: what the overview leaves out by group, each gap beside what chance gives, and
+the curves of `curve_figures.py`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
-from matplotlib.axes import Axes
-
-from fairlora_cls.evaluation.curve_figures import draw_curves
+from fairlora_cls.evaluation.curve_figures import curve_figures
+from fairlora_cls.evaluation.overview import MOST_GROUPS
 from fairlora_cls.evaluation.results import Report, TextReport
 from fairlora_cls.evaluation.summary import capitalised
 from fairlora_cls.evaluation.wording import LEADING_GAPS
 from fairlora_cls.files import file_stem
 from fairlora_cls.presentation.document import ReportFigure
 from fairlora_cls.presentation.numbers import POINTS, Quantity, show_p
-from fairlora_cls.presentation.plotting import (
-    BEHIND,
-    COLOURS,
-    MOST_ROWS,
-    Row,
-    draw_rows,
-    mark_at,
-    shortened,
-)
+from fairlora_cls.presentation.plotting import MOST_ROWS, Row, draw_rows, shortened
 
 DRAWN_METRICS = ("accuracy", "auroc")
 DRAWN_BESIDE = ("rouge_l", "bleu_4", "bleu_1")  # the first of them joins the headline metric
 
 
 def draw_figures(report: Report) -> list[ReportFigure]:
-    """For each attribute: two metrics by group, the leading gaps, and of classes the curves."""
+    """For each attribute: two metrics by group, the leading gaps, and of classes the curves.
+
+    A metric that the overview shows of every group is not drawn again, but for its median.
+    """
     of_texts, metrics = isinstance(report, TextReport), DRAWN_METRICS
     if of_texts:
         beside = [n for n in DRAWN_BESIDE if n in report.metrics and n != report.headline]
@@ -39,18 +33,19 @@ def draw_figures(report: Report) -> list[ReportFigure]:
     for position, (name, result) in enumerate(report.attributes.items(), start=1):
         stem = f"{position}-{file_stem(name)}"
         for metric in metrics:
-            if any(group.metrics[metric].value is not None for group in result.groups.values()):
-                file = f"{stem}-{file_stem(metric)}.png"
-                figures.append(_groups_figure(report, name, metric, file))
+            known = [g for g in result.groups.values() if g.metrics[metric].value is not None]
+            is_shown = metric in report.endpoints.names and len(result.groups) <= MOST_GROUPS
+            if known and (of_texts or not is_shown):
+                figures.append(_groups_figure(report, name, metric, f"{stem}-{file_stem(metric)}"))
         leading = [
             gap
             for gap in (result.gaps if of_texts else LEADING_GAPS)
             if result.gaps[gap].null_interval is not None and _is_drawn(report, gap)
         ]
         if leading:
-            figures.append(_gaps_figure(report, name, leading, f"{stem}-gaps.png"))
+            figures.append(_gaps_figure(report, name, leading, f"{stem}-gaps"))
         if not of_texts:
-            figures += draw_curves(report, name, stem)
+            figures += curve_figures(report, name, stem)
     return figures
 
 
@@ -76,14 +71,6 @@ def _groups_figure(report: Report, attribute: str, name: str, file_name: str) ->
         }
     scale, overall = 100 if metric.unit == "rate" else 1, report.overall[name].value
     medians = [getattr(result.metrics[name], "median", None) for result in groups.values()]
-
-    def draw(axes: Axes) -> None:
-        if overall is not None:
-            mark_at(axes, scale * overall)
-        for place, median in enumerate(medians):
-            if median is not None:
-                axes.plot(scale * median.value, place, "|", color=COLOURS["ink"], markersize=11)
-
     rows = [
         Row(
             shortened(group),
@@ -92,13 +79,14 @@ def _groups_figure(report: Report, attribute: str, name: str, file_name: str) ->
             f"{group} {metric.show(estimate.value)}",
             estimate.value,
             estimate.interval,
+            tick=median and median.value,
         )
-        for group, result in groups.items()
+        for (group, result), median in zip(groups.items(), medians, strict=True)
         for estimate in (result.metrics[name],)
     ]
     percent, tick = " (%)" if scale == 100 else "", "; tick: median" if any(medians) else ""
     label = f"{metric.title}{percent}{tick}; dashed: all {'texts' if of_texts else 'examples'}"
-    return draw_rows(attribute, title, file_name, rows, label, draw, scale)
+    return draw_rows(attribute, title, file_name, rows, label, scale=scale, mark=overall)
 
 
 def _gaps_figure(
@@ -106,15 +94,6 @@ def _gaps_figure(
 ) -> ReportFigure:
     """In hundredths: each gap, and 95% of chance as a band with its mean."""
     results = {name: report.attributes[attribute].gaps[name] for name in names}
-
-    def draw(axes: Axes) -> None:
-        for place, result in enumerate(results.values()):
-            band = [100 * limit for limit in result.null_interval]
-            axes.plot(band, [place] * 2, color=COLOURS["band"], linewidth=10, zorder=BEHIND)
-            mean, ends = [100 * result.null_mean] * 2, [place - 0.2, place + 0.2]
-            axes.plot(mean, ends, color=COLOURS["muted"], linewidth=1.4, zorder=BEHIND)
-        axes.set_xlim(left=0)
-
     rows = [
         Row(
             short_title(gap),
@@ -122,6 +101,8 @@ def _gaps_figure(
             POINTS.show_number(result.value),
             f"{gap.title} {gap.show(result.value)}, by chance {gap.show_range(result.null_interval)}",
             result.value,
+            band=result.null_interval,
+            tick=result.null_mean,
         )
         for name, result in results.items()
         for gap in (report.gaps[name],)
@@ -129,7 +110,7 @@ def _gaps_figure(
     title = f"Gaps between groups of {attribute}, beside chance"
     hundredths = " (hundredths)" if isinstance(report, TextReport) else ""
     label = f"Points{hundredths}; band: 95% of chance, tick: its mean"
-    return draw_rows(attribute, title, file_name, rows, label, draw)
+    return draw_rows(attribute, title, file_name, rows, label, least=0)
 
 
 def short_title(quantity: Quantity) -> str:

@@ -15,11 +15,10 @@ from fairlora_cls.evaluation.measuring import (
     gap_results,
     measure_groups,
     only_larger,
-    plain_estimate,
 )
 from fairlora_cls.evaluation.results import FindingShare, FindingShifts
 from fairlora_cls.evaluation.text_sample import TextMetric, TextSample
-from fairlora_cls.statistics.intervals import holm
+from fairlora_cls.statistics.intervals import holm, wide_interval
 from fairlora_cls.texts.finding_f1 import finding_f1
 
 
@@ -58,14 +57,11 @@ def finding_shifts(
 
     def share(code: int, k: int, f1: float) -> FindingShare:
         rows = measured.members(code)
-        shift = plain_estimate(
-            float(measured.values[labels[k]][code]), measured.draws.by_group[labels[k]][:, code]
-        )
         return FindingShare(
             reference=float(reference[rows, k].mean()),
             generated=float(generated[rows, k].mean()),
-            shift=shift.value,
-            shift_interval=shift.interval,
+            shift=float(measured.values[labels[k]][code]),
+            shift_interval=wide_interval(measured.draws.by_group[labels[k]][:, code]),
             f1=None if np.isnan(f1) else float(f1),
         )
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
-from sklearn.neighbors import NearestNeighbors
 
 from fairlora_cls.data.groups import listed_names
 from fairlora_cls.errors import InputError
@@ -226,6 +225,8 @@ def match_groups(
 
     directions: (N, D) of length 1; kinds, codes: (N,)
     """
+    from sklearn.neighbors import NearestNeighbors
+
     anchors, matches, similarities = [], [], []
     for kind in np.unique(kinds):
         own = np.flatnonzero((codes == group) & (kinds == kind))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlora_cls.evaluation.results import FairnessReport, Report, TextReport
+from fairlora_cls.evaluation.wording import nouns_of
 from fairlora_cls.presentation.numbers import UNDEFINED
 
 
@@ -17,34 +18,29 @@ def describe_method(report: Report) -> list[str]:
         else f"whole units drawn within groups ({report.units:,} {whole}, each with all of its "
         f"{several}); group names are dealt to whole units too"
     )
-    shares = "Shares of right texts" if of_texts else "Rates"
-    areas = (
-        ""
-        if of_texts
-        else ", and AUROCs of fewer than 100 of either kind Newcombe's (his method 5)"
-    )
     ratios = "" if of_texts else " (for ratios, at least as small)"
     return [
         _metrics_of_texts(report) if of_texts else _metrics_of_classes(report),
-        f"Intervals hold the middle 95% of {report.bootstrap:,} bootstrap resamples of {drawn} "
-        "(percentile method); bias-corrected (BC) ones move those percentiles by the share of "
-        f"resamples below the value. {shares} of fewer than 100 {several}, or of fewer than 10 hits "
-        f"or misses, have Wilson's interval instead{areas}, counted in units where units are known. A "
-        "gap is a maximum minus a minimum, so noise alone makes it positive: where resampling raises "
-        "it by more than a quarter of its standard error, its interval is marked as biased. Judge a "
-        "gap by what chance gives.",
+        _intervals_of_texts(report, drawn) if of_texts else _intervals_of_classes(report, drawn),
+        "The interval of a gap holds for all pairs of groups at once (Tukey and Kramer), so it can "
+        "reach down to no difference at all; the observed gap does not: a gap is a largest "
+        "difference, so noise alone makes it positive. Judge it by what chance gives. An "
+        "equity-scaled score's goes from the lower end of the overall value, with the groups as far "
+        "apart as their interval allows, to its upper end with them as close.",
         f"What chance gives: group names are dealt out anew among "
         f"{_exchanged_texts() if of_texts else _exchanged_examples()} p is the share of such draws, "
         f"the observed one counted, with a gap at least as large{ratios}; beyond the draws it is "
-        "continued by an exponential tail, which overstates it. Corrected p: Holm's method over all "
+        "continued by an exponential tail, an approximation. Corrected p: Holm's method over all "
         f"{report.gaps_tested} different gaps tested in this report. {_judged(report)}",
         f"What could be found: each group's value is taken as normal, one group (the one with the "
-        f"fewest {several}) lags and the others are equal; the gap is found when it is larger than "
-        "95% of gaps between equal groups. Stated are the smallest true gap found in 80% of such "
-        f"studies{'' if of_texts else ' (for ratios, the largest ratio)'} and the size that equal "
-        "groups would need for 5 points. Approximate for small counts.",
+        f"fewest {nouns_of(report).grouped}) lags and the others are at the level of all. Shares"
+        f"{'' if of_texts else ' and AUROCs'} vary as much as they do at their own level. The gap is "
+        "found when it is larger than 95% of gaps between equal groups. Stated are the smallest true "
+        f"gap found in 80% of such studies{'' if of_texts else ' (for ratios, the largest ratio)'} "
+        "and the size that equal groups would need for 5 points, by this one test; sentences on "
+        "verdicts state the size for all tests of their family. Approximate for small counts.",
         "Controlled gaps hold the other attributes fixed: the gap inside each stratum of their "
-        f"crossed groups that has enough {'images' if of_texts else several}, averaged with the "
+        f"crossed groups that has enough {nouns_of(report).grouped}, averaged with the "
         "strata's sizes as weights, beside the same mean when group names are dealt out anew inside "
         "each stratum.",
         "Equity-scaled scores: FairLLaVA's is overall / (1 + gap in percentage points); "
@@ -52,6 +48,33 @@ def describe_method(report: Report) -> list[str]:
         *([_CONSTANT_ANSWER] if of_texts else []),
         f"Random seed {report.seed}.",
     ]
+
+
+def _intervals_of_classes(report: FairnessReport, drawn: str) -> str:
+    whole = (
+        ""
+        if report.units is None
+        else " As units are drawn whole, so are all others, with Student's t for few units."
+    )
+    return (
+        "Intervals (95%) are made so that they hold in small groups too. Rates: Wilson's; AUROC: "
+        "Newcombe's (his method 5). F1: Wilson's of the share of hits among all that are labelled or "
+        "predicted so. Balanced accuracy: Wilson's of its rates, put together. Average precision and "
+        "Brier score: Wilson's of as many independent examples as would vary as much as "
+        f"{report.bootstrap:,} bootstrap resamples of {drawn}.{whole} Calibration error has none: "
+        "noise alone raises it, so it stands beside what it would be if the probabilities were right "
+        "(labels drawn from them, middle 95%). Where no interval holds, the reason stands in its "
+        "place."
+    )
+
+
+def _intervals_of_texts(report: TextReport, drawn: str) -> str:
+    return (
+        f"Intervals (95%) rest on {report.bootstrap:,} bootstrap resamples of {drawn}. Shares of right "
+        "texts have Wilson's, other scores between 0 and 1 Wilson's of as many independent texts as "
+        "would vary as much as the resamples do, scores on other scales Student's t. Medians have the "
+        "middle of the resamples. Where no interval holds, the reason stands in its place."
+    )
 
 
 def _metrics_of_classes(report: FairnessReport) -> str:
@@ -122,9 +145,10 @@ def _judged(report: Report) -> str:
         f"Verdicts are on what was declared in advance ({', '.join(report.endpoints.names)}); all "
         "else is exploratory. Each of these for each attribute is one test, and all of them are "
         f"corrected together (Holm).{within} Equal means that the upper end of an interval that holds "
-        "for all pairs of groups at once (Tukey's studentised range, simulated) lies below "
+        "for all pairs of groups at once (Tukey and Kramer) lies below "
         f"{margin}; otherwise that end is what could hide. Groups of fewer than "
-        f"{report.minimum_group_size} take no part while two larger ones remain.{others}"
+        f"{report.minimum_group_size} {nouns_of(report).grouped} take no part while two larger ones "
+        f"remain.{others}"
     )
 
 

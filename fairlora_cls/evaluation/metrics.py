@@ -11,14 +11,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    f1_score,
-    precision_score,
-    recall_score,
-    roc_auc_score,
-)
 
 from fairlora_cls.presentation.numbers import Quantity
 from fairlora_cls.statistics.gaps import Gap, equity_scaled
@@ -49,8 +41,30 @@ class Metric(Measure):
         return self.function is _auroc
 
     @property
+    def is_f1(self) -> bool:
+        return self.function is _f1
+
+    @property
+    def is_mean_recall(self) -> bool:
+        return self.function is _balanced_accuracy
+
+    @property
+    def is_raised_by_noise(self) -> bool:
+        return self.function is _expected_calibration_error
+
+    @property
     def unit(self) -> str:
         return "score" if "probabilities" in self.reads else "rate"
+
+
+def _share(of: np.ndarray, among: np.ndarray) -> float:
+    """Share of the examples `among` that are `of`, both (N,) bools; undefined where there are none."""
+    return float(np.mean(of[among])) if among.any() else np.nan
+
+
+def _accuracy(labels, predictions, probabilities, positive) -> float:
+    """Share of right answers."""
+    return float(np.mean(labels == predictions))
 
 
 def _balanced_accuracy(labels, predictions, probabilities, positive) -> float:
@@ -58,17 +72,17 @@ def _balanced_accuracy(labels, predictions, probabilities, positive) -> float:
     present = np.unique(labels)
     if len(present) < 2:
         return np.nan
-    return recall_score(labels, predictions, labels=present, average="macro")
+    return float(np.mean([_share(predictions == code, labels == code) for code in present]))
 
 
 def _auroc(labels, predictions, probabilities, positive) -> float:
     """Area under the ROC curve; K > 2: mean of one class against the rest, over those present."""
-    return _ranked(roc_auc_score, labels, probabilities, positive)
+    return _ranked(_area, labels, probabilities, positive)
 
 
 def _average_precision(labels, predictions, probabilities, positive) -> float:
     """Average precision (a step sum); K > 2: mean of one against the rest, over those present."""
-    return _ranked(average_precision_score, labels, probabilities, positive)
+    return _ranked(_step_sum, labels, probabilities, positive)
 
 
 def _ranked(function, labels, probabilities, positive) -> float:
@@ -79,14 +93,45 @@ def _ranked(function, labels, probabilities, positive) -> float:
     return float(np.mean([function(labels == code, probabilities[:, code]) for code in codes]))
 
 
+def _selected(is_class: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many others and how many of the class have this score or a higher one, highest first."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)
+    own = np.cumsum(is_class[order])[last]
+    return 1 + last - own, own
+
+
+def roc_curve(is_class: np.ndarray, score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates at the corners of the ROC curve, from (0, 0) to (1, 1).
+
+    is_class: (N,) bools, of both kinds
+    """
+    others, own = _selected(is_class, score)
+    corner = np.ones(len(own), dtype=bool)
+    corner[1:-1] = (np.diff(others, 2) != 0) | (np.diff(own, 2) != 0)
+    return tuple(np.append(0.0, counts[corner] / counts[-1]) for counts in (others, own))
+
+
+def _area(is_class: np.ndarray, score: np.ndarray) -> float:
+    false_rate, true_rate = roc_curve(is_class, score)
+    return float((np.diff(false_rate) * (true_rate[1:] + true_rate[:-1]) / 2).sum())
+
+
+def _step_sum(is_class: np.ndarray, score: np.ndarray) -> float:
+    """Precision at each score times how much of the class it adds, lowest score first."""
+    others, own = (counts[::-1] for counts in _selected(is_class, score))
+    added = -np.diff(np.append(own / own[0], 0.0))
+    return float((added * (own / (own + others))).sum())
+
+
 def _sensitivity(labels, predictions, probabilities, positive) -> float:
     """True positive rate of the positive class against the rest; undefined without positives."""
-    return recall_score(labels == positive, predictions == positive, zero_division=np.nan)
+    return _share(predictions == positive, labels == positive)
 
 
 def _specificity(labels, predictions, probabilities, positive) -> float:
     """True negative rate, positive class against the rest; undefined without negatives."""
-    return recall_score(labels != positive, predictions != positive, zero_division=np.nan)
+    return _share(predictions != positive, labels != positive)
 
 
 def _false_positive_rate(labels, predictions, probabilities, positive) -> float:
@@ -96,20 +141,21 @@ def _false_positive_rate(labels, predictions, probabilities, positive) -> float:
 
 def _positive_predictive_value(labels, predictions, probabilities, positive) -> float:
     """Share of true positives among positive predictions; undefined where there are none."""
-    return precision_score(labels == positive, predictions == positive, zero_division=np.nan)
+    return _share(labels == positive, predictions == positive)
 
 
 def _negative_predictive_value(labels, predictions, probabilities, positive) -> float:
     """Share of true negatives among negative predictions; undefined where there are none."""
-    return precision_score(labels != positive, predictions != positive, zero_division=np.nan)
+    return _share(labels != positive, predictions != positive)
 
 
 def _f1(labels, predictions, probabilities, positive) -> float:
     """2 TP / (2 TP + FP + FN), positive class against the rest; undefined without positives,
     where it could be nothing but 0."""
-    if not (labels == positive).any():
+    labelled, selected = labels == positive, predictions == positive
+    if not labelled.any():
         return np.nan
-    return f1_score(labels == positive, predictions == positive)
+    return float(2 * (labelled & selected).sum() / (labelled.sum() + selected.sum()))
 
 
 def _selection_rate(labels, predictions, probabilities, positive) -> float:
@@ -126,6 +172,11 @@ def squared_errors(labels: np.ndarray, probabilities: np.ndarray, positive: int)
     return ((probabilities - truth) ** 2).sum(axis=1)
 
 
+def confidences(probabilities: np.ndarray, positive: int) -> np.ndarray:
+    """(N,) how probable the model says the outcome is; see `calibration_terms`."""
+    return probabilities[:, positive] if probabilities.shape[1] == 2 else probabilities.max(axis=1)
+
+
 def calibration_terms(
     labels: np.ndarray, probabilities: np.ndarray, positive: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -134,10 +185,9 @@ def calibration_terms(
     K = 2: the confidence is the positive class's probability, the outcome whether it is the label.
     K > 2: the confidence is the top probability, the outcome whether that class is the label.
     """
-    if probabilities.shape[1] == 2:
-        confidence, outcome = probabilities[:, positive], labels == positive
-    else:
-        confidence, outcome = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    confidence = confidences(probabilities, positive)
+    is_binary = probabilities.shape[1] == 2
+    outcome = labels == positive if is_binary else probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return bins, outcome - confidence
 
@@ -157,14 +207,7 @@ def _expected_calibration_error(labels, predictions, probabilities, positive) ->
 _BOTH, _PROBABILITIES = ("labels", "predictions"), ("labels", "probabilities")
 
 METRICS: dict[str, Metric] = {
-    "accuracy": Metric(
-        "Accuracy",
-        lambda y, p, _, __: accuracy_score(y, p),
-        _BOTH,
-        "higher",
-        "all",
-        is_share=True,
-    ),
+    "accuracy": Metric("Accuracy", _accuracy, _BOTH, "higher", "all", is_share=True),
     "balanced_accuracy": Metric(
         "Balanced accuracy", _balanced_accuracy, _BOTH, "higher", "label", "rarer"
     ),

@@ -18,8 +18,8 @@ from fairlora_cls.evaluation.prediction_table import Predictions
 from fairlora_cls.evaluation.results import Decision, Estimate, GapResult, Limits
 from fairlora_cls.statistics.draws import drawn_tables, table_by_group
 from fairlora_cls.statistics.gaps import Gap, Values
-from fairlora_cls.statistics.intervals import interval, is_small, wilson_interval
-from fairlora_cls.statistics.sample import Cells, units_by_group
+from fairlora_cls.statistics.intervals import LEAST_DRAWS, interval, is_small, wilson_interval
+from fairlora_cls.statistics.sample import Cells
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.5)  # stated in every report
 CURVE = tuple(round(0.02 * step, 2) for step in range(1, 50))  # drawn
@@ -123,7 +123,7 @@ def net_benefits(
         tables = drawn_tables(measured.sample, cells, codes, groups, resamples, generator)
         drawn = _acting(np.concatenate(list(tables)), odds)
         model, treat_all = drawn.model, drawn.treat_all
-    independent = _independent_sizes(measured)
+    independent = measured.independent_sizes
 
     def at(group: int, place: int) -> NetBenefit:
         found, alarms = int(seen.found[group, place]), int(seen.alarms[group, place])
@@ -157,7 +157,7 @@ def net_benefit_gap(
 
     With their own prevalences groups differ whatever the model does: who has more cases gains more.
     """
-    large = _independent_sizes(measured) >= minimum
+    large = measured.independent_sizes >= minimum
     left_out = ~large if large.sum() > 1 else np.zeros_like(large)
 
     def of(values: Values) -> Values:
@@ -172,15 +172,6 @@ def net_benefit_gap(
         None if measured.null is None else of(measured.null),
         {"net_benefit": "higher"},
     )
-
-
-def _independent_sizes(measured: Measured) -> np.ndarray:
-    """(G,) examples, or units where those are known."""
-    units, codes = measured.sample.units, measured.grouping.codes
-    if units is None:
-        return measured.sizes
-    everyone = np.ones(len(codes), dtype=bool)
-    return units_by_group(units, codes, len(measured.grouping.names), everyone)
 
 
 def _acting(tables: np.ndarray, odds: np.ndarray) -> Acting:
@@ -206,7 +197,9 @@ def _difference(
     shares = first / total, second / total
     if any(is_small(share, independent) for share in shares):
         return Estimate(value, _mover(*shares, odds, independent), "mover", count=total)
-    return Estimate(value, interval(draws), "percentile", count=total)
+    limits = interval(draws)
+    method = "percentile" if limits else f"none: fewer than {LEAST_DRAWS} resamples"
+    return Estimate(value, limits, method, count=total)
 
 
 def _mover(first: float, second: float, odds: float, count: int) -> Limits:

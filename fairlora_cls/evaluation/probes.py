@@ -23,7 +23,7 @@ from fairlora_cls.statistics.resampling import chunks
 
 FOLDS = 5
 STRENGTHS = (1e-3, 1e-1)  # C of the penalised regression; the better one in an inner validation
-MOST_WORDS = 20_000  # different words that are counted: the most frequent
+MOST_WORDS = 20_000  # different words and pairs that are counted: the most frequent
 HELD = 1 << 24  # weights of examples held at once
 
 
@@ -46,12 +46,15 @@ def logistic_regression(**settings: Any) -> Any:
 
 
 def word_regression() -> Any:
-    """scikit-learn's, on texts: how often which word, rare ones counting more (TF-IDF)."""
+    """scikit-learn's, on texts: how often which word or pair of words, rare ones counting more
+    (TF-IDF)."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    words = TfidfVectorizer(token_pattern=r"\w+", max_features=MOST_WORDS, sublinear_tf=True)
+    words = TfidfVectorizer(
+        token_pattern=r"\w+", ngram_range=(1, 2), max_features=MOST_WORDS, sublinear_tf=True
+    )
     return make_pipeline(words, LogisticRegression(max_iter=1000))
 
 

@@ -97,7 +97,8 @@ def fairness_report(
     attributes: columns of `predictions`, or intersections such as "sex×race"; None takes every
         column. Blank values form the group 'missing'.
     bootstrap: resamples per interval and null; 0 leaves both out
-    minimum_group_size: smaller groups are named in the warnings; they stay in every number
+    minimum_group_size: smaller groups are named in the warnings; they stay in every number.
+        Counted in patients or lesions (units) where these are known, and so is:
     minimum_stratum_size: examples that a stratum of the other attributes needs, to enter the
         controlled gaps
     suppress_below: for publishing: every number from which a cell of fewer examples could be
@@ -151,6 +152,7 @@ def fairness_report(
             n=None if which.sizes[code] else len(labels),
             positives=None if which.labels[code] else int((labels == predictions.positive).sum()),
             metrics=group_estimates(measured, code),
+            units=None if measured.units is None else int(measured.units[code]),
         )
 
     def more(place: int, measured: Measured) -> dict[str, Any]:
@@ -233,7 +235,7 @@ def text_report(
         values form the group 'missing'.
     bootstrap: resamples per interval and null; 0 leaves both out
     minimum_group_size: smaller groups are named in the warnings; they stay in every number but
-        the shifts of findings
+        the shifts of findings. Counted in units where these are known, and so is:
     minimum_stratum_size: images that a stratum of the other attributes needs
     suppress_below: for publishing: every number from which a cell of fewer texts or images could be
         recovered is left out, and so are texts, shifts of findings and single questions
@@ -328,7 +330,7 @@ def text_report(
     )
 
 
-def write_report(report: Report, folder: str | Path) -> None:
+def write_report(report: Report, folder: str | Path, png: bool = False) -> None:
     """Writes report.json, report.md, report.html and figures/ into `folder`, as `write_document`, and
     checklist.md."""
     from fairlora_cls.evaluation.checklist import render_checklist
@@ -338,7 +340,7 @@ def write_report(report: Report, folder: str | Path) -> None:
 
     document = report_document(report, draw_figures(report))
     beside = {CHECKLIST: render_checklist(report)}
-    write_document(document, report.to_dict(), folder, "report", beside=beside)
+    write_document(document, report.to_dict(), folder, "report", beside=beside, png=png)
 
 
 def headline_metric(sample: TextSample, asked: str | None) -> str:
@@ -381,16 +383,15 @@ def _measure_views(
     from fairlora_cls.evaluation.multiplicity import correct_for_many
     from fairlora_cls.evaluation.verdicts import correct_verdicts, judge_endpoints, plan_studies
 
-    pooled, *measured = side_by_side(
-        lambda place: measure_groups(
-            sample,
-            groupings[place],
-            settings.bootstrap,
-            settings.generator(place),
-            hidden[place].tables,
-        ),
-        range(len(groupings)),
-    )
+    def measure(place: int) -> Measured:
+        generator = settings.generator(place)
+        own = measure_groups(
+            sample, groupings[place], settings.bootstrap, generator, hidden[place].tables
+        )
+        # No cell of patients is searched for what could be recovered from their counts.
+        return own if settings.publishes_everything else replace(own, units=None)
+
+    pooled, *measured = side_by_side(measure, range(len(groupings)))
     codes = {name: grouping.codes for name, grouping in zip(names, groupings[1:], strict=True)}
 
     def result(place: int) -> AttributeResult:
@@ -406,7 +407,7 @@ def _measure_views(
             attribute,
             controlled=controlled_gaps(
                 sample,
-                grouping.codes,
+                grouping,
                 held,
                 settings.minimum_stratum_size,
                 settings.bootstrap,
@@ -430,7 +431,9 @@ def _measure_views(
         for name, own in zip(names, measured, strict=True)
         for verdict in judge_endpoints(name, own, endpoints, minimum)
     ]
-    verdicts = plan_studies(correct_verdicts(judged, settings.margin), results)
+    corrected = correct_verdicts(judged, settings.margin)
+    of_attributes = dict(zip(names, measured, strict=True))
+    verdicts = plan_studies(corrected, endpoints, of_attributes, pooled)
     return [pooled, *measured], results, tested, verdicts
 
 
@@ -448,7 +451,7 @@ def _attribute(
     return AttributeResult(
         groups={name: group(measured, code, hidden) for code, name in enumerate(names)},
         gaps=gap_results(measured, planned),
-        equity_scaled=equity_results(measured, everyone.values),
+        equity_scaled=equity_results(measured, everyone),
         suppressed_groups=tuple(np.array(names)[measured.hidden].tolist()),
     )
 
@@ -552,6 +555,7 @@ def _text_group(measured: Measured, code: int, hidden: Hidden) -> TextGroupResul
             for name, estimate in group_estimates(measured, code).items()
         },
         examples=None if secret else int(measured.sizes[code]),
+        units=None if measured.units is None else int(measured.units[code]),
     )
 
 

@@ -27,9 +27,11 @@ class Estimate:
 
     value: float | None
     interval: Limits | None
-    interval_method: str | None = None  # percentile (bootstrap) | wilson | newcombe | none: …
+    interval_method: str | None = None  # wilson | newcombe | … | none: the reason
     interval_bias_corrected: Limits | None = None  # bootstrap, Efron's BC
     count: int | None = None  # examples, positives …: what the metric divides by
+    null_mean: float | None = None  # of a distance: what noise alone would show
+    null_interval: Limits | None = None
 
 
 @dataclass(frozen=True)
@@ -46,10 +48,19 @@ class GroupResult:
     n: int | None
     positives: int | None
     metrics: dict[str, Estimate]
+    units: int | None = None  # patients or lesions; None: not known, or withheld
 
     def sizes(self) -> dict[str, int | None]:
         """What report.json says of its size."""
-        return {"n": self.n, "positives": self.positives}
+        return {"n": self.n, "positives": self.positives} | self._units_known()
+
+    def _units_known(self) -> dict[str, int]:
+        return {} if self.units is None else {"units": self.units}
+
+    @property
+    def independent(self) -> int | None:
+        """What minimum sizes count: a patient's images tell less than as many patients'."""
+        return self.n if self.units is None else self.units
 
 
 @dataclass(frozen=True)
@@ -59,7 +70,11 @@ class TextGroupResult(GroupResult):
     examples: int | None = None  # images: one may have several texts
 
     def sizes(self) -> dict[str, int | None]:
-        return {"n": self.n, "examples": self.examples}
+        return {"n": self.n, "examples": self.examples} | self._units_known()
+
+    @property
+    def independent(self) -> int | None:
+        return self.examples if self.units is None else self.units
 
 
 @dataclass(frozen=True)
@@ -68,8 +83,10 @@ class Power:
 
     detectable: float | None  # smallest true gap (or largest true ratio) that would be found
     lagging: str | None  # the group assumed to lag: the smallest; None: several are
-    needed_per_group: int | None  # to find a gap of 5 points, all groups of that size
-    counted: str  # what `needed_per_group` counts: examples | positives | negatives …
+    needed_per_group: (
+        int | None
+    )  # to find a gap of 5 points by this test alone, groups of that size
+    counted: str  # what `needed_per_group` counts: a key of `wording.COUNTED`
 
 
 @dataclass(frozen=True)
@@ -90,6 +107,7 @@ class GapResult:
     bootstrap_bias: float | None = None  # mean of the resampled gaps minus the value
     interval_is_biased: bool = False  # that is more than a quarter of their standard deviation
     power: Power | None = None
+    interval_method: str | None = None  # simultaneous (over all pairs of groups) | none: the reason
 
 
 @dataclass(frozen=True)
@@ -119,6 +137,11 @@ class ControlledGap:
     p_value_holm: float | None
     strata: int  # in which the gap is defined
     examples: int  # in those strata
+    best: str | None = None  # inside strata, on average
+    worst: str | None = None
+    # Mean inside strata of the difference between the groups that are best and worst over all:
+    # below 0 the order reverses. Of two groups the signed mean of the gap.
+    signed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,7 +149,7 @@ class Controlled:
     """Gaps of one attribute with the others held fixed."""
 
     held: tuple[str, ...]  # the other attributes, crossed
-    minimum_stratum_size: int
+    minimum_stratum_size: int  # examples, images, or units where those are known
     gaps: dict[str, ControlledGap]
 
 
@@ -178,7 +201,7 @@ class Curves:
 class LargerGroups:
     """The accuracy gap among groups of at least the minimum size, where others are smaller."""
 
-    minimum: int  # examples
+    minimum: int  # examples, or units where those are known
     left_out: tuple[str, ...]  # the smaller groups
     value: float
     null_mean: float
@@ -247,7 +270,7 @@ class FindingShare:
 class FindingShifts:
     """Prevalence shift of findings in every group that is large enough."""
 
-    minimum: int  # examples
+    minimum: int  # images, or units where those are known
     left_out: tuple[str, ...]  # smaller groups
     groups: dict[str, dict[str, FindingShare]]  # group -> finding -> share
     gaps: dict[str, GapResult]  # finding -> how far the groups' shifts lie apart
@@ -318,8 +341,9 @@ class EndpointVerdict:
     p_value_family: float | None = None  # Holm's, over all endpoints and attributes
     hidden_up_to: float | None = None  # the largest true difference that the data allow
     left_out: tuple[str, ...] = ()  # groups that are too small, undefined there, or suppressed
-    needed_per_group: int | None = None  # to find a difference of 5 points
+    needed_per_group: int | None = None  # to find a difference of 5 points, the family corrected
     counted: str | None = None  # what that counts: a key of `wording.COUNTED`
+    tests_counted: int | None = None  # by that correction
 
 
 @dataclass(frozen=True)

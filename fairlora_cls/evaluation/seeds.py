@@ -19,7 +19,7 @@ from fairlora_cls.presentation.numbers import Quantity
 from fairlora_cls.statistics.gaps import Gap
 from fairlora_cls.statistics.intervals import ROUNDING
 from fairlora_cls.statistics.sample import Measure
-from fairlora_cls.statistics.seeds import SeedValues, over_seeds
+from fairlora_cls.statistics.seeds import DIFFERENCES, FRACTIONS, SeedValues, over_seeds
 
 OVERALL = ""  # stands for all examples where an attribute could stand
 
@@ -69,7 +69,7 @@ def summarise_methods(
         own = [run for run in runs if run.method == method and run.seed is not None]
         if len(own) > 1:
             table = _by_quantity(
-                [values[run.name] for run in own], lambda _, each: over_seeds(each)
+                [values[run.name] for run in own], lambda _, each: over_seeds(each, FRACTIONS)
             )
             seeds = tuple(run.seed for run in own)
             found.append(MethodSeeds(method, seeds, table.pop(OVERALL), table))
@@ -109,7 +109,7 @@ def higher_is_better(quantity: Quantity) -> bool | None:
 
 
 def _seed_difference(quantity: Quantity, values: np.ndarray) -> SeedDifference:
-    mean, higher = over_seeds(values), higher_is_better(quantity)
+    mean, higher = over_seeds(values, DIFFERENCES), higher_is_better(quantity)
     if mean.mean is None or higher is None:
         return SeedDifference(**vars(mean), wins=None, ties=None, share_won=None)
     gains = values if higher else -values

@@ -20,8 +20,6 @@ from fairlora_cls.evaluation.results import EndpointVerdict, Estimate, Limits
 from fairlora_cls.evaluation.verdicts import (
     SAME_TEST,
     Endpoint,
-    centres_and_errors,
-    independent_sizes,
 )
 from fairlora_cls.statistics.draws import HELD
 from fairlora_cls.statistics.independent_samples import (
@@ -214,7 +212,8 @@ def _effects_and_variances(
     if endpoint.metric.is_share:
         hits, misses = values * counts + 0.5, (1 - values) * counts + 0.5
         return np.log(hits / misses), 1 / hits + 1 / misses
-    centres, errors = centres_and_errors(measured, endpoint, defined)
+    known = measured.uncertain(endpoint.key)
+    centres, errors = known.centres[defined], known.errors[defined]
     if not endpoint.metric.is_fraction:
         return centres, errors**2
     least = 0.5 / (counts + 1)
@@ -272,7 +271,7 @@ def _within(
     minimum: int,
 ) -> Within:
     measured, code_of = cells
-    sizes = independent_sizes(measured)
+    sizes = measured.independent_sizes
     pair = [groups.names.index(name) for name in (verdict.worse, verdict.better)]
     gaps, counts, too_small = {}, {}, []
     for name, site in sites.items():

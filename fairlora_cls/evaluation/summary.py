@@ -112,10 +112,12 @@ def describe_verdict(
             f"{quantity.show_gap(verdict.null_mean)} on average."
         )
     if verdict.needed_per_group:
+        counted = ""
+        if verdict.tests_counted > 1:
+            counted = f" that correct for {verdict.tests_counted} tests, as here"
         text += (
-            f" To find one of {quantity.show_gap(TARGET_GAP)} in four of five studies that ask this "
-            f"alone, every group needs about {_rounded(verdict.needed_per_group)} "
-            f"{COUNTED[verdict.counted]}."
+            f" To find one of {quantity.show_gap(TARGET_GAP)} in four of five studies{counted}, every "
+            f"group needs about {_rounded(verdict.needed_per_group)} {COUNTED[verdict.counted]}."
         )
     return text
 

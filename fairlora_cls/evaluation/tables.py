@@ -16,9 +16,11 @@ from fairlora_cls.evaluation.results import (
     Report,
     TextReport,
 )
-from fairlora_cls.evaluation.wording import COUNTED
+from fairlora_cls.evaluation.summary import capitalised
+from fairlora_cls.evaluation.wording import COUNTED, nouns_of
 from fairlora_cls.presentation.document import Cell, Table
 from fairlora_cls.presentation.numbers import (
+    MINUS,
     RATE,
     SCORE,
     UNDEFINED,
@@ -30,8 +32,7 @@ from fairlora_cls.statistics.sample import Measure
 
 MOST_COLUMNS = 6  # with more groups than this, groups become the rows
 MACRO = "mean over classes (macro)"
-GAP_HEADER = ("Gap", "Observed", "Bias-corrected", "By chance", "p", "Corrected p", "Best", "Worst")
-SHORT_GAP_HEADER = tuple(name for name in GAP_HEADER if name != "Bias-corrected")
+GAP_HEADER = ("Gap", "Observed", "By chance", "p", "Corrected p", "Best", "Worst")
 
 
 def overall_tables(report: Report) -> list[Table]:
@@ -42,12 +43,11 @@ def overall_tables(report: Report) -> list[Table]:
         (
             Cell(METRICS[name].title),
             _estimate_cell(METRICS[name], estimate),
-            _corrected_cell(METRICS[name], estimate),
             Cell(show_count(estimate.count), COUNTED[METRICS[name].rests_on]),
         )
         for name, estimate in report.overall.items()
     )
-    header = ("Metric", "Value", "Bias-corrected interval", "Rests on")
+    header = ("Metric", "Value", "Rests on")
     tables = [Table("All examples", header, rows)]
     if report.overall_classes.classes:
         tables.append(_classes_table("Each class against the rest", report.overall_classes))
@@ -72,7 +72,7 @@ def attribute_tables(report: Report, attribute: str) -> list[Table]:
     tables.append(_equity_table(report, attribute, result))
     if isinstance(report, TextReport):
         if attribute in report.shifts:
-            tables += _shift_tables(attribute, report.shifts[attribute])
+            tables += _shift_tables(report, attribute, report.shifts[attribute])
         return tables
     tables.append(_prevalence_table(attribute, result, report))
     for group, classes in result.group_classes.items():
@@ -111,7 +111,6 @@ def question_tables(report: TextReport) -> list[Table]:
                 *_gap_row(
                     report.gaps[f"{key}_gap"],
                     question.attributes[attribute].gaps[f"{key}_gap"],
-                    True,
                 ),
             )
             for name, question in report.questions.items()
@@ -119,7 +118,7 @@ def question_tables(report: TextReport) -> list[Table]:
             if key in question.overall
         )
         caption = f"Gaps between groups of {attribute}, by question"
-        tables.append(Table(caption, ("Question", *SHORT_GAP_HEADER), rows))
+        tables.append(Table(caption, ("Question", *GAP_HEADER), rows))
     return tables
 
 
@@ -128,7 +127,6 @@ def _overall_texts_table(report: TextReport) -> Table:
     header = (
         "Metric",
         "Mean",
-        "Bias-corrected interval",
         "Median",
         "Constant answer",
         "Difference",
@@ -138,7 +136,6 @@ def _overall_texts_table(report: TextReport) -> Table:
         (
             Cell(metric.title),
             _estimate_cell(metric, report.overall[name]),
-            _corrected_cell(metric, report.overall[name]),
             _median_cell(metric, report.overall[name]),
             *_constant_cells(report, name),
             Cell(show_count(report.overall[name].count)),
@@ -152,6 +149,8 @@ def _groups_table(report: Report, attribute: str, result: AttributeResult) -> Ta
     """One column per group, or one row where there are many; a row per metric and per median."""
     of_texts = isinstance(report, TextReport)
     titles = ["Group", *(("Texts", "Images") if of_texts else ("Examples", "Positives"))]
+    if any(group.units is not None for group in result.groups.values()):
+        titles.append(capitalised(nouns_of(report).grouped))
     for metric in report.measures.values():
         titles.append(metric.title)
         if _has_median(report, metric):
@@ -181,12 +180,11 @@ def _equity_table(report: Report, attribute: str, result: AttributeResult) -> Ta
     rows = tuple(
         (
             Cell(report.equity_scaled[name].title),
-            Cell(SCORE.show(score.value), SCORE.show_range(score.interval)),
-            _corrected_cell(SCORE, score),
+            _estimate_cell(SCORE, score),
         )
         for name, score in result.equity_scaled.items()
     )
-    header = ("Score", "Value", "Bias-corrected interval")
+    header = ("Score", "Value")
     return Table(f"Equity-scaled scores for {attribute}", header, rows)
 
 
@@ -209,29 +207,43 @@ def _power_table(report: Report, attribute: str, result: AttributeResult) -> Tab
         "Gap",
         "Smallest that would be found",
         "If this group lags",
-        "Needed per group for 5 points",
+        "Needed per group for 5 points, by this test alone",
     )
     return Table(f"What the groups of {attribute} could show", header, tuple(rows))
 
 
 def _controlled_table(report: Report, attribute: str, result: AttributeResult) -> Table:
     controlled = result.controlled
-    images = " images" if isinstance(report, TextReport) else ""
     rows = tuple(
         (
             Cell(report.gaps[name].title),
             Cell(report.gaps[name].show(gap.value)),
             *_chance_cells(report.gaps[name], gap),
+            Cell(gap.best or UNDEFINED),
+            Cell(gap.worst or UNDEFINED),
+            Cell(report.gaps[name].show_signed(gap.signed), _order_of(result.gaps[name])),
             Cell(f"{gap.strata:,}"),
             Cell(f"{gap.examples:,}"),
         )
         for name, gap in controlled.gaps.items()
     )
-    counted = "Images" if images else "Examples"
-    header = ("Gap", "Mean over strata", "By chance", "p", "Corrected p", "Strata", counted)
+    nouns = nouns_of(report)
+    counted = capitalised(nouns.sized)
+    header = (
+        "Gap",
+        "Mean over strata",
+        "By chance",
+        "p",
+        "Corrected p",
+        "Best inside strata",
+        "Worst inside strata",
+        "With its sign",
+        "Strata",
+        counted,
+    )
     return Table(
         f"Gaps of {attribute} with {', '.join(controlled.held)} held fixed (strata of at least "
-        f"{controlled.minimum_stratum_size}{images})",
+        f"{controlled.minimum_stratum_size} {nouns.grouped})",
         header,
         rows,
     )
@@ -280,7 +292,7 @@ def _class_gaps_table(report: Report, attribute: str, result: AttributeResult) -
         (
             Cell(label),
             Cell(report.gaps[name].title),
-            Cell(report.gaps[name].show(gap.value), report.gaps[name].show_range(gap.interval)),
+            Cell(report.gaps[name].show(gap.value), _show_limits(report.gaps[name], gap)),
             *_chance_cells(report.gaps[name], gap),
             Cell(gap.best or UNDEFINED),
             Cell(gap.worst or UNDEFINED),
@@ -294,7 +306,11 @@ def _class_gaps_table(report: Report, attribute: str, result: AttributeResult) -
 
 def _confusion_table(attribute: str, result: AttributeResult, report: FairnessReport) -> Table:
     rows = tuple(
-        (Cell(group), Cell(label), *(Cell(f"{count:,}") for count in counts))
+        (
+            Cell(group),
+            Cell(label),
+            *(Cell(f"{count:,}", RATE.show(count / max(1, sum(counts)))) for count in counts),
+        )
         for group, curves in result.curves.items()
         for label, counts in zip(report.classes, curves.confusion, strict=True)
     )
@@ -318,7 +334,7 @@ def _reliability_table(attribute: str, result: AttributeResult) -> Table:
     return Table(f"Calibration by {attribute}", header, rows)
 
 
-def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
+def _shift_tables(report: Report, attribute: str, shifts: FindingShifts) -> list[Table]:
     rows = tuple(
         (
             Cell(finding),
@@ -338,12 +354,12 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
     without = f"; without {', '.join(shifts.left_out)}" if shifts.left_out else ""
     caption = (
         f"How often references and texts state each finding, by {attribute} (groups of at least "
-        f"{shifts.minimum} images{without})"
+        f"{shifts.minimum} {nouns_of(report).grouped}{without})"
     )
     gaps = tuple(
         (
             Cell(finding),
-            Cell(RATE.show_number(gap.value), RATE.show_range(gap.interval)),
+            Cell(RATE.show_number(gap.value), _show_limits(RATE, gap)),
             Cell(RATE.show_number(gap.null_mean), RATE.show_range(gap.null_interval)),
             Cell(show_p_value(gap.p_value)),
             Cell(show_p_value(gap.p_value_holm)),
@@ -367,26 +383,26 @@ def _shift_tables(attribute: str, shifts: FindingShifts) -> list[Table]:
     ]
 
 
-def _gap_row(quantity: Quantity, gap: GapResult, is_short: bool = False) -> tuple[Cell, ...]:
-    """The cells of GAP_HEADER, or of SHORT_GAP_HEADER."""
+def _gap_row(quantity: Quantity, gap: GapResult) -> tuple[Cell, ...]:
+    """The cells of GAP_HEADER."""
     left_out = f"without {', '.join(gap.undefined_groups)}" if gap.undefined_groups else ""
-    limits = quantity.show_range(gap.interval)
     by_chance, p_value, corrected = _chance_cells(quantity, gap)
     if gap.p_value_headline is not None:
         corrected = Cell(corrected.text, f"over attributes {show_p_value(gap.p_value_headline)}")
     return (
         Cell(quantity.title, left_out),
-        Cell(
-            quantity.show(gap.value),
-            f"{limits}, biased" if limits and gap.interval_is_biased else limits,
-        ),
-        *([] if is_short else [_corrected_cell(quantity, gap)]),
+        Cell(quantity.show(gap.value), _show_limits(quantity, gap)),
         by_chance,
         p_value,
         corrected,
         Cell(gap.best or UNDEFINED),
         Cell(gap.worst or UNDEFINED),
     )
+
+
+def _order_of(gap: GapResult) -> str:
+    """'F − M', the best and the worst group over all."""
+    return f"{gap.best} {MINUS} {gap.worst}" if gap.best else ""
 
 
 def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:
@@ -398,15 +414,22 @@ def _chance_cells(quantity: Quantity, gap) -> tuple[Cell, Cell, Cell]:
     )
 
 
-def _estimate_cell(quantity: Measure, estimate: Estimate, count_if_undefined: bool = False) -> Cell:
-    text, limits = quantity.show(estimate.value), quantity.show_range(estimate.interval)
+def _estimate_cell(
+    quantity: Quantity, estimate: Estimate, count_if_undefined: bool = False
+) -> Cell:
+    text = quantity.show(estimate.value)
     if estimate.value is None and count_if_undefined and estimate.count is not None:
         return Cell(text, f"{estimate.count} {COUNTED[quantity.rests_on]}")
-    return Cell(text, limits)
+    if estimate.null_interval is not None:
+        return Cell(text, f"noise alone: {quantity.show_range(estimate.null_interval)}")
+    return Cell(text, _show_limits(quantity, estimate))
 
 
-def _corrected_cell(quantity: Quantity, estimate: Estimate | GapResult) -> Cell:
-    return Cell(quantity.show_range(estimate.interval_bias_corrected, UNDEFINED))
+def _show_limits(quantity: Quantity, stated: Estimate | GapResult) -> str:
+    """'51.1 to 55.8', or why there is no interval."""
+    if stated.interval is None and (stated.interval_method or "").startswith("none: "):
+        return f"no interval: {stated.interval_method.removeprefix('none: ')}"
+    return quantity.show_range(stated.interval)
 
 
 def _median_cell(metric: Measure, estimate: Estimate) -> Cell:

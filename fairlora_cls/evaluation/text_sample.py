@@ -178,6 +178,11 @@ class TextSample:
             if self.metrics[name].is_share
         }
 
+    def calibrated(
+        self, codes: np.ndarray, groups: int, generator: np.random.Generator
+    ) -> Measures:
+        return {}
+
     def kinds(self, scheme: str) -> np.ndarray:
         return self.questions
 

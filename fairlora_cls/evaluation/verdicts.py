@@ -13,19 +13,20 @@ import numpy as np
 
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.evaluation.class_sample import WITHIN_LABELS
-from fairlora_cls.evaluation.measuring import Measured, area_counts
-from fairlora_cls.evaluation.metrics import METRICS
-from fairlora_cls.evaluation.results import AttributeResult, EndpointVerdict
-from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm, interval, tail_p_value
-from fairlora_cls.statistics.sample import Key, Measure, units_by_group
-from fairlora_cls.statistics.simultaneous import (
-    area_variance,
-    largest_difference,
-    share_centre_and_error,
+from fairlora_cls.evaluation.measuring import (
+    Measured,
+    gap_spreads,
+    what_is_counted,
 )
+from fairlora_cls.evaluation.metrics import METRICS
+from fairlora_cls.evaluation.results import EndpointVerdict
+from fairlora_cls.statistics.gaps import Gap
+from fairlora_cls.statistics.intervals import SIGNIFICANCE, holm, interval, tail_p_value
+from fairlora_cls.statistics.power import examples_to_detect
+from fairlora_cls.statistics.sample import Key, Measure
+from fairlora_cls.statistics.uncertainty import gap_limits
 
 BINARY = ("sensitivity", "specificity", "auroc", "accuracy")
-GAP_OF = {"accuracy": "max_acc_gap"}  # endpoint → its gap, where that has another name
 SAME_TEST = {"fpr": "specificity"}  # one test under two names counts once
 
 
@@ -73,20 +74,9 @@ def judge_endpoints(
 
     minimum: examples, or patients or images, of a group that takes part, if two groups have as many
     """
-    large = (independent_sizes(measured) >= minimum) & ~measured.hidden
+    large = (measured.independent_sizes >= minimum) & ~measured.hidden
     compared = large if large.sum() > 1 else ~measured.hidden
     return [_judge(attribute, measured, each, compared) for each in endpoints]
-
-
-def independent_sizes(measured: Measured) -> np.ndarray:
-    """(G,) examples of each group, or images of texts; patients or lesions where these are fewer: a
-    patient's images tell less than as many patients'."""
-    sample, codes = measured.sample, measured.grouping.codes
-    if sample.units is None:
-        return measured.sizes
-    everyone = np.ones(len(codes), dtype=bool)
-    units = units_by_group(sample.units, codes, len(measured.hidden), everyone)
-    return np.minimum(measured.sizes, units)
 
 
 def correct_verdicts(
@@ -94,14 +84,10 @@ def correct_verdicts(
 ) -> tuple[EndpointVerdict, ...]:
     """With p corrected for the whole family, and what that says. margin: the largest difference that
     counts as equal."""
-
-    def test_of(verdict: EndpointVerdict) -> tuple[str, str]:
-        return verdict.attribute, SAME_TEST.get(verdict.endpoint, verdict.endpoint)
-
-    corrected = holm({test_of(v): v.p_value for v in verdicts if v.p_value is not None})
+    corrected = holm({_test_of(v): v.p_value for v in verdicts if v.p_value is not None})
     found = []
     for verdict in verdicts:
-        p_value = None if verdict.p_value is None else corrected[test_of(verdict)]
+        p_value = None if verdict.p_value is None else corrected[_test_of(verdict)]
         kind = verdict.verdict
         if p_value is not None and p_value <= SIGNIFICANCE:
             kind = "evidence"
@@ -112,18 +98,37 @@ def correct_verdicts(
 
 
 def plan_studies(
-    verdicts: Sequence[EndpointVerdict], results: Mapping[str, AttributeResult]
+    verdicts: Sequence[EndpointVerdict],
+    endpoints: Sequence[Endpoint],
+    measured: Mapping[str, Measured],
+    pooled: Measured,
 ) -> tuple[EndpointVerdict, ...]:
-    """With the size that every group would need, where the data cannot decide."""
+    """With the size that every group would need, where the data cannot decide, for a study that
+    corrects as many tests as this family has.
+
+    measured: by attribute; pooled: everyone
+    """
+    asked = {endpoint.name: endpoint for endpoint in endpoints}
+    tests = len({_test_of(verdict) for verdict in verdicts if verdict.p_value is not None})
     planned = []
     for verdict in verdicts:
-        name = GAP_OF.get(verdict.endpoint, f"{verdict.endpoint}_gap")
-        gap = results[verdict.attribute].gaps.get(name)
-        if verdict.verdict == "undecided" and gap is not None and gap.power is not None:
-            needed = gap.power.needed_per_group
-            verdict = replace(verdict, needed_per_group=needed, counted=gap.power.counted)
+        if verdict.verdict == "undecided" and tests and not pooled.hidden[0]:
+            endpoint, own = asked[verdict.endpoint], measured[verdict.attribute]
+            compared = ~np.isin(own.grouping.names, verdict.left_out)
+            gap = Gap("", (endpoint.key,), "points", endpoint.metric.exchangeable_within)
+            spreads = gap_spreads({endpoint.key: endpoint.metric}, own, pooled, compared)
+            if spreads is not None:
+                needed = examples_to_detect(gap, spreads, SIGNIFICANCE / tests)
+                counted = what_is_counted(own.sample, endpoint.key, endpoint.metric)
+                verdict = replace(
+                    verdict, needed_per_group=needed, counted=counted, tests_counted=tests
+                )
         planned.append(verdict)
     return tuple(planned)
+
+
+def _test_of(verdict: EndpointVerdict) -> tuple[str, str]:
+    return verdict.attribute, SAME_TEST.get(verdict.endpoint, verdict.endpoint)
 
 
 def _judge(
@@ -143,19 +148,15 @@ def _judge(
     if low == high:  # all alike
         low, high = np.flatnonzero(defined)[:2]
     worse, better = (high, low) if endpoint.metric.better == "lower" else (low, high)
-    centres, errors = centres_and_errors(measured, endpoint, defined)
-    limits = None
-    if (errors > 0).all():  # false of NaN
-        limits = largest_difference(centres, errors)
-        if endpoint.metric.is_fraction:
-            limits = min(limits[0], 1.0), min(limits[1], 1.0)
+    gap = float(own[high] - own[low])
+    limits = gap_limits("difference", [measured.uncertain(endpoint.key)], defined, gap)
     null_mean = null_limits = p_value = None
     if measured.null is not None:
         drawn = measured.null[endpoint.tested][:, defined]
         chance = np.fmax.reduce(drawn, axis=1) - np.fmin.reduce(drawn, axis=1)
         chance = chance[~np.isnan(chance)]
         if len(chance):
-            p_value = tail_p_value(float(own[high] - own[low]), chance)
+            p_value = tail_p_value(gap, chance)
             null_mean, null_limits = float(chance.mean()), interval(chance)
     return EndpointVerdict(
         attribute,
@@ -165,7 +166,7 @@ def _judge(
         better=str(names[better]),
         worse_value=float(own[worse]),
         better_value=float(own[better]),
-        gap=float(own[high] - own[low]),
+        gap=gap,
         interval=limits,
         null_mean=null_mean,
         null_interval=null_limits,
@@ -173,37 +174,6 @@ def _judge(
         hidden_up_to=None if limits is None else limits[1],
         left_out=left_out,
     )
-
-
-def centres_and_errors(
-    measured: Measured, endpoint: Endpoint, defined: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """(groups,) estimates and standard errors of the groups compared.
-
-    Shares and areas have them from their counts, of units where those are known; all else from the
-    bootstrap.
-    """
-    values = measured.values[endpoint.key][defined]
-    counts = measured.independent[endpoint.key][defined].astype(float)
-    if endpoint.metric.is_share:
-        return share_centre_and_error(values, counts)
-    sides = area_counts(measured, endpoint.key)
-    if sides is not None:
-        positives, negatives = (side[defined].astype(float) for side in sides)
-        pairs = positives * negatives
-        centres = (values * pairs + 1) / (pairs + 2)  # so that no area is certain
-        variances = [
-            area_variance(*each) for each in zip(centres, positives, negatives, strict=True)
-        ]
-        return centres, np.sqrt(variances)
-    drawn = measured.draws.by_group[endpoint.key][:, defined]
-    if not len(drawn):
-        return values, np.full(len(values), np.nan)
-    errors = np.nanstd(drawn, axis=0) * np.sqrt(counts / np.maximum(counts - 1, 1))
-    if endpoint.metric.is_fraction:  # resamples that all agree say nothing of certainty:
-        _, largest = share_centre_and_error(values, counts)  # a mean of fractions errs no more
-        errors = np.where(errors > 0, errors, largest)
-    return values, errors
 
 
 def require_endpoints(known: Iterable[str], names: Iterable[str]) -> None:

@@ -38,6 +38,7 @@ def describe_warnings(
         *_classifier_warnings(report, predictions),
         *_overlap_warnings(report, set(predictions.ids), set(predictions.units or ()), seen),
         *_of_attributes(report, _group_warnings),
+        *_of_attributes(report, _reversal_warnings),
         *_of_attributes(report, _prevalence_warnings),
         *_computing_warnings(report),
     ]
@@ -56,6 +57,7 @@ def describe_text_warnings(
         ),
         *_score_warnings(report),
         *_of_attributes(report, _group_warnings),
+        *_of_attributes(report, _reversal_warnings),
         *(text for attribute, each in shifts for text in _shift_warnings(attribute, each)),
     ]
 
@@ -222,15 +224,17 @@ def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> 
             f"'{next(iter(result.groups))}', so there is nothing to compare."
         )
     known = {name: group for name, group in result.groups.items() if group.n is not None}
-    sizes = {
-        name: group.examples if isinstance(report, TextReport) else group.n
+    in_units = any(group.units is not None for group in known.values())
+    small = [
+        f"{name} ({group.independent}{f' with {group.n} {nouns.counted}' if in_units else ''})"
         for name, group in known.items()
-    }
-    small = [f"{n} ({size})" for n, size in sizes.items() if size < report.minimum_group_size]
+        if group.independent < report.minimum_group_size
+    ]
     if small:
         warnings.append(
-            f"{attribute}: fewer than {report.minimum_group_size} {nouns.grouped} in "
-            f"{enumerate_names(small)}. Their numbers say little."
+            f"{attribute}: fewer than {report.minimum_group_size} "
+            f"{nouns.grouped if in_units else nouns.sized} in {enumerate_names(small)}. Their "
+            "numbers say little."
         )
     one_sided = [
         f"{name} ({'no positives' if group.positives == 0 else 'no negatives'} among {group.n})"
@@ -243,6 +247,32 @@ def _group_warnings(report: Report, attribute: str, result: AttributeResult) -> 
             "undefined is left out of the gaps, not counted as 0 or 1."
         )
     return warnings
+
+
+def _reversal_warnings(report: Report, attribute: str, result: AttributeResult) -> list[str]:
+    """Gaps beyond chance whose best and worst group change places inside strata."""
+    if result.controlled is None:
+        return []
+    turned = [
+        name
+        for name, inside in result.controlled.gaps.items()
+        if (p_value := result.gaps[name].p_value_holm) is not None
+        and p_value <= SIGNIFICANCE
+        and inside.signed is not None
+        and inside.signed < 0
+    ]
+    if not turned:
+        return []
+    name, *others = turned
+    overall, quantity = result.gaps[name], report.gaps[name]
+    also = [report.gaps[other].title for other in others]
+    return [
+        f"{attribute}: with {enumerate_names(result.controlled.held, 'more attributes')} held fixed "
+        f"the order of the groups reverses (Simpson's paradox). {quantity.title}, {overall.best} "
+        f"against {overall.worst}: {quantity.show_signed(overall.value)} over all, "
+        f"{quantity.show_signed(result.controlled.gaps[name].signed)} inside strata."
+        + (f" So does that in {enumerate_names(also, 'more gaps')}." if also else "")
+    ]
 
 
 def _prevalence_warnings(

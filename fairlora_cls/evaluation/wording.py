@@ -19,11 +19,18 @@ COUNTED = {  # `Measure.rests_on` in words
     "texts": "texts",
     "examples": "examples",
     "positives": "examples of the positive class",
+    "class members": "examples of this class",
     "negatives": "examples of the other classes",
     "selected": "examples predicted positive",
     "rejected": "examples not predicted positive",
     "rarer": "examples outside the commonest class",
 }
+UNITS = "patients or lesions"  # of reports on classes; texts of one image belong together too
+UNITS_OF_TEXTS = "patients, lesions or images"
+COUNTED |= {  # the same, counted in units: a patient with several images is one
+    f"units with {kind}": UNITS if kind == "examples" else f"{UNITS} with {words}"
+    for kind, words in COUNTED.items()
+} | {"units with texts": UNITS_OF_TEXTS}
 MOST_NAMES = 6  # named in one sentence
 
 
@@ -32,13 +39,21 @@ class Nouns:
     """What a report counts."""
 
     counted: str  # what its metrics are averaged over: "examples"
-    grouped: str  # what the size of a group counts
+    sized: str  # what the size of a group counts: "images" of texts
+    units: str | None  # what minimum sizes count where patients are known: several images are one
+
+    @property
+    def grouped(self) -> str:
+        """What minimum sizes count."""
+        return self.units or self.sized
 
 
 def nouns_of(report: Report) -> Nouns:
     """Of a report on classes, or on texts."""
-    of_texts = isinstance(report, TextReport)
-    return Nouns("texts", "images") if of_texts else Nouns("examples", "examples")
+    of_texts, known = isinstance(report, TextReport), report.units is not None
+    if of_texts:
+        return Nouns("texts", "images", UNITS_OF_TEXTS if known else None)
+    return Nouns("examples", "examples", UNITS if known else None)
 
 
 def enumerate_names(

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlora_cls.presentation.drawing import Sheet
+
 NOTES = "Before you trust these numbers"
 METHOD = "How these numbers are made"
 
@@ -33,14 +35,13 @@ class Table:
 
 @dataclass(frozen=True)
 class ReportFigure:
-    """One drawn figure: SVG text for the page, and the bytes of its PNG."""
+    """One drawn figure, and the name of its file without its ending."""
 
     attribute: str
     title: str
     alternative_text: str
     file_name: str
-    svg: str
-    png: bytes
+    drawing: Sheet
 
 
 @dataclass(frozen=True)

@@ -1,46 +1,22 @@
-"""How every figure is drawn: colours, lines, rows of values, and its form as SVG and PNG."""
+"""The figures that every report shares: rows of values, curves of groups with their legend."""
 
 from __future__ import annotations
 
-import io
-import re
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-
 from fairlora_cls.presentation.document import ReportFigure
+from fairlora_cls.presentation.drawing import WIDTH, Axes, Point, Sheet, spanning
 from fairlora_cls.presentation.numbers import Limits
 
-# Okabe and Ito's colours, told apart with every kind of colour vision. In the SVG each becomes the
-# CSS variable of the same name, so that the page's light and dark themes reach the figures.
-COLOURS = {
-    "ink": "#1c2126",
-    "muted": "#5b6570",
-    "line": "#dfe3e8",
-    "band": "#cfd6de",
-    "accent": "#0072b2",
-    "alert": "#c2500a",
-    "group-1": "#0072b3",
-    "group-2": "#d55e00",
-    "group-3": "#009e73",
-    "group-4": "#b8588f",
-    "group-5": "#b07a00",
-    "group-6": "#3f8fc4",
-}
-WIDTH = 4.3  # inches; at 72 points each as wide as a phone, so that text keeps its size there
 # Groups differ by dashes and markers too, not by colour alone.
-LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (6, 1.5, 1.5, 1.5)), (0, (3, 3)), (0, (8, 2)))
+LINES = ((), (8, 2.5), (2.5, 2), (9, 2.5, 2.5, 2.5), (5, 4), (13, 3))  # dashes, points
 MARKERS = ("o", "s", "^", "D", "v", "P")
 MOST_DRAWN = len(LINES)  # groups in one set of axes; of more, the largest
-ROW_HEIGHT = 0.34  # inches
+ROW_HEIGHT = 24.0  # points
 MOST_ROWS = 24
-BEHIND = 1.5  # the order in which lines are drawn: below values, above the grid
+NAMES, VALUES = 92.0, 36.0  # points on both sides of the rows
 
 
 @dataclass(frozen=True)
@@ -54,45 +30,17 @@ class Row:
     value: float
     interval: Limits | None = None
     stands_out: bool = False  # drawn as a diamond, in the colour of warnings
+    band: Limits | None = None  # behind the value
+    tick: float | None = None  # a short upright line
 
 
-def new_figure(height: float) -> Figure:
-    """An empty figure of the common width; height in inches."""
-    figure = Figure(figsize=(WIDTH, height))
-    FigureCanvasAgg(figure)
-    return figure
+@dataclass(frozen=True)
+class Curve:
+    """One line of `draw_curves`."""
 
-
-def style_axes(axes: Axes, kept: tuple[str, ...] = ("bottom",)) -> None:
-    """Thin muted axes, without the spines that are not kept."""
-    axes.set_facecolor("none")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in kept)
-        spine.set_color(COLOURS["muted"])
-    axes.tick_params(colors=COLOURS["muted"], labelsize=8)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set(color=COLOURS["muted"], fontsize=8)
-    axes.set_axisbelow(True)
-
-
-def line_of(number: int, width: float, marker_size: float | None = None) -> dict[str, Any]:
-    """How the line of a group is plotted: its colour and dashes, and its marker where it has a size."""
-    marker = {"marker": MARKERS[number], "markersize": marker_size} if marker_size else {}
-    colour = COLOURS[f"group-{number + 1}"]
-    return {"color": colour, "linestyle": LINES[number], "linewidth": width, **marker}
-
-
-def write(
-    axes: Axes, x: float, y: float, text: str, colour: str, side: str, size: int, **options: Any
-) -> None:
-    """Text at a place in the axes' data, never read as mathematics: a group may be called "$x$"."""
-    options |= {"va": "center", "size": size, "parse_math": False}
-    axes.text(x, y, text, color=COLOURS[colour], ha=side, **options)
-
-
-def mark_at(axes: Axes, x: float) -> None:
-    """A dashed line from top to bottom: what the rows are read against."""
-    axes.axvline(x, color=COLOURS["muted"], linewidth=1, dashes=(3, 3), zorder=BEHIND)
+    points: Sequence[Point]
+    remark: str = ""  # beside its name in the legend
+    beside: Sequence[Point] = ()  # a thin line that looks alike
 
 
 def draw_rows(
@@ -101,82 +49,113 @@ def draw_rows(
     file_name: str,
     rows: Sequence[Row],
     axis_label: str,
-    draw: Callable[[Axes], None] = lambda axes: None,
+    *,
     scale: float = 100,
+    mark: float | None = None,
+    least: float | None = None,
 ) -> ReportFigure:
-    """A row each, values times `scale`; `draw` adds to them, and what lies BEHIND them."""
-    height = ROW_HEIGHT * len(rows) + 0.55
-    figure = new_figure(height)
-    axes = figure.add_axes((0.33, 0.47 / height, 0.54, 1 - 0.53 / height))
+    """A row each, values times `scale`.
+
+    mark: a value at which a dashed line goes from top to bottom; least: where the axis begins
+    """
+    height = ROW_HEIGHT * len(rows)
+    sheet = Sheet(height + 36)
+    drawn = [row.value for row in rows] + ([] if mark is None else [mark])
+    for row in rows:
+        drawn += [*(row.interval or ()), *(row.band or ())]
+        drawn += [] if row.tick is None else [row.tick]
+    ends = spanning([scale * value for value in drawn], least=least)
+    axes = Axes(sheet, NAMES, 4, WIDTH - NAMES - VALUES, height, ends, (len(rows) - 0.5, -0.5))
+    axes.x_axis(axis_label)
+    if mark is not None:
+        axes.line(
+            [(scale * mark, -0.5), (scale * mark, len(rows) - 0.5)], "muted", 1, dashes=(3, 3)
+        )
     for place, row in enumerate(rows):
-        colour = COLOURS["alert" if row.stands_out else "accent"]
+        colour = "alert" if row.stands_out else "accent"
+        _, middle = axes.at(0, place)
+        if row.band is not None:
+            axes.line([(scale * end, place) for end in row.band], "band", 10)
         if row.interval is not None:
-            ends = [scale * limit for limit in row.interval]
-            axes.plot(ends, [place, place], color=colour, linewidth=2.2)
-        shape = "D" if row.stands_out else "o"
-        axes.plot(scale * row.value, place, shape, color=colour, markersize=6.5)
-        beside = {"transform": axes.get_yaxis_transform()}
-        write(axes, -0.04, place - 0.16, shortened(row.name, 20), "ink", "right", 9, **beside)
-        write(axes, -0.04, place + 0.24, shortened(row.remark, 23), "muted", "right", 7, **beside)
-        write(axes, 1.05, place, row.shown, "ink", "left", 9, **beside)
-    draw(axes)
-    axes.set_xlabel(axis_label)
-    style_axes(axes)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks([])
-    axes.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(5, steps=[1, 2, 5, 10]))
-    axes.grid(axis="x", color=COLOURS["line"], linewidth=0.8)
-    for line in axes.lines:
-        line.set_clip_on(False)
-        line.set_solid_capstyle("round" if line.get_linewidth() < 5 else "butt")
-    return finished(figure, attribute, title, (row.spoken for row in rows), file_name)
+            axes.line([(scale * end, place) for end in row.interval], colour, 2.2)
+        if row.tick is not None:
+            axes.line([(scale * row.tick, place + part) for part in (-0.22, 0.22)], "muted", 1.4)
+        axes.mark(scale * row.value, place, "D" if row.stands_out else "o", colour, 6.5)
+        sheet.text((NAMES - 6, middle - 4), shortened(row.name, 20), "ink", "right", 8)
+        sheet.text((NAMES - 6, middle + 6), shortened(row.remark, 23), "muted", "right", 6.5)
+        sheet.text((WIDTH - VALUES + 5, middle), row.shown, "ink", "left", 8)
+    return finished(sheet, attribute, title, (row.spoken for row in rows), file_name)
+
+
+def draw_curves(
+    curves: Mapping[str, Curve],
+    labels: tuple[str, str],
+    *,
+    width: float = 1.5,
+    marker_size: float = 0,
+    x: Point = (0.0, 1.0),
+    y: Point = (0.0, 1.0),
+    has_diagonal: bool = False,
+    level: float | None = None,
+) -> Sheet:
+    """At most MOST_DRAWN curves on the same axes, told apart in a legend below.
+
+    labels: of both axes; marker_size: of a marker at each point, 0 for none; has_diagonal, level:
+        drawn below the curves, from corner to corner or at a height
+    """
+    legend = 15 * ((len(curves) + 1) // 2)
+    sheet = Sheet(246 + legend)
+    axes = Axes(sheet, 42, 6, WIDTH - 52, 208, x, y)
+    axes.x_axis(shortened(labels[0], 60))
+    axes.y_axis(labels[1])
+    if has_diagonal:
+        axes.line([(x[0], y[0]), (x[1], y[1])], "band", 1)
+    if level is not None:
+        axes.line([(x[0], level), (x[1], level)], "muted", 1)
+    for place, curve in enumerate(curves.values()):
+        look = line_of(place, width)
+        if len(curve.beside) > 1:
+            axes.line(curve.beside, **line_of(place, 0.6))
+        if len(curve.points) > 1:
+            axes.line(curve.points, **look)
+        for point in curve.points if marker_size else ():
+            axes.mark(*point, MARKERS[place], look["colour"], marker_size)
+    draw_legend(sheet, 244, {name: curve.remark for name, curve in curves.items()}, marker_size)
+    return sheet
+
+
+def draw_legend(sheet: Sheet, top: float, names: Mapping[str, str], marker_size: float = 0) -> None:
+    """Each line's name and what is said of it, two in a row."""
+    for place, (name, remark) in enumerate(names.items()):
+        left, middle = 8 + (WIDTH - 8) / 2 * (place % 2), top + 7 + 15 * (place // 2)
+        look = line_of(place, 1.6)
+        sheet.line([(left, middle), (left + 20, middle)], **look)
+        if marker_size:
+            sheet.mark((left + 10, middle), MARKERS[place], look["colour"], marker_size)
+        sheet.text((left + 25, middle), f"{shortened(name, 15)}  {remark}".rstrip(), size=7.5)
+
+
+def line_of(number: int, width: float) -> dict[str, Any]:
+    """How the line of a group looks: its colour, width and dashes."""
+    return {"colour": f"group-{number + 1}", "width": width, "dashes": LINES[number]}
 
 
 def finished(
-    figure: Figure,
+    sheet: Sheet,
     attribute: str,
     title: str,
     spoken: Iterable[str],
     file_name: str,
     remark: str = "",
 ) -> ReportFigure:
-    """The drawn figure as SVG for the page and as PNG.
+    """The drawn figure with its title.
 
     spoken: what it shows, part by part, for those who do not see it; remark: goes on from the title
     """
     alternative_text = f"{title}: {'; '.join(spoken)}."
-    settings = {"svg.fonttype": "none", "svg.hashsalt": file_name}
-    with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # a PNG shows a box for it
-        svg, png = io.StringIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
-        figure.savefig(png, format="png", dpi=160)
-    return ReportFigure(
-        attribute,
-        f"{title}{remark}",
-        alternative_text,
-        file_name,
-        _themed(svg.getvalue()),
-        png.getvalue(),
-    )
+    return ReportFigure(attribute, f"{title}{remark}", alternative_text, file_name, sheet)
 
 
 def shortened(name: str, longest: int = 17) -> str:
     """The name, or its beginning and an ellipsis."""
     return name if len(name) <= longest else f"{name[: longest - 1]}…"
-
-
-def _themed(svg: str) -> str:
-    """Matplotlib's SVG as an element of the page: no prologue, metadata, ids or fixed fonts."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"<clipPath.*?</clipPath>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r' clip-path="[^"]*"| transform="rotate\(-0[^"]*"', "", svg)
-    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(r"font: (\d+px) [^;\"]*|font-family: [^;\"]*;", r"", svg)
-    svg = re.sub(r"\s*\n\s*", " ", svg)
-    for name, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{name})")
-    return re.sub(
-        r'<svg [^>]*(viewBox="[^"]*")[^>]*>', r'<svg \1 aria-hidden="true">', svg, count=1
-    )

@@ -24,12 +24,8 @@ STYLE = """
     --group-1: #0072b2; --group-2: #d55e00; --group-3: #009e73; --group-4: #b8588f;
     --group-5: #b07a00; --group-6: #3f8fc4;
   }
-  figure, .verdict, tr { break-inside: avoid; }
-  h2, h3, caption { break-after: avoid; }
-  .scroll { overflow: visible !important; }
-  details::details-content { content-visibility: visible; block-size: auto; }
   nav { display: none; }
-  table { font-size: 7.5pt !important; }
+  details::details-content { content-visibility: visible; block-size: auto; }
 }
 * { box-sizing: border-box; }
 body {
@@ -40,7 +36,7 @@ body {
 main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
 h1 { font-size: 2rem; line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .35rem; }
 h2 { font-size: 1.35rem; line-height: 1.25; letter-spacing: -.01em; margin: 3rem 0 1rem; }
-h3 { font-size: 1rem; margin: 0 0 .4rem; }
+h3, .verdict h2 { font-size: 1rem; margin: 0 0 .4rem; }
 p { margin: 0 0 .8rem; max-width: 44rem; }
 .facts { color: var(--muted); margin-bottom: 2rem; }
 .summary { font-size: 1.2rem; line-height: 1.5; max-width: 46rem; margin-bottom: 1.5rem; }
@@ -97,7 +93,7 @@ figure svg text { font-family: inherit; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 caption { text-align: left; font-weight: 600; padding: 0 0 .5rem; min-width: 16rem; }
 th, td { text-align: left; vertical-align: top; padding: .45rem 1.1rem .45rem 0; }
-thead th { border-bottom: 2px solid var(--line); white-space: nowrap; }
+thead th, thead td { border-bottom: 2px solid var(--line); white-space: nowrap; }
 tbody th { font-weight: 500; min-width: 9.5rem; }
 tbody tr + tr > * { border-top: 1px solid var(--line); }
 td { white-space: nowrap; }
@@ -111,7 +107,7 @@ small { display: block; color: var(--muted); font-size: .8rem; font-weight: 400;
 .pictures img { display: block; max-width: 100%; border-radius: 3px; }
 .facts b { color: var(--ink); font-weight: 600; }
 .method p { color: var(--muted); font-size: .95rem; }
-@media (max-width: 48rem) {
+@media screen and (max-width: 48rem) {
   .overview, .overview tbody, .overview tr, .overview td { display: block; min-width: 0; }
   .overview thead, .overview tbody th .group { display: none; }
   .overview tbody th { display: block; font-size: 1.1rem; padding-bottom: 0; }
@@ -126,7 +122,7 @@ nav ol { margin: 0; padding-left: 1.4rem; columns: 2; }
 nav a { color: var(--accent); }
 .verdict ul { margin: 0; padding-left: 1.1rem; max-width: 50rem; }
 .verdict li { margin: 0 0 .3rem; }
-@media (max-width: 30rem) {
+@media screen and (max-width: 30rem) {
   nav ol { columns: 1; }
   main { padding: 1.5rem 1rem 3rem; }
   h1 { font-size: 1.6rem; }
@@ -134,5 +130,37 @@ nav a { color: var(--accent); }
   figure { padding: .75rem .5rem .25rem; }
   tbody th { position: sticky; left: 0; background: var(--paper); padding-right: .8rem;
     min-width: 7.5rem; max-width: 9rem; }
+}
+@page { size: A4; margin: 11mm; }
+@media print {
+  html { font-size: 8.5px; }
+  body { font-size: 8.5pt; line-height: 1.3; }
+  main { max-width: none; padding: 0; }
+  p, .summary, .warnings, .verdict p, .verdict ul { max-width: none; }
+  p, .warnings li { margin-bottom: .3rem; }
+  .summary { font-size: 10.5pt; margin-bottom: .6rem; }
+  .verdict { padding: .4rem .8rem; margin-bottom: .5rem; }
+  h1 { font-size: 17pt; }
+  h2 { font-size: 12pt; margin: 1.2rem 0 .4rem; }
+  .verdict h2, h3 { font-size: 8.5pt; margin: 0 0 .2rem; }
+  summary { font-size: 11pt; padding: .3rem 0; list-style: none; }
+  details[open] summary { margin-bottom: .3rem; }
+  figure, .verdict, tr, .excerpt { break-inside: avoid; }
+  h2, h3, summary, caption { break-after: avoid; }
+  .scroll { overflow: visible; margin: 0 0 .8rem; }
+  table { font-size: 6.6pt; line-height: 1.2; }
+  caption { font-size: 7.5pt; padding-bottom: .2rem; }
+  th, td { padding: .12rem .8rem .12rem 0; }
+  thead th { white-space: normal; border-bottom-width: 1px; }
+  tbody th { min-width: 0; }
+  thead { break-inside: avoid; break-after: avoid; }
+  .tables td:last-child { white-space: normal; }
+  table:not(.overview) small { display: inline; font-size: 1em; margin-left: .5em; }
+  .tables { columns: 2; column-gap: 6mm; }
+  .tables .wide { column-span: all; }
+  .figures { columns: 3; column-gap: 4mm; }
+  .figures > * { margin-bottom: 3mm; }
+  figure { border: 0; padding: 0; }
+  figcaption { font-size: 7.5pt; margin-bottom: .2rem; }
 }
 """

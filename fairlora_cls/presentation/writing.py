@@ -12,7 +12,7 @@ from fairlora_cls.presentation.document import Document
 from fairlora_cls.presentation.rendering import render_markdown, render_page
 
 CHECKLIST = "checklist.md"  # beside a report
-FIGURES = "figures"  # the folder of the PNG files
+FIGURES = "figures"  # the folder of the figures' files
 
 
 def files_of(stem: str) -> set[str]:
@@ -27,10 +27,11 @@ def write_document(
     stem: str,
     *,
     beside: Mapping[str, str] | None = None,
+    png: bool = False,
 ) -> None:
     """Write `stem`.html, .md and .json (`values`) and figures/ into `folder`, which is made.
 
-    beside: further files by name, with what they say
+    beside: further files by name, with what they say; png: each figure as PNG too, beside its SVG
 
     All contents are made before the first file is written, so that a failure writes nothing; each
     file is whole or absent, and the JSON comes last. Figures of an earlier document are removed,
@@ -43,14 +44,17 @@ def write_document(
         f"{stem}.md": render_markdown(document),
         f"{stem}.json": json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
     }
+    drawn = {}
     for figure in document.figures:
+        drawn[f"{figure.file_name}.svg"] = figure.drawing.as_file(figure.alternative_text).encode()
+        if png:
+            drawn[f"{figure.file_name}.png"] = figure.drawing.png()
+    for name, content in drawn.items():
         write_atomically(
-            folder / FIGURES / figure.file_name,
-            lambda path, png=figure.png: path.write_bytes(png),
+            folder / FIGURES / name, lambda path, content=content: path.write_bytes(content)
         )
     for name, content in contents.items():
         write_text(folder / name, content)
-    drawn = {figure.file_name for figure in document.figures}
-    for earlier in (folder / FIGURES).glob("*.png"):
-        if earlier.name not in drawn:
+    for earlier in (folder / FIGURES).glob("*.*"):
+        if earlier.suffix in (".svg", ".png") and earlier.name not in drawn:
             earlier.unlink()

@@ -20,6 +20,7 @@ COUNTERPARTS: Mapping[str, str] = {
     "mimic-cxr": "simulated-chest",
     "padchest": "simulated-chest",
 }
+NOTE_FIELDS = ("gpt4_summary",)  # of a real source, for which the simulated notes stand in
 # Over the file's values; what the command line names goes over these.
 OVERRIDES: Mapping[str, Any] = {
     "data": {"limit": EXAMPLES},
@@ -91,4 +92,10 @@ def _simulated(data: Mapping[str, Any]) -> dict[str, Any]:
         own = {k: v for k, v in data.get("options", {}).items() if k in known}
         small = {"train": EXAMPLES, "validation": EXAMPLES // 2, "test": EXAMPLES}
         section["options"] = own | small
+        prompt = section.get("prompt")
+        if "notes" in known and isinstance(prompt, str):
+            for field in NOTE_FIELDS:
+                prompt = prompt.replace(f"{{{field}}}", "{note}")
+            if "{note}" in prompt:
+                section |= {"prompt": prompt, "options": {**section["options"], "notes": True}}
     return section

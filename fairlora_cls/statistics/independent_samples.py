@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from fairlora_cls.statistics.intervals import CONFIDENCE
 
@@ -61,7 +61,7 @@ class RandomEffects:
         Thompson and Spiegelhalter 2009). None of fewer than FEWEST_SITES."""
         if self.sites < FEWEST_SITES:
             return None
-        half = float(t.ppf((1 + CONFIDENCE) / 2, self.sites - 2))
+        half = float(stdtrit(self.sites - 2, (1 + CONFIDENCE) / 2))
         half *= float(np.sqrt(self.tau_squared + self.error**2))
         return self.mean - half, self.mean + half
 

@@ -30,6 +30,9 @@ class Measure(Quantity):
     is_share: bool  # of a counted number of examples: what Wilson's interval is made for
     is_fraction: bool  # every value lies in [0, 1]
     is_area = False  # under a ROC curve: what Newcombe's interval is made for
+    is_f1 = False
+    is_mean_recall = False  # over classes
+    is_raised_by_noise = False  # a distance: the fewer the examples, the larger without any reason
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,11 @@ class Sample(Protocol):
     def hits(self, codes: np.ndarray, groups: int) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
         """Metrics whose value is a share of a group's examples → its hits and its size, (G,) each."""
 
+    def calibrated(
+        self, codes: np.ndarray, groups: int, generator: np.random.Generator
+    ) -> Measures:
+        """Metrics that noise alone raises, in draws of a world where they are 0: (R, G) each."""
+
     def kinds(self, scheme: str) -> np.ndarray:
         """(N,) ints: examples of the same kind may exchange their groups under the scheme."""
 
@@ -121,3 +129,10 @@ def units_by_group(
     numbers = np.unique(np.array(units, dtype=str), return_inverse=True)[1]
     pairs = np.unique(np.column_stack([codes[counted], numbers[counted]]), axis=0)
     return np.bincount(pairs[:, 0], minlength=groups)
+
+
+def independent_sizes(sample: Sample, codes: np.ndarray, groups: int) -> np.ndarray:
+    """(G,) how large the groups are in units, where those are known, else as `Sample.sizes`."""
+    if sample.units is None:
+        return sample.sizes(codes, groups)
+    return units_by_group(sample.units, codes, groups, np.ones(len(codes), dtype=bool))
