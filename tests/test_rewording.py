@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fairlora_cls.data.demographic_words import PHRASES, read_phrases
+from fairlora_cls.data.demographic_words import PHRASES, read_phrases, worded_attributes
 from fairlora_cls.data.rewording import BEFORE, Reworder, demographic_words
 from fairlora_cls.errors import InputError
 from fairlora_cls.evaluation.rewording import Answers, judge, measure_effect
@@ -92,7 +92,7 @@ def test_phrases_of_another_language(tmp_path):
         "neutral: {clauses: [Ein Bogen., Ein Blatt., Ein Brief.], words: [heute, hier, nun]}\n"
     )
     reworder = Reworder(read_phrases(file), "note")
-    assert reworder.attributes == ("sex", "age")
+    assert worded_attributes(reworder.phrases) == ("sex", "age")
     assert reworded("sex", "Male", "Die Frau, sie sieht", reworder) == "Die Mann, er sieht"
     assert reworded("sex", "Male", "Gut.", reworder) == "Die Person ist ein Mensch: Mann. Gut."
     texts = {w.change({BEFORE: "", "note": "Gut."})["note"] for w in reworder.neutral("sex", 10, 1)}
@@ -100,6 +100,13 @@ def test_phrases_of_another_language(tmp_path):
     file.write_text("sex: {Female: [Frau], Male: [Mann]}\nneutral: {clauses: [Ein Bogen.]}\n")
     with pytest.raises(InputError, match="1 neutral"):
         Reworder(read_phrases(file), "note").neutral("sex", 10, 1)
+
+
+def test_a_clause_must_have_a_place_for_the_phrase(tmp_path):
+    file = tmp_path / "de.yaml"
+    file.write_text("sex: {Female: [Frau], Male: [Mann]}\nclauses: {sex: [Die Person.]}\n")
+    with pytest.raises(InputError, match="Die Person"):
+        read_phrases(file)
 
 
 def answers(shifts, name="woman", flips=None, changed=None):

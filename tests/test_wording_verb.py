@@ -169,6 +169,7 @@ def test_the_command_line_prints_and_refuses_in_a_sentence(told, tmp_path):
     assert "sex: Female" in shown.output
     for words, hint in [
         ((told, "--attribute", "rase"), "'race'"),
+        ((told, "--attribute", "sex×sex"), "once"),
         ((tmp_path,), "not a run folder"),
         ((told, "--split", "dev"), "dev"),
     ]:

@@ -32,7 +32,7 @@ from fairlora_cls.checking.structure import (
 )
 from fairlora_cls.checking.words import check_words
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.demographic_words import AGE, demographic_words, read_phrases
+from fairlora_cls.data.demographic_words import demographic_words, read_phrases, worded_attributes
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, require_attributes, single_attributes
 from fairlora_cls.data.images import read_image
@@ -267,7 +267,7 @@ def _words(recipe: Recipe, splits: Splits) -> CheckReport:
     cohort = Cohort(everyone, np.array(homes) == "train", splits.classes, recipe.seed)
     known = [name for name in single_attributes(data.sensitive) if name in splits.attributes]
     phrases = read_phrases(user_path(data.phrases) if data.phrases else None)
-    return check_words(cohort, known, demographic_words((*phrases, AGE), phrases))
+    return check_words(cohort, known, demographic_words(worded_attributes(phrases), phrases))
 
 
 def _demographics(sensitive: Sequence[str], known: Sequence[str]) -> list[str]:

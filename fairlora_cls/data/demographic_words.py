@@ -42,6 +42,9 @@ PHRASES: Phrases = {
     },
 }
 AGE = "age"  # its phrases are forms, not words
+# Keys of a file of phrases beside its attributes, both for `wording`:
+# `clauses: {sex: ["Die Person: {}."]}`, `neutral: {clauses: ["Der Bogen liegt bei.", …], words: [heute, …]}`.
+CLAUSES_KEY, NEUTRAL_KEY = "clauses", "neutral"
 PERSONS = ("patient", "person", "adult", "child", "infant", "individual", "pt")
 BLANK = "___"
 _UNIT = r"(?:years?|yrs?|y)"
@@ -124,9 +127,14 @@ class DemographicWords:
         return re.compile("|".join(named) or r"(?!)", re.IGNORECASE)
 
 
+def worded_attributes(phrases: Phrases) -> tuple[str, ...]:
+    """The attributes that there are words for."""
+    return (*(name for name in phrases if name not in (CLAUSES_KEY, NEUTRAL_KEY)), AGE)
+
+
 def demographic_words(attributes: Sequence[str], phrases: Phrases = PHRASES) -> DemographicWords:
     """The words of these attributes. Raises InputError for one that the phrases do not have."""
-    known = (*phrases, AGE)
+    known = worded_attributes(phrases)
     unknown = [name for name in attributes if name not in known]
     if unknown:
         raise InputError(
@@ -158,4 +166,9 @@ def read_phrases(file: Path | None) -> Phrases:
             f"'{file}' must say attribute → group → list of phrases, such as sex: {{Female: [woman, she]}}"
             " (ages are read by their form and need no phrases)."
         )
+    for name, clauses in values.get(CLAUSES_KEY, {}).items():
+        if "{}" not in clauses[0]:
+            raise InputError(
+                f"'{file}': the clause of {name} ('{clauses[0]}') has no {{}} for the phrase."
+            )
     return values

@@ -17,6 +17,8 @@ import numpy as np
 from fairlora_cls.data.demographic_words import (
     AGE,
     BLANK,
+    CLAUSES_KEY,
+    NEUTRAL_KEY,
     PHRASES,
     DemographicWords,
     Mention,
@@ -63,9 +65,6 @@ NEUTRAL_WORDS = (
     *("today", "here", "now", "again", "indeed", "also", "too", "then"),
     *("already", "still", "presently", "currently", "overall", "generally", "simply", "plainly"),
 )
-# Keys of a file of phrases beside attributes: `clauses: {sex: ["Die Person ist {}."]}` and
-# `neutral: {clauses: ["Der Bogen liegt bei.", …], words: [heute, …]}`.
-CLAUSES_KEY, NEUTRAL_KEY = "clauses", "neutral"
 FEWEST_NEUTRAL = 3  # whose spread can be measured
 
 
@@ -90,12 +89,6 @@ class Reworder:
     phrases: Phrases
     place: str
     unsayable: DemographicWords = field(default_factory=lambda: demographic_words(()))
-
-    @cached_property
-    def attributes(self) -> tuple[str, ...]:
-        """Those that there are words for."""
-        own = [name for name in self.phrases if name not in (CLAUSES_KEY, NEUTRAL_KEY)]
-        return (*own, AGE)
 
     def wordings(self, attribute: str) -> list[Wording]:
         """Every group of an attribute, or of an intersection, put in; and its words taken out."""

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from fairlora_cls.data.batching import ordered_batches
-from fairlora_cls.data.demographic_words import AGE, demographic_words, read_phrases
+from fairlora_cls.data.demographic_words import (
+    AGE,
+    demographic_words,
+    read_phrases,
+    worded_attributes,
+)
 from fairlora_cls.data.examples import Example, limit_splits
 from fairlora_cls.data.groups import INTERSECTION, single_attributes
 from fairlora_cls.data.prompts import cut_text, fill_prompt, find_fields, question_of
@@ -81,8 +86,11 @@ def reword(
     recipe = changed(recipe, {"data": data or {}})
     file = phrases or (user_path(recipe.data.phrases) if recipe.data.phrases else None)
     reworder = Reworder(read_phrases(file), BEFORE, recipe.data.taken_out())
-    asked = tuple(dict.fromkeys(attributes or reworder.attributes))
-    demographic_words(single_attributes(asked), {name: {} for name in reworder.attributes})
+    asked = tuple(dict.fromkeys(attributes or worded_attributes(reworder.phrases)))
+    demographic_words(single_attributes(asked), reworder.phrases)
+    for name in asked:
+        if len(set(name.split(INTERSECTION))) < name.count(INTERSECTION) + 1:
+            raise InputError(f"'{name}' joins an attribute with itself; name each once.")
     folder = output or run / "wording"
     claim_report_folder(folder, STEM)
 
