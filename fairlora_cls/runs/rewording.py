@@ -110,6 +110,10 @@ def reword(
     context = read_images(RunContext(recipe, splits, engine, folder, display, notes), True, False)
 
     examples = context.splits.split(split)
+    if not examples:
+        raise InputError(
+            f"No example of the {split} split has all words (data.missing_words: drop)."
+        )
     described = _describe(context, examples)
     reworder = replace(reworder, place=_place(described, asked))
     table = _Questions(context, examples)
