@@ -122,7 +122,6 @@ class DataSection(RecipeSection):
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
-        from fairlora_cls.data.demographic_words import AGE
         from fairlora_cls.data.prompts import find_fields
 
         if self.prompt is not None:
@@ -131,9 +130,9 @@ class DataSection(RecipeSection):
                     f"the prompt '{self.prompt}' holds a special token (<|…|>); write plain words"
                 )
             fields = find_fields(self.prompt)
-            if AGE in self.redact and AGE in fields:
+            if shown := [name for name in fields if name in self.redact]:
                 raise ValueError(
-                    "the prompt names {age}, which data.redact takes out; drop one of them"
+                    f"the prompt names {{{shown[0]}}}, which data.redact takes out; drop one of them"
                 )
         try:
             self.taken_out()
