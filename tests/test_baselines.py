@@ -83,7 +83,7 @@ def test_the_difference_is_paired_and_drawn_by_patient(noisy):
     overall = fairness_report(alike, bootstrap=0).overall["auroc"].value
     assert estimate.value == pytest.approx(overall, abs=1e-12)
     assert same.difference.value == 0
-    assert same.reading == "not tested"
+    assert same.reading == "not shown"
     assert chance.reading == "more"
     assert chance.difference.value == pytest.approx(estimate.value - chance.auroc.value)
     low, high = chance.difference.interval

@@ -117,3 +117,11 @@ def test_draws_that_agree_say_nothing_of_certainty():
     assert interval(np.ones(100)) == (1, 1)
     assert wide_interval(np.ones(100)) is None
     assert wide_interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
+
+
+def test_a_null_of_few_values_has_no_tail_to_continue():
+    """Six images can be dealt in few ways: 9 of 200 draws as bad are 10 of 201, not less."""
+    null = np.repeat([0.5, 0.3, 0.2, 0.1], [9, 41, 70, 80])
+    assert tail_p_value(0.5, null) == pytest.approx(10 / 201)
+    smooth = np.linspace(0, 1, 200)
+    assert tail_p_value(3.0, smooth) < 1 / 201

@@ -163,3 +163,29 @@ def test_of_more_classes_the_positive_one_against_the_rest():
     assert (found["class"], found["own_threshold"]) == ("ill", None)
     assert found["overall"][2]["model"]["value"] == pytest.approx(0.25)
     assert found["attributes"]["g"]["gap"] is None
+
+
+def test_a_group_that_acting_harms_is_told_so_among_the_warnings():
+    """200 of each group, half with disease; of B the model calls exactly the wrong half."""
+    from fairlora_cls.evaluation.report import fairness_report
+
+    labels = np.tile([0, 1], 200)
+    groups = np.repeat(["A", "B"], 200)
+    right = (groups == "A") & (np.arange(400) % 10 > 0)
+    scores = np.where((labels == 1) == right, 0.9, 0.1)
+    table = Predictions(
+        ids=tuple(map(str, range(400))),
+        labels=labels,
+        predictions=(scores > 0.5).astype(int),
+        probabilities=np.column_stack([1 - scores, scores]),
+        classes=("no", "yes"),
+        attributes={"group": groups.astype(object)},
+        positive=1,
+    )
+    report = fairness_report(table, ["group"], bootstrap=100)
+    first = report.warnings[0]
+    assert "worse than" in first
+    assert "group: B" in first
+    assert "group: A" not in first
+    (section,) = (s for s in report.sections if s.key == "net_benefit")
+    assert not any("not shown to bring" in text and "group: B" in text for text in section.sentences)

@@ -152,7 +152,7 @@ def test_an_interval_without_spread_is_not_shown():
     own, other = (people({"a": 4, "b": found}) for found in (0, 4))
     task = build_task(own, own, "g")
     row = Row("some", METHODS["youden"], Answers(other, own, {}, ""))
-    (result,) = costs_of(task, own, [row], bootstrap=30)
+    (result,) = costs_of(task, own, [row], bootstrap=60)
     assert result.groups["b"]["sensitivity"].change.interval == (1, 1)
     details = {line[1].text: line[3].detail for line in costs_table(_page(result)).rows[3:]}
     assert details["b"] == "too few for an interval"

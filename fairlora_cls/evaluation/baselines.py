@@ -147,6 +147,8 @@ def _result(
     if difference.interval is not None:
         low, high = difference.interval
         reading = "more" if low > 0 else "less" if high < 0 else "not shown"
+    elif len(model) and model_value <= value:  # all resamples agree, such as that both are perfect
+        reading = "not shown"
     return BaselineResult(name, _estimate(value, own), difference, reading)
 
 

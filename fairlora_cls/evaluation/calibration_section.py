@@ -109,7 +109,7 @@ def _describe_groups(named: Mapping[str, Calibration]) -> list[str]:
 def _describe_ends(count: int, total: int) -> str:
     return (
         f"{count:,} of {total:,} probabilities are 0 or 1, or nearer than {NEAREST:g} to it; slope and "
-        "intercept take them as that near, because certainty has no logit."
+        "intercept take them as that near, because 0 and 1 have no logit."
     )
 
 

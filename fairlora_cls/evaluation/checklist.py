@@ -344,7 +344,7 @@ ITEMS = (
         "what else describes these patients",
     ),
     Item("STARD 21a (STARD-AI)", "how severe the disease is in those who have it", _nothing),
-    Item("TRIPOD+AI 23a; STARD 24; CHAI CR83", "performance with its uncertainty", _performance),
+    Item("TRIPOD+AI 23a; STARD 24; CHAI CR83", "performance with its intervals", _performance),
     Item(
         "TRIPOD+AI 23a; CHAI CR92, CR95",
         "performance in every group, and differences between groups",

@@ -18,7 +18,7 @@ from fairlora_cls.evaluation.net_benefit import (
     with_equal_prevalence,
 )
 from fairlora_cls.evaluation.prediction_table import Predictions
-from fairlora_cls.evaluation.results import Decision, GapResult
+from fairlora_cls.evaluation.results import Decision, GapResult, Limits
 from fairlora_cls.evaluation.wording import enumerate_names
 from fairlora_cls.presentation.document import Cell, Section, Table
 from fairlora_cls.presentation.numbers import RATE, show_p
@@ -156,14 +156,39 @@ def _describe_groups(results: Mapping[str, AttributeBenefit], own: float | None)
     doubtful = [
         f"{name} ({RATE.show_signed_range(each.gain.interval)}, n = {each.n:,})"
         for name, each in told.items()
-        if _is_doubtful(each)
+        if _is_doubtful(each) and not _is_harm(each.gain.interval)
     ]
-    if not doubtful:
-        return [f"At {at} it brings more than treating all or nobody in every group."]
+    sentences = _describe_harm(told, at)
+    if doubtful:
+        sentences.append(
+            f"At {at} it is not shown to bring more than treating all or nobody for "
+            f"{enumerate_names(doubtful)}."
+        )
+    return sentences or [f"At {at} it brings more than treating all or nobody in every group."]
+
+
+def _describe_harm(told: Mapping[str, NetBenefit], at: str) -> list[str]:
+    """The groups for which acting on the model is shown to be worse than doing without it, each with
+    the better way."""
+    ways: dict[str, list[str]] = {}
+    for name, each in told.items():
+        if _is_harm(each.gain.interval):
+            limits = RATE.show_signed_range(each.gain.interval)
+            group = f"{name} ({limits} cases per 100 examples, n = {each.n:,})"
+            ways.setdefault(WITHOUT[each.without_model], []).append(group)
     return [
-        f"At {at} it is not shown to bring more than treating all or nobody for "
-        f"{enumerate_names(doubtful)}."
+        f"Acting on the model from {at} on is worse than {way} for {enumerate_names(groups)}."
+        for way, groups in ways.items()
     ]
+
+
+def harm_warnings(section: Section) -> list[str]:
+    """The sentences of the section that say so."""
+    return [text for text in section.sentences if text.startswith("Acting on the model")]
+
+
+def _is_harm(interval: Limits | None) -> bool:
+    return interval is not None and interval[1] < 0
 
 
 def _is_doubtful(found: NetBenefit) -> bool:

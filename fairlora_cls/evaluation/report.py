@@ -125,6 +125,7 @@ def fairness_report(
     from fairlora_cls.evaluation.class_sample import class_sample, confusion_by_group
     from fairlora_cls.evaluation.measuring import group_estimates
     from fairlora_cls.evaluation.metrics import HEADLINE_GAP
+    from fairlora_cls.evaluation.net_benefit_section import harm_warnings
     from fairlora_cls.evaluation.verdicts import class_endpoints
     from fairlora_cls.evaluation.warnings import describe_warnings
     from fairlora_cls.statistics.draws import affordable_draws
@@ -197,12 +198,14 @@ def fairness_report(
     )
     if classes := class_results(pooled, predictions.classes):
         report = replace(report, overall_classes=classes["everyone"])
+    clinical = _clinical_sections(report, predictions, views, settings)
+    harm = [text for section in clinical for text in harm_warnings(section)]
     warnings = describe_warnings(report, predictions, seen or {})
     return replace(
         report,
-        warnings=(*warnings, *map(str, listed_names(notes))),
+        warnings=(*harm, *warnings, *map(str, listed_names(notes))),
         sections=(
-            *_clinical_sections(report, predictions, views, settings),
+            *clinical,
             *_sites(report, site, predictions, sample, groupings, asked, group, trained_sites),
         ),
     )

@@ -315,6 +315,11 @@ def _shift_warnings(attribute: str, shifts: FindingShifts) -> list[str]:
 
 
 def _computing_warnings(report: FairnessReport) -> list[str]:
+    if report.bootstrap and 1 / (1 + report.bootstrap) > SIGNIFICANCE:
+        return [
+            f"With {report.bootstrap} resamples no p-value can be {SIGNIFICANCE:g} or less, so that "
+            "nothing here can be evidence, and nothing says that groups are alike; 1,000 are usual."
+        ]
     if report.score_draws is None or report.score_draws >= report.bootstrap:
         return []
     return [

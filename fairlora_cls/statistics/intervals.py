@@ -109,6 +109,8 @@ def tail_p_value(observed: float, null: np.ndarray, smaller_is_worse: bool = Fal
         return plain
     sign = -1 if smaller_is_worse else 1
     worst_first = np.sort(sign * null)[::-1]
+    if len(np.unique(np.round(worst_first[:TAIL_DRAWS], 9))) < FEW_DRAWS:
+        return plain  # few people can be dealt in few ways: such a null has no tail to continue
     start = worst_first[TAIL_DRAWS]
     excess = float((worst_first[:TAIL_DRAWS] - start).mean())
     if excess <= 0:
