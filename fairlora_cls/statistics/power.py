@@ -14,15 +14,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.stats import norm, qmc
 
 from fairlora_cls.statistics.gaps import Gap
 from fairlora_cls.statistics.simultaneous import area_variance
 
-# Studies → the generator that spreads as many points best over many dimensions (L'Ecuyer 1999,
-# "Tables of linear congruential generators of different sizes and good lattice structure").
-LATTICES = {509: 110, 1021: 65, 2039: 393, 4093: 235, 8191: 1716, 16381: 3007}
-EVEN_DIMENSIONS = 32
+MOST_STUDIES = 2**14  # powers of two, as Sobol's points need
 MOST_NUMBERS = 2**21  # simulated at once
 POWER = 0.8
 LEVEL = 0.05
@@ -60,17 +57,11 @@ class Spread:
 
 @lru_cache(maxsize=4)
 def standard_studies(groups: int, metrics: int) -> np.ndarray:
-    """(metrics, M, G) standard normal errors, the same for every gap, so that gaps compare. Of few
-    groups they are spread evenly (a shifted Korobov lattice); of many they are random, for a lattice
-    repeats itself there."""
-    studies = max(count for count in LATTICES if count * groups <= MOST_NUMBERS or count == 509)
-    if groups * metrics > EVEN_DIMENSIONS:
-        return np.random.default_rng(20231019).standard_normal((metrics, studies, groups))
-    steps = [pow(LATTICES[studies], place, studies) for place in range(groups * metrics)]
-    shift = np.random.default_rng(20231019).random(len(steps))
-    points = (np.arange(studies)[:, None] * np.array(steps) / studies + shift) % 1
-    errors = ndtri(np.clip(points, 1e-12, 1 - 1e-12))
-    return errors.reshape(studies, metrics, groups).transpose(1, 0, 2).copy()
+    """(metrics, M, G) standard normal errors, spread evenly (Sobol's points): the same for every gap,
+    so that gaps compare."""
+    exponent = int(np.log2(min(MOST_STUDIES, MOST_NUMBERS // groups)))
+    points = qmc.Sobol(groups * metrics, seed=20231019).random_base2(exponent)
+    return np.moveaxis(norm.ppf(points).reshape(-1, metrics, groups), 1, 0).copy()
 
 
 def smallest_detectable_gap(gap: Gap, spreads: Mapping[str, Spread]) -> float | None:
@@ -202,7 +193,7 @@ def _whole_counts(spread: Spread, lagging: int) -> float:
     return step / (2 * len(spread.share_of))
 
 
-def _bisect(found: Callable[[float], bool], low: float, high: float, steps: int = 14) -> float:
+def _bisect(found: Callable[[float], bool], low: float, high: float, steps: int = 18) -> float:
     """The smallest argument that is found, between one that is not and one that is."""
     for _ in range(steps):
         middle = (low + high) / 2
