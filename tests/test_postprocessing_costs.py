@@ -203,3 +203,10 @@ def test_what_must_be_known_first_is_said():
     rows = postprocess(task, ["intercept"])
     found = Postprocessing("r", task, odd, "", rows, costs_of(task, odd, rows, bootstrap=0), 0, {})
     assert any("--threshold" in note for note in describe_notes(found))
+
+
+def test_another_group_that_is_served_worst_is_named():
+    gap = costs({"a": 1, "b": 4}).gaps["sensitivity"]
+    assert (gap.worst_before, gap.worst_after) == ("b", "a")
+    assert "now a; it was b" in " ".join(describe_costs(costs({"a": 1, "b": 4})))
+    assert "it was" not in " ".join(describe_costs(costs({"a": 4, "b": 3})))

@@ -58,6 +58,8 @@ class GapChange:
     from_worst: float
     from_best: float
     is_levelling_down: bool  # it shrinks, and no group is served better
+    worst_before: str  # the group served worst
+    worst_after: str
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def costs_of(
                 overall=_costs(own_hits[0][EVERYONE], hits[0][EVERYONE], overall),
                 groups=groups,
                 gaps={
-                    name: gap_change([each[name] for each in groups.values()]) for name in metrics
+                    name: gap_change({group: each[name] for group, each in groups.items()}) for name in metrics
                 },
                 brier=overall["brier"],
                 expected=_expected(own, tables[name], grouping),
@@ -152,9 +154,10 @@ def _corrected_alone(
     return overall, replace(result, changes=changes)
 
 
-def gap_change(costs: Sequence[Cost]) -> GapChange | None:
+def gap_change(costs: Mapping[str, Cost]) -> GapChange | None:
     """Of the groups of one metric; None where fewer than two have someone it is a share of."""
-    counted = [cost for cost in costs if cost.count]
+    names = [name for name, cost in costs.items() if cost.count]
+    counted = [costs[name] for name in names]
     if len(counted) < 2:
         return None
     own = np.array([1 - cost.own_wrong / cost.count for cost in counted])
@@ -167,6 +170,8 @@ def gap_change(costs: Sequence[Cost]) -> GapChange | None:
         from_worst=float(new.min() - own.min()),
         from_best=float(own.max() - new.max()),
         is_levelling_down=bool(shrinks and not rises),
+        worst_before=names[int(own.argmin())],
+        worst_after=names[int(new.argmin())],
     )
 
 
@@ -230,6 +235,13 @@ def wrong_interval(change: Difference) -> tuple[float, float] | None:
 def _tell_gap(gap: GapChange | None, metric: str) -> str:
     if gap is None:
         return ""
+    text = _tell_size(gap, metric)
+    if gap.worst_after != gap.worst_before and gap.after > ROUNDING:
+        text += f" The group served worst is now {gap.worst_after}; it was {gap.worst_before}."
+    return text
+
+
+def _tell_size(gap: GapChange, metric: str) -> str:
     before, after = RATE.show_number(gap.before), RATE.show_gap(gap.after)
     subject = f" The gap in {HARMS[metric].title.lower()}"
     if RATE.show_number(gap.after) == before and not gap.is_levelling_down:
