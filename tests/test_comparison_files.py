@@ -82,6 +82,17 @@ def test_levelling_down_is_named():
     assert sorted(changes.values()) == pytest.approx([-0.14, 0])
 
 
+def test_another_group_that_is_served_worst_is_named():
+    """350 of 500 right in B, then 340 in A: the worst served is another one; then B still."""
+    for after, is_named in (((340, 350), True), ((360, 350), False)):
+        comparison = compare_predictions(
+            {"one": planted((425, 350)), "two": planted(after)}, bootstrap=20
+        )
+        (pair,) = comparison.pairs
+        sentence = describe_gap_difference(comparison, pair, "g", pair.attributes["g"])
+        assert ("served worst by two" in sentence) is is_named
+
+
 def test_cases_missed_for_fewer_false_alarms_are_told():
     """Equally accurate: 100 of 250 cases fewer are found in each group, as many alarms fewer raised."""
     labels, groups = np.tile([0, 1], 500), np.repeat(["A", "B"], 500).astype(object)

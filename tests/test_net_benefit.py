@@ -188,4 +188,6 @@ def test_a_group_that_acting_harms_is_told_so_among_the_warnings():
     assert "group: B" in first
     assert "group: A" not in first
     (section,) = (s for s in report.sections if s.key == "net_benefit")
-    assert not any("not shown to bring" in text and "group: B" in text for text in section.sentences)
+    assert not any(
+        "not shown to bring" in text and "group: B" in text for text in section.sentences
+    )

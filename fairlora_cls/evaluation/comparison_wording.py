@@ -5,7 +5,7 @@ The same words go into comparison.md, comparison.html and the terminal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fairlora_cls.evaluation.comparison_results import (
@@ -229,7 +229,23 @@ def describe_who_gains(comparison: Comparison, pair: Pair, result: AttributeDiff
             "more changes",
         )
         text += f" Beyond chance also: {beyond}."
-    return text
+    return text + _other_worst(judged, pair, changes)
+
+
+def _other_worst(judged: Judged, pair: Pair, changes: Mapping[str, Difference]) -> str:
+    """Which group is served worst by each model, where it is another one."""
+    sign = 1 if judged.is_higher_better else -1
+
+    def worst(side: str) -> str:
+        return min(changes, key=lambda group: sign * getattr(changes[group], side))
+
+    before, after = worst("reference"), worst("other")
+    gained = sign * (changes[before].other - changes[after].other)
+    if before == after or gained <= ROUNDING:
+        return ""
+    return (
+        f" The group served worst by {pair.other} is {after}; by {pair.reference} it is {before}."
+    )
 
 
 def _told_change(metric: Quantity, group: str, change: Difference, count: int, images: str) -> str:

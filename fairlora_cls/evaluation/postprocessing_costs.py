@@ -125,7 +125,8 @@ def costs_of(
                 overall=_costs(own_hits[0][EVERYONE], hits[0][EVERYONE], overall),
                 groups=groups,
                 gaps={
-                    name: gap_change({group: each[name] for group, each in groups.items()}) for name in metrics
+                    name: gap_change({group: each[name] for group, each in groups.items()})
+                    for name in metrics
                 },
                 brier=overall["brier"],
                 expected=_expected(own, tables[name], grouping),
