@@ -133,8 +133,9 @@ def _find_shortcuts(told: Mapping[str, ToldByWords]) -> list[Finding]:
             found.append(Finding("warning", "words-shortcut", message))
         else:
             message = (
-                f"The words tell {name} with an {of}: {told_by}. data.redact takes such words out, and "
-                "`wording` shows after training whether answers depend on them."
+                f"The words tell {name} with an {of}: {told_by}. data.redact takes out those that say "
+                "sex, race, ethnicity or age, and `wording` shows after training whether answers "
+                "depend on such words."
             )
             found.append(Finding("note", "words-tell-group", message))
     return found
