@@ -50,8 +50,9 @@ def net_benefit_section(
     resamples: int,
     minimum: int,
     generators: Sequence[np.random.Generator],
-) -> Section:
-    """The report's part on net benefit, of the positive class against the rest.
+) -> tuple[Section, tuple[str, ...]]:
+    """The report's part on net benefit, of the positive class against the rest; and whom acting on
+    the model is shown to harm, which a reader must know first.
 
     minimum: examples that a group needs to take part in a gap
     generators: one for everyone, and one for each attribute
@@ -82,7 +83,8 @@ def net_benefit_section(
         for name, result in results.items()
         if result.gap is not None and result.gap.value is not None
     ]
-    return Section(
+    harm, sentences = _describe_groups(results, own)
+    section = Section(
         key=KEY,
         title=TITLE,
         is_folded=True,
@@ -92,7 +94,8 @@ def net_benefit_section(
             "that price. Without a model one can treat all, or nobody, whose net benefit is 0."
             f"{' Decision curves are among the pictures of each attribute.' if results else ''}",
             _describe_everyone(overall, own),
-            *_describe_groups(results, own),
+            *harm,
+            *sentences,
             *([_ALIKE] if gaps else []),
         ),
         points=tuple(gaps),
@@ -104,6 +107,7 @@ def net_benefit_section(
             "attributes": {name: _as_dict(result) for name, result in results.items()},
         },
     )
+    return section, harm
 
 
 def _corrected(results: Mapping[str, AttributeBenefit]) -> dict[str, AttributeBenefit]:
@@ -143,31 +147,36 @@ def _describe_everyone(overall: Sequence[NetBenefit], own: float | None) -> str:
     return f"{text} It is not shown to bring more at {enumerate_names(doubtful)}."
 
 
-def _describe_groups(results: Mapping[str, AttributeBenefit], own: float | None) -> list[str]:
-    """The groups that the model is not shown to serve, or harms."""
+def _describe_groups(
+    results: Mapping[str, AttributeBenefit], own: float | None
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Which groups the model harms; and which it is not shown to serve, or that it serves all."""
     told = {
         f"{name}: {group}": _at(each, own)
         for name, result in results.items()
         for group, each in result.groups.items()
     }
-    if not told or next(iter(told.values())).gain.interval is None:
-        return []
-    at = _threshold(next(iter(told.values())).threshold)
+    judged = [each for each in told.values() if each.gain.interval is not None]
+    if not judged:
+        return (), ()
+    at = _threshold(judged[0].threshold)
     doubtful = [
         f"{name} ({RATE.show_signed_range(each.gain.interval)}, n = {each.n:,})"
         for name, each in told.items()
         if _is_doubtful(each) and not _is_harm(each.gain.interval)
     ]
-    sentences = _describe_harm(told, at)
+    harm, sentences = _describe_harm(told, at), ()
     if doubtful:
-        sentences.append(
+        sentences = (
             f"At {at} it is not shown to bring more than treating all or nobody for "
-            f"{enumerate_names(doubtful)}."
+            f"{enumerate_names(doubtful)}.",
         )
-    return sentences or [f"At {at} it brings more than treating all or nobody in every group."]
+    elif not harm and len(judged) == len(told):
+        sentences = (f"At {at} it brings more than treating all or nobody in every group.",)
+    return harm, sentences
 
 
-def _describe_harm(told: Mapping[str, NetBenefit], at: str) -> list[str]:
+def _describe_harm(told: Mapping[str, NetBenefit], at: str) -> tuple[str, ...]:
     """The groups for which acting on the model is shown to be worse than doing without it, each with
     the better way."""
     ways: dict[str, list[str]] = {}
@@ -176,15 +185,10 @@ def _describe_harm(told: Mapping[str, NetBenefit], at: str) -> list[str]:
             limits = RATE.show_signed_range(each.gain.interval)
             group = f"{name} ({limits} cases per 100 examples, n = {each.n:,})"
             ways.setdefault(WITHOUT[each.without_model], []).append(group)
-    return [
+    return tuple(
         f"Acting on the model from {at} on is worse than {way} for {enumerate_names(groups)}."
         for way, groups in ways.items()
-    ]
-
-
-def harm_warnings(section: Section) -> list[str]:
-    """The sentences of the section that say so."""
-    return [text for text in section.sentences if text.startswith("Acting on the model")]
+    )
 
 
 def _is_harm(interval: Limits | None) -> bool:

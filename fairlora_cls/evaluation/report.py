@@ -125,7 +125,6 @@ def fairness_report(
     from fairlora_cls.evaluation.class_sample import class_sample, confusion_by_group
     from fairlora_cls.evaluation.measuring import group_estimates
     from fairlora_cls.evaluation.metrics import HEADLINE_GAP
-    from fairlora_cls.evaluation.net_benefit_section import harm_warnings
     from fairlora_cls.evaluation.verdicts import class_endpoints
     from fairlora_cls.evaluation.warnings import describe_warnings
     from fairlora_cls.statistics.draws import affordable_draws
@@ -198,8 +197,7 @@ def fairness_report(
     )
     if classes := class_results(pooled, predictions.classes):
         report = replace(report, overall_classes=classes["everyone"])
-    clinical = _clinical_sections(report, predictions, views, settings)
-    harm = [text for section in clinical for text in harm_warnings(section)]
+    clinical, harm = _clinical_sections(report, predictions, views, settings)
     warnings = describe_warnings(report, predictions, seen or {})
     return replace(
         report,
@@ -507,29 +505,29 @@ def _sites(
 
 def _clinical_sections(
     report: FairnessReport, predictions: Predictions, views: Sequence[Measured], settings: Settings
-) -> tuple[Section, ...]:
-    """The report's parts on calibration and on net benefit. views: everyone, then the attributes."""
+) -> tuple[tuple[Section, ...], tuple[str, ...]]:
+    """The report's parts on calibration and on net benefit, and whom acting on the model harms. views:
+    everyone, then the attributes."""
     from fairlora_cls.evaluation import calibration_section, net_benefit_section
     from fairlora_cls.evaluation.sections import withheld
 
     if not settings.publishes_everything:
-        return tuple(withheld(m.KEY, m.TITLE) for m in (calibration_section, net_benefit_section))
+        parts = (calibration_section, net_benefit_section)
+        return tuple(withheld(part.KEY, part.TITLE) for part in parts), ()
     everyone, *others = views
     attributes = dict(zip(report.attributes, others, strict=True))
     groupings = {name: measured.grouping for name, measured in attributes.items()}
     generators = [settings.generator(place, NET_BENEFIT_STREAM) for place in range(len(views))]
-    return (
-        calibration_section.calibration_section(predictions, groupings),
-        net_benefit_section.net_benefit_section(
-            predictions,
-            report.decision,
-            everyone,
-            attributes,
-            settings.bootstrap,
-            settings.minimum_group_size,
-            generators,
-        ),
+    benefit, harm = net_benefit_section.net_benefit_section(
+        predictions,
+        report.decision,
+        everyone,
+        attributes,
+        settings.bootstrap,
+        settings.minimum_group_size,
+        generators,
     )
+    return (calibration_section.calibration_section(predictions, groupings), benefit), harm
 
 
 def _groupings(table: Predictions | Generations, names: tuple[str, ...]) -> list[Grouping]:
