@@ -26,14 +26,20 @@ from pydantic import (
     model_validator,
 )
 
+from fairlora_cls.data.demographic_words import (
+    DemographicWords,
+    Phrases,
+    demographic_words,
+    read_phrases,
+)
 from fairlora_cls.data.examples import LARGEST_SEED
 from fairlora_cls.data.groups import INTERSECTION
+from fairlora_cls.data.prompts import MissingWords, find_fields
 from fairlora_cls.errors import InputError, nearest
 from fairlora_cls.files import read_json, user_path
 from fairlora_cls.plain_yaml import DEEPEST, is_whole, parse_yaml, stands_for_a_number
 
 if TYPE_CHECKING:
-    from fairlora_cls.data.demographic_words import DemographicWords
     from fairlora_cls.objectives.objectives import Preset
 
 LARGEST = 2**31 - 1  # of a number of things
@@ -108,7 +114,7 @@ class DataSection(RecipeSection):
     limit: Positive | None = None  # examples per split, for trying things out
     # The question, with what is known of the patient as {field}; null: the source's own.
     prompt: str | None = Field(None, min_length=1)
-    missing_words: Literal["error", "blank", "drop"] = "error"  # of a field of the prompt
+    missing_words: MissingWords = "error"  # of a field of the prompt
     max_words_tokens: Positive | None = 512  # a field's words are cut there; null: not at all
     # What is taken out of the words: of sex, race, ethnicity, age, or of what `phrases` names.
     redact: list[str] = []
@@ -122,8 +128,6 @@ class DataSection(RecipeSection):
 
     @model_validator(mode="after")
     def _plain_prompt(self) -> DataSection:
-        from fairlora_cls.data.prompts import find_fields
-
         if self.prompt is not None:
             if "<|" in self.prompt:
                 raise ValueError(
@@ -142,13 +146,14 @@ class DataSection(RecipeSection):
             ) from error
         return self
 
+    def words_of_people(self) -> Phrases:
+        """Words that say who a patient is: those of the file `phrases`, or the English ones. Raises
+        InputError for a file that does not hold such."""
+        return read_phrases(user_path(self.phrases) if self.phrases else None)
+
     def taken_out(self) -> DemographicWords:
         """The words that `redact` names. Raises InputError for an attribute that has none."""
-        from fairlora_cls.data.demographic_words import demographic_words, read_phrases
-
-        return demographic_words(
-            self.redact, read_phrases(user_path(self.phrases) if self.phrases else None)
-        )
+        return demographic_words(self.redact, self.words_of_people())
 
 
 class LoraSection(RecipeSection):

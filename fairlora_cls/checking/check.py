@@ -32,13 +32,12 @@ from fairlora_cls.checking.structure import (
 )
 from fairlora_cls.checking.words import check_words
 from fairlora_cls.data.datasets import load_splits, permitted_options
-from fairlora_cls.data.demographic_words import demographic_words, read_phrases, worded_attributes
+from fairlora_cls.data.demographic_words import demographic_words, worded_attributes
 from fairlora_cls.data.examples import SPLIT_NAMES, BadRowsError, Example, Splits, limit_splits
 from fairlora_cls.data.groups import apply_missing_policy, require_attributes, single_attributes
 from fairlora_cls.data.images import read_image
 from fairlora_cls.data.prompts import keep_words, question_of
 from fairlora_cls.errors import InputError
-from fairlora_cls.files import user_path
 from fairlora_cls.presentation.document import Document, Table, text_table
 from fairlora_cls.presentation.writing import write_document
 from fairlora_cls.recipe import Recipe
@@ -266,7 +265,7 @@ def _words(recipe: Recipe, splits: Splits) -> CheckReport:
     data = recipe.data
     cohort = Cohort(everyone, np.array(homes) == "train", splits.classes, recipe.seed)
     known = [name for name in single_attributes(data.sensitive) if name in splits.attributes]
-    phrases = read_phrases(user_path(data.phrases) if data.phrases else None)
+    phrases = data.words_of_people()
     return check_words(cohort, known, demographic_words(worded_attributes(phrases), phrases))
 
 

@@ -17,7 +17,7 @@ from fairlora_cls.data.prompts import as_plain_text, render_prompt, tokenise
 from fairlora_cls.data.questions import Turn
 from fairlora_cls.errors import InputError
 
-MOST_REMEMBERED = 1_000  # encoded questions
+MOST_REMEMBERED = 8_192  # encoded questions: those of a training split, for the next epochs
 
 
 @dataclass(frozen=True)

@@ -57,16 +57,16 @@ def default_question(classes: Sequence[str], label_column: str | None = None) ->
     """
     if len(classes) < 2:
         return "Describe this image."
+    offered = classes if len(classes) <= MOST_NAMED else [*classes[:MOST_NAMED], "another class"]
     column = " ".join((label_column or "").replace("_", " ").split())
     says_something = column and column.lower() not in NAMES_OF_ANY
     if says_something and all(name.strip().lower() in ANSWERS_ALONE for name in classes):
-        return f"Does this image show {column}, {_listed(classes)}?"
-    return f"Which of these does this image show: {_listed(classes)}?"
+        return f"Does this image show {column}, {list_names(offered)}?"
+    return f"Which of these does this image show: {list_names(offered)}?"
 
 
-def _listed(names: Sequence[str], last: str = "or") -> str:
-    if len(names) > MOST_NAMED:
-        return f"{', '.join(names[:MOST_NAMED])} or another class"
+def list_names(names: Sequence[str], last: str = "or") -> str:
+    """`a, b or c`."""
     return f" {last} ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
@@ -132,7 +132,7 @@ def keep_words(
     splits = splits.changed(with_words)
     if taken_out is not None and taken_out.attributes:
         notes += (
-            f"{sum(blanked.values()):,} words that say {_listed(taken_out.attributes, 'and')} were "
+            f"{sum(blanked.values()):,} words that say {list_names(taken_out.attributes, 'and')} were "
             f"taken out of the prompts of {sum(n > 0 for n in blanked.values()):,} of "
             f"{len(blanked):,} examples (data.redact).",
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fairlora_cls.data.examples import Example
-from fairlora_cls.data.prompts import fill_prompt
+from fairlora_cls.data.prompts import fill_prompt, list_names
 from fairlora_cls.data.sources.ham10000 import BINARY, DIAGNOSES, MALIGNANT
 from fairlora_cls.errors import InputError, nearest
 
@@ -200,7 +200,7 @@ def _choices(code: str, draw: np.random.Generator | None) -> str:
         chosen = [code, *(others[place] for place in draw.permutation(len(others))[:count])]
         offered = [chosen[place] for place in draw.permutation(len(chosen))]
     names = [NAMES[other] for other in offered]
-    return f"{', '.join(names[:-1])} or {names[-1]}"
+    return list_names(names)
 
 
 QUESTIONS: dict[str, Questions] = {
