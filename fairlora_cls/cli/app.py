@@ -220,7 +220,7 @@ def predict(
 
         if output:
             require_writable_file(output)
-        fields = saved_run.fields_of(run_folder, question)
+        fields = saved_run.fields_of(run_folder, question) if table or field else ()
         given = _given_words(field or (), fields)
         if table:
             patients = saved_run.patients_of_table(

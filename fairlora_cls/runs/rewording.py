@@ -32,16 +32,13 @@ from fairlora_cls.evaluation.thresholds import (
     choose_operating_point,
     describe_operating_point,
 )
-from fairlora_cls.files import user_path
 from fairlora_cls.recipe import changed
-from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
+from fairlora_cls.runs.assembly import treat_splits
 from fairlora_cls.runs.classify import ask_about_images, collect, predict_logits, softmax
-from fairlora_cls.runs.compared import site_columns
 from fairlora_cls.runs.context import RunContext, read_images
 from fairlora_cls.runs.folder import claim_report_folder, recipe_of
 from fairlora_cls.runs.generate import prompt_encoder, questions_of, row_of, write_texts
-from fairlora_cls.runs.saved import load_engine, read_settings
-from fairlora_cls.runs.shared_parts import SharedParts
+from fairlora_cls.runs.saved import load_asked, load_engine, read_settings
 from fairlora_cls.runs.train import TASKS
 from fairlora_cls.texts.generations import generations_of
 from fairlora_cls.texts.scores import metric_row, score_texts, usual_metrics
@@ -84,8 +81,8 @@ def reword(
     task = TASKS[recipe.task]
     settings = read_settings(run, recipe, model)
     recipe = changed(recipe, {"data": data or {}})
-    file = phrases or (user_path(recipe.data.phrases) if recipe.data.phrases else None)
-    reworder = Reworder(read_phrases(file), BEFORE, recipe.data.taken_out())
+    said = read_phrases(phrases) if phrases else recipe.data.words_of_people()
+    reworder = Reworder(said, BEFORE, recipe.data.taken_out())
     asked = tuple(dict.fromkeys(attributes or worded_attributes(reworder.phrases)))
     demographic_words(single_attributes(asked), reworder.phrases)
     for name in asked:
@@ -94,14 +91,7 @@ def reword(
     folder = output or run / "wording"
     claim_report_folder(folder, STEM)
 
-    loaded = load_data(recipe, SharedParts(), allow_urls)
-    if not loaded.split(split):
-        raise InputError(f"The {split} split of '{loaded.source}' is empty.")
-    if not data:
-        require_same_data(run, recipe, loaded)
-    recipe = task.fit(recipe, settings, loaded)
-    if set(site_columns(recipe)) - set(loaded.attributes):
-        recipe = changed(recipe, {"report": {"site": None}})
+    recipe, loaded, _ = load_asked(run, recipe, settings, split, data, allow_urls)
     # The words are redacted once they are changed, as they would be in the patient's record.
     splits, notes = treat_splits(changed(recipe, {"data": {"redact": []}}), loaded, only=split)
     splits = limit_splits(splits, limit)

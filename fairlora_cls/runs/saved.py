@@ -15,6 +15,7 @@ import numpy as np
 
 from fairlora_cls.data.batching import ordered_batches
 from fairlora_cls.data.columns import read_texts
+from fairlora_cls.data.examples import Splits
 from fairlora_cls.data.images import find_unreadable
 from fairlora_cls.data.paths import resolve_images
 from fairlora_cls.data.prompts import cut_text, fill_prompt, find_fields
@@ -30,7 +31,7 @@ from fairlora_cls.evaluation.features import Features
 from fairlora_cls.evaluation.report import write_report
 from fairlora_cls.models.backbones import DTYPES, load_backbone
 from fairlora_cls.objectives.objectives import OBJECTIVES
-from fairlora_cls.recipe import Recipe, changed
+from fairlora_cls.recipe import DataSection, Recipe, changed
 from fairlora_cls.runs.assembly import load_data, require_same_data, treat_splits
 from fairlora_cls.runs.classify import ask_about_images, predict_logits, softmax
 from fairlora_cls.runs.compared import site_columns, trained_sites
@@ -77,24 +78,13 @@ def evaluate(
     settings = read_settings(run, recipe, model)
     folder = output or run / "evaluations" / split
     claim_report_folder(folder / "report")
-    recipe = changed(recipe, {"data": data or {}})
-    loaded = load_data(recipe, SharedParts(), allow_urls)
-    examples = loaded.split(split)
-    if not data:
-        require_same_data(run, recipe, loaded)
-    recipe = task.fit(recipe, settings, loaded)
-    lacking = set(site_columns(recipe)) - set(loaded.attributes)
-    if data and lacking:  # other data need not have it
-        recipe = changed(recipe, {"report": {"site": None}})
-    if not examples:
-        raise InputError(f"The {split} split of '{loaded.source}' is empty.")
+    recipe, loaded, lacking = load_asked(run, recipe, settings, split, data, allow_urls)
     if threshold:
         recipe = changed(recipe, {"report": {"threshold": threshold}})
     validation = task.read_validation(run, recipe, loaded)
     splits, notes = treat_splits(recipe, loaded, only=split)
     task.require_reportable(recipe, splits, split)
-    if data and lacking:
-        notes = (f"These data have no '{min(lacking)}', so there is no view of sites.", *notes)
+    notes = (*lacking, *notes)
     if not data:
         notes = (*_reuse_notes(recipe, split), *notes)
     engine = load_engine(run, recipe, settings)
@@ -120,6 +110,34 @@ def evaluate(
     return Outcome(folder, recipe.objective.method, report, {})
 
 
+def load_asked(
+    run: Path,
+    recipe: Recipe,
+    settings: SavedSettings,
+    split: str,
+    data: Mapping[str, Any] | None,
+    allow_urls: bool,
+) -> tuple[Recipe, Splits, tuple[str, ...]]:
+    """The data that a finished run is asked about, the recipe under which it is, and what a report on
+    them lacks.
+
+    `data` as in `evaluate`. Raises InputError for an empty split, for data of its own that are no
+    longer those of the run, and for others that do not fit the model.
+    """
+    recipe = changed(recipe, {"data": data or {}})
+    loaded = load_data(recipe, SharedParts(), allow_urls)
+    if not loaded.split(split):
+        raise InputError(f"The {split} split of '{loaded.source}' is empty.")
+    if not data:
+        require_same_data(run, recipe, loaded)
+    recipe = TASKS[recipe.task].fit(recipe, settings, loaded)
+    lacking = set(site_columns(recipe)) - set(loaded.attributes)
+    if not lacking or not data:
+        return recipe, loaded, ()
+    recipe = changed(recipe, {"report": {"site": None}})  # other data need not have it
+    return recipe, loaded, (f"These data have no '{min(lacking)}', so there is no view of sites.",)
+
+
 def predict(
     run: Path,
     images: Sequence[Path],
@@ -135,10 +153,7 @@ def predict(
     where the recipe does not say `missing_words: blank`, and UnreadableImageError naming the first of
     the files that cannot be read, and how many there are.
     """
-    words = words or [{}] * len(images)
-    _require_words(run, None, words)
-    settings, engine = _open(run, images, "classify", model)
-    questions = _ask_patients(run, settings.prompt, words, engine)
+    settings, engine, questions = _open(run, images, "classify", model, words)
     display.stage("Predicting", len(images))
     backbone = engine.model.backbone
     logits = predict_logits(
@@ -164,10 +179,8 @@ def answer(
 
     `words`, `model` and what is raised are as in `predict`.
     """
-    section, words = recipe_of(run).generation, words or [{}] * len(images)
-    _require_words(run, question, words)
-    settings, engine = _open(run, images, "generate", model)
-    questions = _ask_patients(run, question or settings.prompt, words, engine)
+    section = recipe_of(run).generation
+    _, engine, questions = _open(run, images, "generate", model, words, question)
     display.stage("Writing texts", len(images))
     encoder = prompt_encoder(engine.model.backbone)
     features = live_features(engine.model.backbone, images)
@@ -256,14 +269,14 @@ def patients_of_table(
 
 
 def _require_words(
-    run: Path, question: str | None, words: Sequence[Mapping[str, str | None]]
+    run: Path, data: DataSection, prompt: str, words: Sequence[Mapping[str, str | None]]
 ) -> None:
     """Raises InputError for images without words for a field; a blank cell is words where the recipe
     leaves missing ones blank."""
-    may_be_blank = recipe_of(run).data.missing_words == "blank"
+    may_be_blank = data.missing_words == "blank"
     lacking = {
         name: sum(name not in own if may_be_blank else not own.get(name) for own in words)
-        for name in fields_of(run, question)
+        for name in find_fields(prompt)
     }
     problems = [
         f"The model of '{run}' is asked with the field '{name}', and {count} of {len(words)} images "
@@ -276,11 +289,11 @@ def _require_words(
 
 
 def _ask_patients(
-    run: Path, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
+    data: DataSection, prompt: str, words: Sequence[Mapping[str, str | None]], engine: Engine
 ) -> list[str]:
     """The question about each image, N; words are taken out and cut as in training."""
-    data, fields = recipe_of(run).data, find_fields(prompt)
-    tokenizer, taken_out = engine.model.backbone.processor.tokenizer, data.taken_out()
+    fields, taken_out = find_fields(prompt), data.taken_out()
+    tokenizer = engine.model.backbone.processor.tokenizer
 
     def fitted(text: str) -> str:
         return cut_text(taken_out.take_out(text)[0], data.max_words_tokens, tokenizer)
@@ -291,15 +304,24 @@ def _ask_patients(
 
 
 def _open(
-    run: Path, images: Sequence[Path], task: str, model: str | None
-) -> tuple[SavedSettings, Engine]:
-    """A run's settings and its model on the best device, for images that can all be read."""
+    run: Path,
+    images: Sequence[Path],
+    task: str,
+    model: str | None,
+    words: Sequence[Mapping[str, str | None]] | None,
+    question: str | None = None,
+) -> tuple[SavedSettings, Engine, list[str]]:
+    """A run's settings, its model on the best device, and the question about each image, for images
+    that can all be read and have all the words that they need."""
     recipe = recipe_of(run)
     if recipe.task != task:
         raise InputError(f"'{run}' is a run of task {recipe.task}, not of {task}.")
     settings = read_settings(run, recipe, model)
+    prompt, words = question or settings.prompt, words or [{}] * len(images)
+    _require_words(run, recipe.data, prompt, words)
     raise_unreadable(find_unreadable(images))
-    return settings, load_engine(run, recipe, settings)
+    engine = load_engine(run, recipe, settings)
+    return settings, engine, _ask_patients(recipe.data, prompt, words, engine)
 
 
 def read_settings(run: Path, recipe: Recipe, model: str | None) -> SavedSettings:
