@@ -258,6 +258,16 @@ def test_report_of_any_predictions(cli, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_pictures_are_also_png_on_demand(cli, tmp_path):
+    path = small_table(tmp_path)
+    for more, expected in (([], False), (["--png"], True)):
+        words = ["report", path, "--attribute", "sex", "--bootstrap", "20", "--output", "r", *more]
+        code, _, error = cli(*words)
+        assert code == 0, error
+        kinds = {picture.suffix for picture in (tmp_path / "r" / "figures").iterdir()}
+        assert (".svg" in kinds, ".png" in kinds) == (True, expected)
+
+
 def test_report_on_declared_endpoints(cli, tmp_path):
     path = small_table(tmp_path)
     options = ["--attribute", "sex", "--bootstrap", "50"]

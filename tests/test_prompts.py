@@ -288,3 +288,46 @@ def test_batches_by_length_hold_the_same_examples():
     steps = [np.array([0, 1, 2, 3]), np.array([4, 5])]
     ordered = order_by_length(steps, np.array([9, 1, 9, 1, 2, 2]))
     assert [step.tolist() for step in ordered] == [[1, 3, 0, 2], [4, 5]]
+
+
+def test_the_command_line_takes_prompt_and_fields_as_they_are(notes, cohort, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from fairlora_cls.cli.app import app
+    from fairlora_cls.runs.folder import recipe_of
+
+    monkeypatch.chdir(tmp_path)
+    _, folder, values = notes
+    data = values["data"]["path"]
+
+    def cli(*words):
+        result = CliRunner().invoke(app, [str(word) for word in words])
+        return result.exit_code, result.stdout, result.stderr
+
+    image = next(Path(data, "images").iterdir())
+    for given in (
+        ["--field", "note=well, {x}"],
+        ["--field", "note=ill", "--field", "note=well, {x}"],
+    ):
+        code, told, error = cli("predict", folder, image, *given)
+        assert code == 0, error
+    code, other, _ = cli("predict", folder, image, "--field", "note=treated for years")
+    assert other != told
+    for wrong, word in (
+        (["--field", "nota=x"], "'note'"),
+        (["--field", "note"], "NAME=TEXT"),
+        ([], "note"),
+    ):
+        code, _, error = cli("predict", folder, image, *wrong)
+        assert (code, word in error) == (2, True), error
+    code, table, error = cli("predict", folder, "--table", Path(data, "table.csv"))
+    assert code == 0, error
+    assert len(table.splitlines()) == 113
+    asked = "Seen: {note} Yes: or no?"
+    source = ["--data", f"table:{data}", "--set", "data.options.classes=[no,yes]"]
+    small = ["--set", "data.limit=16", "--set", "training.epochs=1", "--set", "report.bootstrap=20"]
+    cut = ["--set", "data.max_words_tokens=3", "--set", "data.sensitive=[sex]"]
+    code, _, error = cli("train", *source, "--prompt", asked, *small, *cut, "--output", "short")
+    assert code == 0, error
+    assert recipe_of(tmp_path / "short").data.prompt == asked
+    assert "cut at 3 tokens" in (tmp_path / "short" / "report" / "report.md").read_text()
